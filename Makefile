@@ -1,0 +1,37 @@
+# Two commands: `make demo` and `make test`. Each makes .venv where it is missing, installs, and runs.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := $(shell find kernels fastopt -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
+
+.PHONY: demo test bench lint clean
+
+demo: .venv/installed-cli
+	$(BIN)/fastopt demo
+
+test: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: .venv/installed-test
+	$(BIN)/fastopt bench --peers
+
+lint: .venv/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed-cli: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[cli]'
+	touch $@
+
+.venv/installed-test: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build

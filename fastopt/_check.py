@@ -1,0 +1,97 @@
+"""Every refusal of bad input, and its sentence: the argument, what was expected, what came.
+
+Nothing is written before all is checked.
+"""
+
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def describe(value: Any) -> str:
+    """Return what came, in a few words."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return f"{type(value).__name__} {value!r}"[:80]
+
+
+def array(value: Any, name: str, *, dtype: np.dtype | None = None, shape: tuple | None = None) -> np.ndarray:
+    """Return `value` if it is a float32 or float64 array (of this dtype and shape); no copy, no cast."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.dtype not in DTYPES:
+        raise TypeError(f"{name}: expected float32 or float64, got {value.dtype}")
+    if dtype is not None and value.dtype != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {value.dtype}; convert it with astype({str(dtype)!r})")
+    if shape is not None and value.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
+    if not value.flags.aligned:
+        raise ValueError(
+            f"{name}: expected memory aligned to its {value.itemsize}-byte elements, got an unaligned array"
+        )
+    return value
+
+
+def writable(value: np.ndarray, name: str) -> np.ndarray:
+    """Return `value` if it may be written."""
+    if not value.flags.writeable:
+        raise ValueError(f"{name}: expected a writable array, got a read-only one")
+    if any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
+        raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
+    return value
+
+
+def output(
+    out: Any, name: str, *, dtype: np.dtype, shape: tuple, apart: Mapping[str, np.ndarray | None], same: str = ""
+) -> np.ndarray:
+    """Return `out`, or a new array where it is None; it may not overlap `apart`, but may be the array `same`."""
+    if out is None:
+        return np.empty(shape, dtype)
+    writable(array(out, name, dtype=dtype, shape=shape), name)
+    for other, value in apart.items():
+        if value is None or not np.may_share_memory(out, value):
+            continue
+        identical = other == same and out.ctypes.data == value.ctypes.data and out.strides == value.strides
+        if not identical and np.shares_memory(out, value):
+            raise ValueError(f"{name}: expected memory apart from {other}, got arrays that overlap")
+    return out
+
+
+def not_empty(value: np.ndarray, name: str) -> np.ndarray:
+    if value.size == 0:
+        raise ValueError(f"{name}: expected at least one element, got shape {value.shape}")
+    return value
+
+
+def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in among:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, among))}, got {value!r}")
+    return value
+
+
+Domain = tuple[Callable[[float], bool], str]
+NOT_NEGATIVE: Domain = (lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
+POSITIVE: Domain = (lambda x: 0 < x < np.inf, "a finite number > 0")
+FRACTION: Domain = (lambda x: 0 <= x < 1, "a number in [0, 1)")
+UNIT: Domain = (lambda x: 0 <= x <= 1, "a number in [0, 1]")
+FINITE: Domain = (lambda x: -np.inf < x < np.inf, "a finite number")
+
+
+def number(value: Any, name: str, domain: Domain) -> float:
+    """Return a number of the domain as a float."""
+    holds, wanted = domain
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
+    if not holds(float(value)):
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+    return float(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {describe(value)}")
+    return bool(value)

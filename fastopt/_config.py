@@ -1,0 +1,135 @@
+"""The two settings of the process, target and threads, and a report of what this machine has."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+TARGETS = ("cython", "numba", "reference", "cuda")
+_target: ContextVar[str] = ContextVar("fastopt_target")
+_threads: int | None = None
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs this process may use: by affinity, and by the cgroup's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for quota in (_quota_v2(), _quota_v1()):
+        if quota is not None:
+            cpus = min(cpus, max(1, int(quota)))
+    return cpus
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _quota_v2() -> float | None:
+    text = _read("/sys/fs/cgroup/cpu.max")
+    if text is None or text.split()[0] == "max":
+        return None
+    quota, period = text.split()
+    return float(quota) / float(period)
+
+
+def _quota_v1() -> float | None:
+    quota, period = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota is None or period is None or int(quota) <= 0:
+        return None
+    return int(quota) / int(period)
+
+
+def _check_threads(count: object, name: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {count!r}")
+    return count
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a call may use. Results don't depend on it.
+
+    Parameters
+    ----------
+    count : int
+        At least 1. The default is FASTOPT_NUM_THREADS, or the CPUs this process may use.
+
+    Raises
+    ------
+    ValueError
+        If `count` is not a positive integer.
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> fo.set_num_threads(2)
+    >>> fo.get_num_threads()
+    2
+    """
+    global _threads
+    _threads = _check_threads(count, "count")
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call may use."""
+    global _threads
+    if _threads is None:
+        text = os.environ.get("FASTOPT_NUM_THREADS")
+        if text is None:
+            _threads = available_cpus()
+        else:
+            value = int(text) if text.strip().isdigit() else text
+            _threads = _check_threads(value, "FASTOPT_NUM_THREADS")
+    return _threads
+
+
+def _check_target(name: object, origin: str) -> str:
+    if name not in TARGETS:
+        raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {name!r}")
+    if name == "cuda":
+        raise RuntimeError("target 'cuda' was asked for, but " + why_no_cuda())
+    return str(name)
+
+
+def why_no_cuda() -> str:
+    """Return the reason why the CUDA target can't be used here."""
+    return "this version of fastopt has no CUDA kernels"
+
+
+@contextmanager
+def target(name: str) -> Iterator[None]:
+    """Run the calls of a `with` block on one target. An explicit request never falls back.
+
+    Parameters
+    ----------
+    name : {"cython", "numba", "reference", "cuda"}
+        Kernels compiled ahead of time (the default), just in time, the NumPy reference, or a GPU. Holds for this
+        thread and this asyncio task alone. FASTOPT_TARGET sets the default of the process.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target.
+    RuntimeError
+        If the target can't be used on this machine; the message says why.
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> with fo.target("reference"):
+    ...     print(fo.get_target())
+    reference
+    """
+    token = _target.set(_check_target(name, "target"))
+    try:
+        yield
+    finally:
+        _target.reset(token)
+
+
+def get_target() -> str:
+    """Return the name of the present target."""
+    name = _target.get(None)
+    return name if name is not None else _check_target(os.environ.get("FASTOPT_TARGET", "cython"), "FASTOPT_TARGET")

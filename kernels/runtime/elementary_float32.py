@@ -1,0 +1,67 @@
+"""exp, log and log1p in float32 that LLVM can vectorise: no branches, no tables, no calls.
+
+The same formulas as in simd.h, operation by operation, so both targets give the same bits. Change them together.
+jit.py puts this text into the modules it compiles; every float literal takes the kernel's type there.
+"""
+
+import numpy as np
+
+INFINITY = np.inf
+NAN = np.nan
+MAGIC = 12582912.0
+MAGIC_BITS = np.int32(1262485504)
+ROOT_HALF_BITS = np.int32(0x3F3504F3)
+MANTISSA = np.int32(0x007FFFFF)
+SHIFT = np.int32(23)
+BIAS = np.int32(127)
+ONE = np.int32(1)
+
+
+def exp(x):
+    x = -105.0 if x < -105.0 else x
+    x = 89.0 if x > 89.0 else x
+    shifted = x * 1.44269504 + MAGIC
+    n = shifted - MAGIC
+    r = (x - n * 0.693359375) - n * -2.12194440e-4
+    p = 0.00019841269841269841
+    p = p * r + 0.001388888888888889
+    p = p * r + 0.008333333333333333
+    p = p * r + 0.041666666666666664
+    p = p * r + 0.16666666666666666
+    p = p * r + 0.5
+    p = 1.0 + (r + r * r * p)
+    power = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS)
+    half = np.int32(power >> ONE)
+    first = np.int32(np.int32(half + BIAS) << SHIFT).view(np.float32)
+    second = np.int32(np.int32(power - half + BIAS) << SHIFT).view(np.float32)
+    return p * first * second
+
+
+def log(x):
+    subnormal = x < 1.17549435e-38
+    scale = 8388608.0 if subnormal else 1.0
+    k0 = -23.0 if subnormal else 0.0
+    i = np.int32(np.float32(x * scale).view(np.int32) - ROOT_HALF_BITS)
+    k = k0 + np.float32(np.int32(i >> SHIFT))
+    f = np.int32(np.int32(i & MANTISSA) + ROOT_HALF_BITS).view(np.float32) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    q = 0.22222222222222221
+    q = q * z + 0.2857142857142857
+    q = q * z + 0.4
+    q = q * z + 0.6666666666666666
+    h = 0.5 * f * f
+    y = k * 0.693359375 - ((h - (s * (h + z * q) + k * -2.12194440e-4)) - f)
+    y = y if x < INFINITY else x
+    special = -INFINITY if x == 0.0 else NAN
+    return y if x > 0.0 else special
+
+
+def log1p(x):
+    w = 1.0 + x
+    lost = x - (w - 1.0)
+    lost = lost if w > 0.0 else 0.0
+    lost = lost if w < INFINITY else 0.0
+    divisor = w if w > 0.0 else 1.0
+    y = log(w) + lost / divisor
+    return x if x == 0.0 else y

@@ -1,0 +1,335 @@
+"""The launcher: runs kernels over many arrays under one parallel region.
+
+It owns everything that is not arithmetic: threads, the GIL, grains, blocks, scratch memory and the order in
+which partial sums are added. Kernels never check, never allocate, never choose.
+
+A job is one set of arrays (a row of the pointer table). Each job is cut into grains of a fixed number of
+units; a grain is run by one thread, block by block, each block through every stage of the pipeline before the
+next. Grains depend on sizes alone, so no result depends on the number of threads.
+"""
+import os
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport int64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+
+cimport numpy as cnp
+from kernels.runtime.abi cimport kernel
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define FASTOPT_OPENMP _OPENMP
+    #else
+    #define FASTOPT_OPENMP 0
+    #endif
+    """
+    int FASTOPT_OPENMP
+
+cdef extern from "simd.h":
+    const char *fastopt_isa()
+
+cdef enum:
+    MAX_SLOTS = 24              # arrays and scratch blocks of one pipeline
+    CHUNKS_PER_THREAD = 16      # work is handed out in this many pieces a thread, to even out slow cores
+    LINE = 64                   # bytes of a cache line
+
+OPENMP = FASTOPT_OPENMP         # OpenMP's version date, or 0: built without it, always one thread
+cdef bint forked = False        # a forked child inherits no OpenMP threads: one thread there
+
+
+def _after_fork():
+    global forked
+    forked = True
+
+
+if FASTOPT_OPENMP and hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def instruction_set():
+    """Return the name of the instruction set whose kernel clones run on this CPU."""
+    return fastopt_isa().decode()
+
+
+def is_forked_child():
+    """Return whether this process was forked from one that had imported fastopt (it runs on one thread)."""
+    return bool(forked)
+
+
+cdef struct Stage:
+    kernel function
+    int64_t per_unit            # this stage's own units in one unit of the pipeline
+    int64_t dims_offset
+    int64_t scalars_offset
+    int slot_count
+    int slots[MAX_SLOTS]
+
+
+cdef struct Work:               # one launch, as its threads see it
+    Stage *stages
+    int stage_count
+    int slot_count
+    int64_t *scratch_bytes      # per unit and slot; 0 for a slot that is an array
+    int64_t *scratch_offset
+    void **pointers
+    int64_t jobs
+    int64_t *units
+    int64_t *first_grain        # of each job, and the total at the end
+    int64_t grain
+    int64_t block
+    const int64_t *dims
+    int64_t dims_width
+    const double *scalars
+    int64_t scalars_width
+    const int64_t *scalars_row  # of each job, or NULL: all use row 0
+    double *partials
+    int64_t partials_width
+
+
+cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexcept nogil:
+    """Run every stage over one grain, block by block."""
+    cdef int64_t first = (index - work.first_grain[job]) * work.grain
+    cdef int64_t last = min(first + work.grain, work.units[job])
+    cdef int64_t row = 0 if work.scalars_row == NULL else work.scalars_row[job]
+    cdef void **arrays = work.pointers + job * work.slot_count
+    cdef const int64_t *dims = work.dims + job * work.dims_width
+    cdef const double *scalars = work.scalars + row * work.scalars_width
+    cdef double *partials = work.partials + index * work.partials_width
+    cdef int64_t start = first, stop
+    cdef void *bound[MAX_SLOTS]
+    cdef Stage *stage
+    cdef int s, k, slot
+    while start < last:
+        stop = min(start + work.block, last)
+        for s in range(work.stage_count):
+            stage = work.stages + s
+            for k in range(stage.slot_count):
+                slot = stage.slots[k]
+                if work.scratch_bytes[slot] == 0:
+                    bound[k] = arrays[slot]
+                else:           # kernels index from `start`, a scratch block begins there
+                    bound[k] = <void *> (<uintptr_t> (scratch + work.scratch_offset[slot])
+                                         - <uintptr_t> (start * work.scratch_bytes[slot]))
+            stage.function(bound, dims + stage.dims_offset, scalars + stage.scalars_offset,
+                           start * stage.per_unit, stop * stage.per_unit, partials)
+        start = stop
+
+
+cdef void run_chunk(Work *work, int64_t begin, int64_t end, char *scratch) noexcept nogil:
+    """Run the grains begin:end, whichever jobs they belong to."""
+    cdef int64_t low = 0, high = work.jobs, middle, index
+    while high - low > 1:       # the job that holds grain `begin`
+        middle = (low + high) // 2
+        if work.first_grain[middle] <= begin:
+            low = middle
+        else:
+            high = middle
+    for index in range(begin, end):
+        while work.first_grain[low + 1] <= index:
+            low += 1
+        run_grain(work, low, index, scratch)
+
+
+cdef void run_all(Work *work, int threads, char *scratch, int64_t scratch_size) noexcept nogil:
+    cdef int64_t grains = work.first_grain[work.jobs]
+    cdef int64_t chunks = min(grains, <int64_t> threads * CHUNKS_PER_THREAD)
+    cdef int64_t c
+    cdef int me
+    if threads == 1:
+        run_chunk(work, 0, grains, scratch)
+        return
+    with parallel(num_threads=threads):
+        me = threadid()
+        for c in prange(chunks, schedule="dynamic"):
+            run_chunk(work, c * grains // chunks, (c + 1) * grains // chunks, scratch + me * scratch_size)
+
+
+cdef class Pipeline:
+    """Kernels that are run one after the other over each block.
+
+    Parameters
+    ----------
+    stages : sequence of (address, slots, per_unit, dims_offset, scalars_offset)
+        The kernel's address; which slots of the pipeline are its buffers; how many of its own units one unit
+        of the pipeline holds; where its part of the dims and of the scalars begins.
+    scratch_bytes : sequence of int
+        One per slot: 0 for an array of the job, otherwise the bytes per unit of a block of scratch memory
+        that each thread has for itself.
+    """
+    cdef Stage *stages
+    cdef int stage_count, slot_count
+    cdef int64_t scratch_bytes[MAX_SLOTS]
+
+    def __cinit__(self, stages, scratch_bytes):
+        cdef int s, k
+        self.stage_count, self.slot_count = len(stages), len(scratch_bytes)
+        if self.slot_count > MAX_SLOTS:
+            raise ValueError(f"a pipeline has at most {MAX_SLOTS} slots, got {self.slot_count}")
+        self.stages = <Stage *> malloc(max(1, self.stage_count) * sizeof(Stage))
+        if self.stages == NULL:
+            raise MemoryError("no memory for a pipeline")
+        for k in range(self.slot_count):
+            self.scratch_bytes[k] = scratch_bytes[k]
+        for s, (address, slots, per_unit, dims_offset, scalars_offset) in enumerate(stages):
+            self.stages[s].function = <kernel> <void *> <uintptr_t> address
+            self.stages[s].per_unit = per_unit
+            self.stages[s].dims_offset = dims_offset
+            self.stages[s].scalars_offset = scalars_offset
+            self.stages[s].slot_count = len(slots)
+            for k, slot in enumerate(slots):
+                if not 0 <= slot < self.slot_count:
+                    raise ValueError(f"a stage names slot {slot}, but the pipeline has {self.slot_count}")
+                self.stages[s].slots[k] = slot
+
+    def __dealloc__(self):
+        free(self.stages)
+
+    def run(self, cnp.ndarray pointers, cnp.ndarray units, int64_t grain, int64_t block=0, *,
+            cnp.ndarray dims=None, cnp.ndarray scalars=None, cnp.ndarray scalars_row=None,
+            int partials=0, int threads=1, bint per_grain=False):
+        """Run the pipeline over every job and return the partial sums, added in the order of the grains.
+
+        Parameters
+        ----------
+        pointers : uintp array (jobs, slots)
+            Base addresses; entries of scratch slots are not read.
+        units : int64 array (jobs,)
+            Units of work of each job.
+        grain, block : int
+            Units that one thread runs at a time; units that pass all stages before the next (0: the grain).
+        dims : int64 array (jobs, width), scalars : float64 array (rows, width), scalars_row : int64 (jobs,)
+        partials : int
+            Number of sums that the kernels add up.
+        threads : int
+            At most this many; results don't depend on it.
+        per_grain : bool
+            Return each grain's sums (grains, partials), for sums that don't simply add.
+
+        Returns
+        -------
+        float64 array (jobs, partials), or (grains, partials)
+        """
+        cdef Work work
+        cdef int64_t j, g, scratch_size = 0
+        cdef int64_t scratch_offset[MAX_SLOTS]
+        cdef int k, p
+        cdef char *scratch = NULL
+        cdef char *aligned = NULL
+        cdef cnp.ndarray sums
+        cdef double *total
+        work.jobs = cnp.PyArray_DIM(units, 0)
+        work.grain, work.block = grain, grain if block == 0 else block
+        work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
+        work.pointers, work.units = <void **> cnp.PyArray_DATA(pointers), <int64_t *> cnp.PyArray_DATA(units)
+        work.dims, work.dims_width, work.scalars, work.scalars_width = NULL, 0, NULL, 0
+        work.scalars_row, work.partials, work.partials_width = NULL, NULL, partials
+        if dims is not None:
+            work.dims, work.dims_width = <int64_t *> cnp.PyArray_DATA(dims), cnp.PyArray_DIM(dims, 1)
+        if scalars is not None:
+            work.scalars, work.scalars_width = <double *> cnp.PyArray_DATA(scalars), cnp.PyArray_DIM(scalars, 1)
+        if scalars_row is not None:
+            work.scalars_row = <int64_t *> cnp.PyArray_DATA(scalars_row)
+        for k in range(self.slot_count):
+            scratch_offset[k] = scratch_size
+            scratch_size += (self.scratch_bytes[k] * work.block + LINE - 1) // LINE * LINE
+        work.scratch_bytes, work.scratch_offset = self.scratch_bytes, scratch_offset
+
+        work.first_grain = <int64_t *> malloc((work.jobs + 1) * sizeof(int64_t))
+        if work.first_grain == NULL:
+            raise MemoryError("no memory for the launcher's table of grains")
+        g = 0
+        for j in range(work.jobs):
+            work.first_grain[j] = g
+            g += (work.units[j] + grain - 1) // grain
+        work.first_grain[work.jobs] = g
+        try:
+            if forked or not FASTOPT_OPENMP:
+                threads = 1
+            threads = <int> max(1, min(<int64_t> threads, g))
+            if scratch_size:
+                scratch = <char *> malloc(threads * scratch_size + LINE)
+                if scratch == NULL:
+                    raise MemoryError(f"no memory for {threads} scratch blocks of {scratch_size} bytes")
+                aligned = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
+            grain_sums = None
+            if partials:
+                grain_sums = np.zeros((g, partials))
+                work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
+            if g:
+                with nogil:
+                    run_all(&work, threads, aligned, scratch_size)
+            if per_grain or not partials:
+                return grain_sums
+            sums = np.zeros((work.jobs, partials))
+            total = <double *> cnp.PyArray_DATA(sums)
+            for j in range(work.jobs):
+                for g in range(work.first_grain[j], work.first_grain[j + 1]):
+                    for p in range(partials):
+                        total[j * partials + p] += work.partials[g * partials + p]
+            return sums
+        finally:
+            free(work.first_grain)
+            free(scratch)
+
+
+def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable=False):
+    """Write the arrays' addresses into a column of the pointer table, if every one can be used as it is.
+
+    Returns the index of the first array that is not an aligned, C-contiguous (and writable) array of the shape
+    and dtype of its partner in `like` (the column is then incomplete), or -1.
+    """
+    cdef Py_ssize_t i, n = len(arrays)
+    cdef cnp.ndarray array, other
+    cdef uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
+    cdef cnp.npy_intp width = cnp.PyArray_DIM(pointers, 1)
+    cdef int axis
+    for i in range(n):
+        if not cnp.PyArray_Check(arrays[i]):
+            return i
+        array, other = arrays[i], like[i]
+        if (cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(other) or not cnp.PyArray_ISCARRAY_RO(array)
+                or (writable and not cnp.PyArray_ISWRITEABLE(array))
+                or cnp.PyArray_NDIM(array) != cnp.PyArray_NDIM(other)):
+            return i
+        for axis in range(cnp.PyArray_NDIM(array)):
+            if cnp.PyArray_DIM(array, axis) != cnp.PyArray_DIM(other, axis):
+                return i
+        table[i * width + column] = <uintptr_t> cnp.PyArray_DATA(array)
+    return -1
+
+
+def first_overlap(cnp.ndarray starts, cnp.ndarray stops, cnp.ndarray pointers, int column, cnp.ndarray sizes):
+    """Return the row of the first array in a column that reaches into one of the ranges starts:stops, or -1.
+
+    The ranges are sorted and apart from each other (uintp); sizes are in bytes (int64), one per row.
+    """
+    cdef const uintptr_t *low = <uintptr_t *> cnp.PyArray_DATA(starts)
+    cdef const uintptr_t *high = <uintptr_t *> cnp.PyArray_DATA(stops)
+    cdef const uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
+    cdef const int64_t *size = <int64_t *> cnp.PyArray_DATA(sizes)
+    cdef cnp.npy_intp ranges = cnp.PyArray_DIM(starts, 0), width = cnp.PyArray_DIM(pointers, 1)
+    cdef cnp.npy_intp i, left, right, middle
+    cdef uintptr_t at
+    for i in range(cnp.PyArray_DIM(pointers, 0)):
+        at = table[i * width + column]
+        left, right = 0, ranges         # the first range that ends behind the array's begin
+        while left < right:
+            middle = (left + right) // 2
+            if high[middle] <= at:
+                left = middle + 1
+            else:
+                right = middle
+        if left < ranges and low[left] < at + <uintptr_t> size[i]:
+            return i
+    return -1
+
+
+def address(cnp.ndarray array):
+    """Return the address of an array's first element."""
+    return <uintptr_t> cnp.PyArray_DATA(array)

@@ -1,0 +1,166 @@
+/* What plain C lacks for the kernels: one build for every CPU (CLONED), and exp, log and log1p that a
+ * compiler can vectorise: no branches, no tables, no calls.
+ *
+ * elementary_float32.py and elementary_float64.py hold the same formulas, operation by operation, for Numba,
+ * so both targets give the same bits. Change them together.
+ */
+#ifndef FASTOPT_SIMD_H
+#define FASTOPT_SIMD_H
+
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+
+/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). */
+#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FASTOPT_CLONES 1
+#else
+#define CLONED
+#define FASTOPT_CLONES 0
+#endif
+
+#define FASTOPT_INLINE static inline __attribute__((always_inline))
+
+/* The instruction set whose clone the loader picked. */
+static inline const char *fastopt_isa(void)
+{
+#if FASTOPT_CLONES
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4 (AVX-512)";
+    if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3 (AVX2)";
+    return "x86-64 (SSE2)";
+#elif defined(__aarch64__)
+    return "aarch64 (NEON)";
+#else
+    return "compiler's default";
+#endif
+}
+
+/* Bit patterns as numbers and back, without aliasing. */
+FASTOPT_INLINE int32_t bits_float(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
+FASTOPT_INLINE float float_of_bits(int32_t i) { float x; memcpy(&x, &i, 4); return x; }
+FASTOPT_INLINE int64_t bits_double(double x) { int64_t i; memcpy(&i, &x, 8); return i; }
+FASTOPT_INLINE double double_of_bits(int64_t i) { double x; memcpy(&x, &i, 8); return x; }
+
+/* exp: x = n ln 2 + r with |r| <= ln(2)/2 (Cody and Waite's two-part ln 2), Taylor's series for exp(r), and 2^n in
+ * two factors so that subnormal results are rounded once. Adding and subtracting 1.5 * 2^(mantissa bits) rounds to
+ * the nearest integer and leaves it in the low bits.
+ * log: x = 2^k m with m in [sqrt(1/2), sqrt(2)); log(m) by the series of 2 artanh(s), s = f / (2 + f), f = m - 1,
+ * arranged as f - (f^2/2 - s (f^2/2 + R)) (the arrangement of fdlibm, which loses the least). */
+FASTOPT_INLINE float exp_float(float x)
+{
+    x = x < -105.0f ? -105.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    float shifted = x * 1.44269504f + 12582912.0f;
+    float n = shifted - 12582912.0f;
+    float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 0.00019841269841269841f;
+    p = p * r + 0.0013888888888888889f;
+    p = p * r + 0.0083333333333333332f;
+    p = p * r + 0.041666666666666664f;
+    p = p * r + 0.16666666666666666f;
+    p = p * r + 0.5f;
+    p = 1.0f + (r + r * r * p);
+    int32_t power = bits_float(shifted) - bits_float(12582912.0f);
+    int32_t half = power >> 1;
+    return p * float_of_bits((half + 127) << 23) * float_of_bits((power - half + 127) << 23);
+}
+
+FASTOPT_INLINE float log_float(float x)
+{
+    float scale = x < 1.17549435e-38f ? 8388608.0f : 1.0f;
+    float k0 = x < 1.17549435e-38f ? -23.0f : 0.0f;
+    int32_t i = bits_float(x * scale) - 0x3f3504f3;
+    float k = k0 + (float)(i >> 23);
+    float f = float_of_bits((i & 0x007fffff) + 0x3f3504f3) - 1.0f;
+    float s = f / (2.0f + f);
+    float z = s * s;
+    float q = 0.22222222222222221f;
+    q = q * z + 0.2857142857142857f;
+    q = q * z + 0.40000000000000002f;
+    q = q * z + 0.66666666666666663f;
+    float h = 0.5f * f * f;
+    float y = k * 0.693359375f - ((h - (s * (h + z * q) + k * -2.12194440e-4f)) - f);
+    y = x < INFINITY ? y : x;                           /* +Inf, and NaN */
+    float special = x == 0.0f ? -INFINITY : NAN;
+    return x > 0.0f ? y : special;
+}
+
+/* The rounding error of 1 + x is put back: log(1 + x) = log(w) + (x - (w - 1)) / w. */
+FASTOPT_INLINE float log1p_float(float x)
+{
+    float w = 1.0f + x;
+    float lost = x - (w - 1.0f);
+    lost = w > 0.0f ? lost : 0.0f;
+    lost = w < INFINITY ? lost : 0.0f;
+    float divisor = w > 0.0f ? w : 1.0f;
+    float y = log_float(w) + lost / divisor;
+    return x == 0.0f ? x : y;
+}
+
+FASTOPT_INLINE double exp_double(double x)
+{
+    x = x < -746.0 ? -746.0 : x;
+    x = x > 710.0 ? 710.0 : x;
+    double shifted = x * 1.4426950408889634 + 6755399441055744.0;
+    double n = shifted - 6755399441055744.0;
+    double r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10;
+    double p = 1.6059043836821613e-10;
+    p = p * r + 2.08767569878681e-09;
+    p = p * r + 2.505210838544172e-08;
+    p = p * r + 2.7557319223985888e-07;
+    p = p * r + 2.7557319223985893e-06;
+    p = p * r + 2.4801587301587302e-05;
+    p = p * r + 0.00019841269841269841;
+    p = p * r + 0.0013888888888888889;
+    p = p * r + 0.0083333333333333332;
+    p = p * r + 0.041666666666666664;
+    p = p * r + 0.16666666666666666;
+    p = p * r + 0.5;
+    p = 1.0 + (r + r * r * p);
+    int64_t power = bits_double(shifted) - bits_double(6755399441055744.0);
+    int64_t half = power >> 1;
+    return p * double_of_bits((half + 1023) << 52) * double_of_bits((power - half + 1023) << 52);
+}
+
+FASTOPT_INLINE double log_double(double x)
+{
+    double scale = x < 2.2250738585072014e-308 ? 4503599627370496.0 : 1.0;
+    double k0 = x < 2.2250738585072014e-308 ? -52.0 : 0.0;
+    int64_t i = bits_double(x * scale) - 0x3fe6a09e667f3bcdLL;
+    double k = k0 + (double)(i >> 52);
+    double f = double_of_bits((i & 0x000fffffffffffffLL) + 0x3fe6a09e667f3bcdLL) - 1.0;
+    double s = f / (2.0 + f);
+    double z = s * s;
+    double q = 0.086956521739130432;
+    q = q * z + 0.095238095238095233;
+    q = q * z + 0.10526315789473684;
+    q = q * z + 0.11764705882352941;
+    q = q * z + 0.13333333333333333;
+    q = q * z + 0.15384615384615385;
+    q = q * z + 0.18181818181818182;
+    q = q * z + 0.22222222222222221;
+    q = q * z + 0.2857142857142857;
+    q = q * z + 0.40000000000000002;
+    q = q * z + 0.66666666666666663;
+    double h = 0.5 * f * f;
+    double y = k * 0.69314718036912382 - ((h - (s * (h + z * q) + k * 1.9082149292705877e-10)) - f);
+    y = x < INFINITY ? y : x;                           /* +Inf, and NaN */
+    double special = x == 0.0 ? -INFINITY : NAN;
+    return x > 0.0 ? y : special;
+}
+
+/* The rounding error of 1 + x is put back: log(1 + x) = log(w) + (x - (w - 1)) / w. */
+FASTOPT_INLINE double log1p_double(double x)
+{
+    double w = 1.0 + x;
+    double lost = x - (w - 1.0);
+    lost = w > 0.0 ? lost : 0.0;
+    lost = w < INFINITY ? lost : 0.0;
+    double divisor = w > 0.0 ? w : 1.0;
+    double y = log_double(w) + lost / divisor;
+    return x == 0.0 ? x : y;
+}
+
+#endif

@@ -1,0 +1,73 @@
+"""Stages that any pipeline can hold: gather a strided block into scratch memory, scatter it back.
+
+They move bytes, so there is one for every size of element, not of type. A unit is an element, counted in C order.
+dims: number of axes, then their lengths, then their strides in bytes (outermost first).
+"""
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uintptr_t
+
+cdef enum:
+    MAX_AXES = 64
+
+ctypedef fused item:
+    int8_t
+    int16_t
+    int32_t
+    int64_t
+
+
+cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t start, int64_t stop,
+                      bint store) noexcept nogil:
+    """Copy elements start:stop between a packed block and a strided array, an innermost run at a time."""
+    cdef int axes = <int> dims[0]
+    cdef const int64_t *shape = dims + 1
+    cdef const int64_t *strides = dims + 1 + axes
+    cdef int64_t index[MAX_AXES]
+    cdef int64_t rest = start, i = start, run, k, step = strides[axes - 1]
+    cdef int axis
+    cdef char *at = strided
+    for axis in range(axes - 1, -1, -1):
+        index[axis] = rest % shape[axis]
+        rest //= shape[axis]
+        at += index[axis] * strides[axis]
+    while i < stop:
+        run = min(shape[axes - 1] - index[axes - 1], stop - i)
+        if store:
+            for k in range(run):
+                (<item *> (at + k * step))[0] = packed[i + k]
+        else:
+            for k in range(run):
+                packed[i + k] = (<item *> (at + k * step))[0]
+        i += run
+        at -= index[axes - 1] * step
+        index[axes - 1] = 0
+        for axis in range(axes - 2, -1, -1):    # carry, like an odometer
+            index[axis] += 1
+            at += strides[axis]
+            if index[axis] < shape[axis]:
+                break
+            at -= shape[axis] * strides[axis]
+            index[axis] = 0
+
+
+cdef void gather(item **buffers, const int64_t *dims, const double *scalars,
+                 int64_t start, int64_t stop, double *partials) noexcept nogil:
+    walk(buffers[1], <char *> buffers[0], dims, start, stop, False)
+
+
+cdef void scatter(item **buffers, const int64_t *dims, const double *scalars,
+                  int64_t start, int64_t stop, double *partials) noexcept nogil:
+    walk(buffers[1], <char *> buffers[0], dims, start, stop, True)
+
+
+GATHER = {      # by bytes of an element; buffers: the strided array, the scratch block
+    1: <uintptr_t> <void *> gather[int8_t],
+    2: <uintptr_t> <void *> gather[int16_t],
+    4: <uintptr_t> <void *> gather[int32_t],
+    8: <uintptr_t> <void *> gather[int64_t],
+}
+SCATTER = {
+    1: <uintptr_t> <void *> scatter[int8_t],
+    2: <uintptr_t> <void *> scatter[int16_t],
+    4: <uintptr_t> <void *> scatter[int32_t],
+    8: <uintptr_t> <void *> scatter[int64_t],
+}
