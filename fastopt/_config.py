@@ -76,7 +76,20 @@ def set_num_threads(count: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call may use."""
+    """Return how many threads a call may use.
+
+    Returns
+    -------
+    int
+        What `set_num_threads` set, else FASTOPT_NUM_THREADS, else the CPUs this process may use by its affinity
+        and its cgroup's quota.
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> fo.get_num_threads() >= 1
+    True
+    """
     global _threads
     if _threads is None:
         text = os.environ.get("FASTOPT_NUM_THREADS")
@@ -111,6 +124,10 @@ def target(name: str) -> Iterator[None]:
         Kernels compiled ahead of time (the default), just in time, the NumPy reference, or a GPU. Holds for this
         thread and this asyncio task alone. FASTOPT_TARGET sets the default of the process.
 
+    Returns
+    -------
+    context manager
+
     Raises
     ------
     ValueError
@@ -133,7 +150,20 @@ def target(name: str) -> Iterator[None]:
 
 
 def get_target() -> str:
-    """Return the name of the present target."""
+    """Return the name of the present target.
+
+    Returns
+    -------
+    str
+        The innermost `target` block's, else FASTOPT_TARGET, else "cython".
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> with fo.target("numba"):
+    ...     fo.get_target()
+    'numba'
+    """
     return _target.get(None) or _default_target()
 
 
