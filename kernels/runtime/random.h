@@ -11,21 +11,22 @@
 
 typedef struct { uint32_t a, b, c, d; } philox_words;
 
-/* The four words of one counter; the counter's upper 64 bits are zero, the key is the seed's two halves. */
+/* The four words of one counter; the counter's upper 64 bits are zero, the key is the seed's two halves. Words are
+ * kept in 64 bits: GCC 12 needs half the time so. */
 FASTOPT_INLINE philox_words philox(uint32_t counter_low, uint32_t counter_high, uint32_t k0, uint32_t k1)
 {
-    uint32_t a = counter_low, b = counter_high, c = 0, d = 0;
+    uint64_t a = counter_low, b = counter_high, c = 0, d = 0;
     for (int round = 0; round < 10; round++) {
-        uint64_t p = (uint64_t)0xD2511F53u * a;
-        uint64_t q = (uint64_t)0xCD9E8D57u * c;
-        a = (uint32_t)(q >> 32) ^ b ^ k0;
+        uint64_t p = a * 0xD2511F53u;
+        uint64_t q = c * 0xCD9E8D57u;
+        a = (q >> 32) ^ b ^ k0;
         b = (uint32_t)q;
-        c = (uint32_t)(p >> 32) ^ d ^ k1;
+        c = (p >> 32) ^ d ^ k1;
         d = (uint32_t)p;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    return (philox_words){a, b, c, d};
+    return (philox_words){(uint32_t)a, (uint32_t)b, (uint32_t)c, (uint32_t)d};
 }
 
 /* Word number `which` of four. */
