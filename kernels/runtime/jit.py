@@ -101,8 +101,7 @@ def handwritten(body, buffers, types) -> str:
 
     Each buffer reaches the body as a typed pointer; `types` names those that are not of the kernel's type.
     """
-    kinds = (f"np.{types[name]}" if name in types else "real" for name in buffers)
-    pointers = ", ".join(f"typed(buffers[{k}], {kind})" for k, kind in enumerate(kinds))
+    pointers = ", ".join(f"typed(buffers[{k}], {types.get(name, 'real')!s})" for k, name in enumerate(buffers))
     return f"""
 @njit({OPTIONS})
 def typed(pointer, dtype):

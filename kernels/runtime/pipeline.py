@@ -20,7 +20,7 @@ make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 
 
 def run(
-    stages: Sequence[tuple[Kernel | int, Sequence[str], int]],
+    stages: Sequence[tuple[Kernel, Sequence[str], int]],
     slots: Mapping[str, np.ndarray | int],
     units: int,
     *,
@@ -39,7 +39,6 @@ def run(
     Parameters
     ----------
     stages : sequence of (kernel, slot names, kernel units in one unit of the job)
-        In place of a kernel: the address of a stage that reads its first slot alone, the same on every target.
     slots : mapping
         An array, or the bytes per unit of a block of scratch memory. An array that is not C-contiguous must hold
         the same number of elements in every unit, in C order.
@@ -60,24 +59,12 @@ def run(
     """
     index = {name: k for k, name in enumerate(slots)}
     calls = [
-        (
-            address(kernel, dtype, target) if isinstance(kernel, Kernel) else kernel,
-            [index[name] for name in used],
-            per_unit,
-        )
-        for kernel, used, per_unit in stages
+        (address(kernel, dtype, target), [index[name] for name in used], per_unit) for kernel, used, per_unit in stages
     ]
     offsets = [0] * len(calls)
     scratch = [0 if isinstance(value, np.ndarray) else value for value in slots.values()]
     pointers = [data_address(value) if isinstance(value, np.ndarray) else 0 for value in slots.values()]
     sizes = list(dims)
-    written = {
-        name
-        for kernel, used, _ in stages
-        if isinstance(kernel, Kernel)
-        for name, buffer in zip(used, kernel.buffers, strict=True)
-        if buffer in kernel.written
-    }
     for name, array in slots.items():
         if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
             slot, packed, per_unit = index[name], len(scratch), array.size // max(units, 1)
@@ -87,7 +74,7 @@ def run(
                 used[:] = [packed if k == slot else k for k in used]
             calls.insert(0, (GATHER[array.itemsize], [slot, packed], per_unit))
             offsets.insert(0, len(sizes))
-            if name in written:
+            if any(name == used[kernel.buffers.index(b)] for kernel, used, _ in stages for b in kernel.written):
                 calls.append((SCATTER[array.itemsize], [slot, packed], per_unit))
                 offsets.append(len(sizes))
             sizes += strides(array)
