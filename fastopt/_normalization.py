@@ -27,7 +27,7 @@ class Plan(NamedTuple):
         The channel is the last axis and rows are the units; else channels are.
     order : tuple of int or None
         The transposition that brings an array into this form.
-    channels, count : int
+    channels, values : int
         Channels, and values of each.
     dims : tuple of int
         The kernels' dims.
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     by_rows: bool
     order: tuple[int, ...] | None
     channels: int
-    count: int
+    values: int
     dims: tuple[int, ...]
 
     def run(
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
         return pipeline.run(
             [(kernel, kernel.buffers, 1)],
             slots,
-            self.count if self.by_rows else self.channels,
+            self.values if self.by_rows else self.channels,
             dtype=str(next(iter(large.values())).dtype),
             target=get_target(),
             threads=get_num_threads(),
@@ -71,7 +71,7 @@ class Plan(NamedTuple):
         """Units that one thread runs at a time."""
         if self.by_rows:
             return max(ROWS, GRAIN // self.channels)
-        return max(1, pipeline.GRAIN // self.count)
+        return max(1, pipeline.GRAIN // self.values)
 
 
 def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
@@ -106,7 +106,7 @@ def forward(
         return mean, invstd
     way = plan(axis, x, y)
     if way.by_rows:
-        mean, variance = merge(way.run("row_moments", {"x": x}, {}, per_grain=True), way.grain, way.count)
+        mean, variance = merge(way.run("row_moments", {"x": x}, {}, per_grain=True), way.grain, way.values)
         invstd = 1.0 / np.sqrt(variance + eps)
         way.run("row_normalize", {"x": x, "y": y}, _small(gamma, beta, mean, invstd), [activation == "relu"])
     else:
@@ -116,7 +116,7 @@ def forward(
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
     if running_var is not None:
-        unbiased = variance * (way.count / (way.count - 1))
+        unbiased = variance * (way.values / (way.values - 1))
         running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * unbiased
     return mean, invstd
 

@@ -154,8 +154,8 @@ def batch_norm_backward(
 
     Notes
     -----
-    Which values ReLU let through is found anew from x, by the forward's own arithmetic, so that no array is kept for it.
-    At NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64.
+    Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
+    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64.
 
     References
     ----------
@@ -221,8 +221,8 @@ class BatchNorm:
 
     Notes
     -----
-    torch's BatchNorm1d to 3d with track_running_stats is the same. In Keras momentum (0.99) weighs the old value, epsilon
-    is 1e-3, and the moving variance is biased: give momentum=0.01, eps=1e-3.
+    torch's BatchNorm1d to 3d with track_running_stats is the same. In Keras momentum (0.99) weighs the old value,
+    epsilon is 1e-3, and the moving variance is biased: give momentum=0.01, eps=1e-3.
 
     To train on frozen statistics, call `forward(x, training=False)`: its backward takes them for constants.
 
@@ -263,8 +263,9 @@ class BatchNorm:
         self.activation = _checked(activation)
         self.dtype = np.dtype(_check.choice(str(dtype), "dtype", ("float32", "float64")))
         self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
-        self.gamma, self.beta = self._parameters if affine else (None, None)
-        self.grad_gamma, self.grad_beta = np.zeros((2, features), self.dtype) if affine else (None, None)
+        self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
+            (*self._parameters, *np.zeros((2, features), self.dtype)) if affine else (None,) * 4
+        )
         self.running_mean, self.running_var = np.zeros(features, self.dtype), np.ones(features, self.dtype)
         self.num_batches_tracked = 0
         self._kept: tuple | None = None
@@ -376,9 +377,11 @@ def _check_vectors(x: np.ndarray, channels: int, **vectors: Any) -> None:
 
 
 def _checked(activation: Any) -> Activation:
-    if activation is not None and (not isinstance(activation, str) or activation != "relu"):
+    if activation is None:
+        return None
+    if not isinstance(activation, str) or activation != "relu":
         raise ValueError(f"activation: expected None or 'relu', got {activation!r}")
-    return activation
+    return "relu"
 
 
 def _output(out: Any, x: np.ndarray, apart: Any, same: str = "") -> np.ndarray:
