@@ -1,8 +1,19 @@
 """Fused training kernels for CPUs: optimizers, batch normalization, losses with gradients, initializers, metrics."""
 
-from fastopt import normalization, optimizers
+from fastopt import initializers, metrics, normalization, optimizers
 from fastopt._config import get_num_threads, get_target, set_num_threads, target
+from fastopt._report import show_config
 
 __version__ = "0.1.0"
 
-__all__ = ["get_num_threads", "get_target", "normalization", "optimizers", "set_num_threads", "target"]
+__all__ = [
+    "get_num_threads",
+    "get_target",
+    "initializers",
+    "metrics",
+    "normalization",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+    "target",
+]
