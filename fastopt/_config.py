@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 _target: ContextVar[str] = ContextVar("fastopt_target")
@@ -131,5 +132,9 @@ def target(name: str) -> Iterator[None]:
 
 def get_target() -> str:
     """Return the name of the present target."""
-    name = _target.get(None)
-    return name if name is not None else _check_target(os.environ.get("FASTOPT_TARGET", "cython"), "FASTOPT_TARGET")
+    return _target.get(None) or _default_target()
+
+
+@cache
+def _default_target() -> str:
+    return _check_target(os.environ.get("FASTOPT_TARGET", "cython"), "FASTOPT_TARGET")

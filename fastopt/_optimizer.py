@@ -199,19 +199,24 @@ class Optimizer:
         gradients = self._gradients(grads)
         groups = self._digested()
         target = get_target()
-        ready = [jobs.fits([gradients[i] for i in indices]) for indices, jobs in self._jobs]
+        # one list per kernel; where there is one kernel alone, its list is the whole
+        parts = [gradients] if len(self._jobs) == 1 else [[gradients[i] for i in where] for where, _ in self._jobs]
+        ready = [jobs.fits(part) for (_, jobs), part in zip(self._jobs, parts)]
         if not all(ready) or self._overlapping():
             self._refuse(gradients)
         if target == "reference":
             self._step_reference(gradients, groups)
         else:
-            step = self.steps + 1
-            for (indices, jobs), fits in zip(self._jobs, ready):
-                scalars = np.zeros((len(groups), len(jobs.kernel.scalars)))
-                for k in set(jobs.rows.tolist()):
-                    scalars[k] = type(self)._scalars(groups[k], step)
-                jobs.run([gradients[i] for i in indices], scalars, target, get_num_threads(), fits)
+            for (_, jobs), part, fits in zip(self._jobs, parts, ready):
+                jobs.run(part, self._table_of_scalars(jobs, groups), target, get_num_threads(), fits)
         self.steps += 1
+
+    def _table_of_scalars(self, jobs: Jobs, groups: list[Group]) -> np.ndarray:
+        """Return this step's scalars, a row per group; rows of other kernels' groups stay zero."""
+        table = np.zeros((len(groups), len(jobs.kernel.scalars)))
+        for k in jobs.groups:
+            table[k] = type(self)._scalars(groups[k], self.steps + 1)
+        return table
 
     def _digested(self) -> list[Group]:
         """Return the groups with this step's lr, checked again where somebody changed them."""

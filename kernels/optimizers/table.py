@@ -102,7 +102,7 @@ SHARED_BAD = (
         ("params[0]", "broadcast"),
     ),
     Bad("gradient of another shape", lambda o, a: a.update(grad1=a["grad1"][:-1]), ("grads[0]", "shape")),
-    Bad("gradient of another dtype", lambda o, a: a.update(grad1=a["grad1"].astype(np.int32)), ("grads[0]",), TypeError),
+    Bad("integer gradient", lambda o, a: a.update(grad1=a["grad1"].astype(np.int32)), ("grads[0]", "int32"), TypeError),
     Bad("gradient missing", lambda o, a: a.update(grad1=None), ("grads[0]", "None")),
     Bad("gradient overlapping", lambda o, a: a.update(grad1=a["param"]), ("grads[0]", "overlap")),
 )  # fmt: skip
@@ -151,7 +151,10 @@ OPS = (
     ),
     _op(
         "Adam", "adam adam_amsgrad", "Kingma and Ba 2015, Algorithm 1; Reddi et al. 2018, Algorithm 2",
-        ({}, {"lr": 0.1, "weight_decay": 0.1}, {"amsgrad": True}, {"amsgrad": True, "betas": (0.5, 0.6), "maximize": True}),
+        (
+            {}, {"lr": 0.1, "weight_decay": 0.1}, {"amsgrad": True},
+            {"amsgrad": True, "betas": (0.5, 0.6), "maximize": True},
+        ),
         (BETAS, EPS),
     ),
     _op(

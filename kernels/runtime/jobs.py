@@ -25,7 +25,7 @@ class Jobs:
     def __init__(self, kernel: Kernel, params: list[np.ndarray], states: list[list[np.ndarray]], rows: list[int]):
         self.kernel, self.params, self.states = kernel, params, states
         self.dtype = str(params[0].dtype)
-        self.rows = np.array(rows, np.int64)
+        self.rows, self.groups = np.array(rows, np.int64), sorted(set(rows))
         self.units = np.array([param.size for param in params], np.int64)
         self.sizes = self.units * params[0].itemsize
         self.pointers = np.zeros((len(params), len(kernel.buffers)), np.uintp)

@@ -1,0 +1,245 @@
+"""How numbers are kept, apart from how they are computed: load and store stages for every storage type.
+
+A load stage decodes the elements start:stop of an array into a scratch block of the compute type; a store stage
+encodes the block back. Buffers: the array (or arrays), then the block. One stage per storage type and compute type
+serves every optimizer.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+
+from kernels.runtime.abi cimport cloned_void, real
+
+cdef extern from "storage.h" nogil:
+    float float_of_bfloat16(uint16_t)
+    uint16_t nearest_bfloat16(float)
+    uint16_t bfloat16_of_float(float, uint32_t)
+    float float_of_float16(uint16_t)
+    uint16_t float16_of_float(float)
+    uint32_t word_of_float(float)
+    float float_of_word(uint32_t)
+
+cdef extern from "<math.h>" nogil:
+    float fabsf(float)
+
+cdef enum:
+    MEAN_LOWEST = 112 << 3      # upper bits of 2^-15 in float32, and of 2^-31
+    SQUARE_LOWEST = 96 << 3
+    GROUP = 256                 # elements that share a scale in 8-bit storage (a literal where range() needs one)
+
+
+cdef float TINY = 1e-37         # a group below it is kept as zeros (or the least code): 1 / scale would overflow
+
+
+# ---- the other float type
+
+cdef cloned_void load_float32(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const float *stored = <const float *> buffers[0]
+    cdef real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        block[i] = stored[i]
+
+
+cdef cloned_void store_float32(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef float *stored = <float *> buffers[0]
+    cdef const real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        stored[i] = <float> block[i]
+
+
+cdef cloned_void load_float64(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const double *stored = <const double *> buffers[0]
+    cdef real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        block[i] = <real> stored[i]
+
+
+# ---- 16 bits
+
+cdef cloned_void load_bfloat16(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const uint16_t *stored = <const uint16_t *> buffers[0]
+    cdef real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        block[i] = float_of_bfloat16(stored[i])
+
+
+cdef cloned_void store_bfloat16(real **buffers, const int64_t *dims, const double *scalars,
+                                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef uint16_t *stored = <uint16_t *> buffers[0]
+    cdef const real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        stored[i] = nearest_bfloat16(<float> block[i])
+
+
+cdef cloned_void load_float16(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const uint16_t *stored = <const uint16_t *> buffers[0]
+    cdef real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        block[i] = float_of_float16(stored[i])
+
+
+cdef cloned_void store_float16(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef uint16_t *stored = <uint16_t *> buffers[0]
+    cdef const real *block = buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        stored[i] = float16_of_float(<float> block[i])
+
+
+# ---- bfloat16 with the lost 16 bits beside it: together an exact float32
+
+cdef cloned_void load_split(real **buffers, const int64_t *dims, const double *scalars,
+                            int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const uint16_t *upper = <const uint16_t *> buffers[0]
+    cdef const uint16_t *lower = <const uint16_t *> buffers[1]
+    cdef real *block = buffers[2]
+    cdef int64_t i
+    for i in range(start, stop):
+        # the upper half was rounded to nearest even: take its rounding back where the lower half says so
+        block[i] = float_of_word(((<uint32_t> upper[i] << 16) - (<uint32_t> (lower[i] & 0x8000) << 1)) + lower[i])
+
+
+cdef cloned_void store_split(real **buffers, const int64_t *dims, const double *scalars,
+                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef uint16_t *upper = <uint16_t *> buffers[0]
+    cdef uint16_t *lower = <uint16_t *> buffers[1]
+    cdef const real *block = buffers[2]
+    cdef uint32_t bits
+    cdef int64_t i
+    for i in range(start, stop):
+        bits = word_of_float(<float> block[i])
+        bits = bits if block[i] == block[i] else 0x7FC00000     # a NaN's low bits must not carry into the sign
+        upper[i] = <uint16_t> ((bits + 0x8000) >> 16)
+        lower[i] = <uint16_t> bits
+
+
+# ---- 8 bits: groups of 256 elements share a float32 scale, their largest magnitude. A code is a small float relative to it,
+# cut out of a float32's bits (3 bits of mantissa): a mean has a sign and 4 bits of exponent (down to 2^-15 of the
+# largest, then zero), a second moment 5 bits of exponent (down to 2^-31). A second moment above zero never becomes zero:
+# the step would divide by epsilon alone. The largest value gets the largest code. NaN or Inf spoils its group.
+
+cdef inline float largest(const real *block, int64_t size) noexcept nogil:
+    """Return the largest magnitude. As bits, magnitudes are ordered like integers, NaN above all."""
+    cdef uint32_t lanes[32]
+    cdef uint32_t bits, top = 0
+    cdef int64_t i, k
+    for k in range(32):
+        lanes[k] = 0
+    for i in range(0, size - 31, 32):
+        for k in range(32):
+            bits = word_of_float(<float> block[i + k]) & 0x7FFFFFFF
+            lanes[k] = bits if bits > lanes[k] else lanes[k]
+    for i in range(size - size % 32, size):
+        bits = word_of_float(<float> block[i]) & 0x7FFFFFFF
+        lanes[0] = bits if bits > lanes[0] else lanes[0]
+    for k in range(32):
+        top = lanes[k] if lanes[k] > top else top
+    return float_of_word(top)
+
+
+cdef inline int code_of(float ratio, int lowest) noexcept nogil:
+    """Return the code of a ratio in [0, 1.875]: its upper bits, rounded, counted from the lowest exponent."""
+    cdef int code = <int> ((word_of_float(ratio) + 0x80000) >> 20) - lowest
+    return code if code > 0 else 0
+
+
+cdef cloned_void load_mean8(real **buffers, const int64_t *dims, const double *scalars,
+                            int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const uint8_t *codes = <const uint8_t *> buffers[0]
+    cdef const float *scales = <const float *> buffers[1]
+    cdef real *block = buffers[2]
+    cdef int64_t first, i
+    cdef float scale, ratio
+    cdef uint32_t code, size
+    for first in range(start, stop, 256):
+        scale = scales[first // GROUP] * <float> (1 / 1.875)
+        for i in range(first, min(first + GROUP, stop)):
+            code = codes[i]
+            size = code & 0x7F
+            ratio = float_of_word(((size + MEAN_LOWEST) << 20) | ((code & 0x80) << 24))
+            block[i] = scale * (ratio if size != 0 else 0)
+
+
+cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *scalars,
+                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef uint8_t *codes = <uint8_t *> buffers[0]
+    cdef float *scales = <float *> buffers[1]
+    cdef const real *block = buffers[2]
+    cdef int64_t first, i, size
+    cdef float top, inverse, x
+    cdef int code
+    for first in range(start, stop, 256):
+        size = min(<int64_t> GROUP, stop - first)
+        top = largest(block + first, size)
+        scales[first // GROUP] = top
+        inverse = <float> 1.875 / top if top > TINY else 0
+        for i in range(first, first + size):
+            x = <float> block[i]
+            code = code_of(fabsf(x) * inverse, MEAN_LOWEST)
+            code = code if code < 127 else 127
+            codes[i] = <uint8_t> (code | (<int> (word_of_float(x) >> 24) & 0x80))
+
+
+cdef cloned_void load_square8(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const uint8_t *codes = <const uint8_t *> buffers[0]
+    cdef const float *scales = <const float *> buffers[1]
+    cdef real *block = buffers[2]
+    cdef int64_t first, i
+    cdef float scale, ratio
+    cdef uint32_t code
+    for first in range(start, stop, 256):
+        scale = scales[first // GROUP] * <float> (1 / 1.875)
+        for i in range(first, min(first + GROUP, stop)):
+            code = codes[i]
+            ratio = float_of_word((code + SQUARE_LOWEST) << 20)
+            block[i] = scale * (ratio if code != 0 else 0)
+
+
+cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef uint8_t *codes = <uint8_t *> buffers[0]
+    cdef float *scales = <float *> buffers[1]
+    cdef const real *block = buffers[2]
+    cdef int64_t first, i, size
+    cdef float top, inverse
+    cdef int code, least
+    for first in range(start, stop, 256):
+        size = min(<int64_t> GROUP, stop - first)
+        top = largest(block + first, size)
+        scales[first // GROUP] = top
+        inverse = <float> 1.875 / top if top > TINY else 0
+        for i in range(first, first + size):
+            code = code_of(<float> block[i] * inverse, SQUARE_LOWEST)
+            least = 1 if block[i] > 0 else 0
+            code = code if code > least else least
+            codes[i] = <uint8_t> (code if code < 255 else 255)
+
+
+LOAD = {        # storage -> addresses by compute type (float32, float64)
+    "float32": (<uintptr_t> <void *> load_float32[float], <uintptr_t> <void *> load_float32[double]),
+    "float64": (<uintptr_t> <void *> load_float64[float], <uintptr_t> <void *> load_float64[double]),
+    "bfloat16": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
+    "float16": (<uintptr_t> <void *> load_float16[float], <uintptr_t> <void *> load_float16[double]),
+    "split": (<uintptr_t> <void *> load_split[float], <uintptr_t> <void *> load_split[double]),
+    "mean8": (<uintptr_t> <void *> load_mean8[float], <uintptr_t> <void *> load_mean8[double]),
+    "square8": (<uintptr_t> <void *> load_square8[float], <uintptr_t> <void *> load_square8[double]),
+}
+STORE = {
+    "float32": (<uintptr_t> <void *> store_float32[float], <uintptr_t> <void *> store_float32[double]),
+    "bfloat16": (<uintptr_t> <void *> store_bfloat16[float], <uintptr_t> <void *> store_bfloat16[double]),
+    "float16": (<uintptr_t> <void *> store_float16[float], <uintptr_t> <void *> store_float16[double]),
+    "split": (<uintptr_t> <void *> store_split[float], <uintptr_t> <void *> store_split[double]),
+    "mean8": (<uintptr_t> <void *> store_mean8[float], <uintptr_t> <void *> store_mean8[double]),
+    "square8": (<uintptr_t> <void *> store_square8[float], <uintptr_t> <void *> store_square8[double]),
+}

@@ -1,0 +1,19 @@
+"""The README's examples run, in order, as a reader would type them."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_examples_run():
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(blocks) >= 6
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+
+
+def test_the_two_commands_come_first():
+    text = README.read_text()
+    assert text.index("make demo") < text.index("make test") < text.index("## ")
