@@ -113,8 +113,15 @@ def evaluate(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, f
     """Return the loss and the metrics on images that are only looked at.
 
     Precision and recall are means over the classes; so is AUC, each class's probability against all the others.
+
+    Raises
+    ------
+    FloatingPointError
+        If training has diverged.
     """
     logits = network.forward(x)
+    if not np.isfinite(logits).all():
+        raise FloatingPointError("the network's outputs are no longer finite: training diverged")
     loss = fo.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = odds / odds.sum(axis=1, keepdims=True)
