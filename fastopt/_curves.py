@@ -10,26 +10,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import fastopt as fo
+from fastopt._network import initializer
 
 if TYPE_CHECKING:
     from fastopt.demo import Plan
 
+FORMATS = ("png", "pdf", "svg", "jpg", "webp")
 DEPTH = 16  # layers of the network whose activations are drawn: deep enough for a scale to vanish or explode
 BESIDE = ("he_normal", "glorot_normal", "normal")  # drawn in grey beside the chosen initializer
 INK, GREY, TRAIN, TEST, CHOSEN = "#1f2937", "#9ca3af", "#60a5fa", "#1d4ed8", "#c2410c"
 
 
-def formats() -> tuple[str, ...]:
-    """Return the kinds of file that can be written, by ending."""
-    return tuple(Figure().canvas.get_supported_filetypes())
-
-
-def spread(initializer: str, x: np.ndarray, width: int, seed: int, batch_norm: bool = False) -> np.ndarray:
+def spread(name: str, x: np.ndarray, width: int, seed: int, batch_norm: bool = False) -> np.ndarray:
     """Return quantiles (5, 25, 50, 75, 95 %) and the root mean square of each layer's outputs, before ReLU.
 
     Of a network of `DEPTH` dense layers, just initialized; rows are layers. Magnitudes, so that they fit a log axis.
     """
-    make, rows = getattr(fo.initializers, initializer), []
+    make, rows = initializer(name), []
     for k, shape in enumerate(pairwise([x.shape[1], *[width] * DEPTH])):
         x = np.matmul(x, make(shape, seed=seed + k, dtype="float32"))
         if batch_norm:
@@ -109,4 +106,5 @@ def _draw_spread(axes: Axes, plan: "Plan", x: np.ndarray) -> None:
         axes.plot(layers, normed, color=INK, linewidth=1.5, linestyle=(0, (4, 2)), label="with batch norm")
     axes.set_yscale("log")
     axes.set_ylabel("magnitude", color=INK)
-    axes.legend(frameon=False, labelcolor=INK, loc="lower left", fontsize=9)
+    if chosen[:, -1].any():
+        axes.legend(frameon=False, labelcolor=INK, loc="lower left", fontsize=9)

@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,14 @@ import numpy as np
 import fastopt as fo
 
 Parameters = dict[str, np.ndarray]
+
+
+def initializer(name: str) -> Callable[..., np.ndarray]:
+    """Return an initializer of fastopt's by name; those that fill with a constant take no seed and get none."""
+    make = getattr(fo.initializers, name)
+    if "seed" in signature(make).parameters:
+        return make
+    return lambda shape, seed, dtype: make(shape, dtype=dtype)
 
 
 class Network:
@@ -65,7 +74,8 @@ class Network:
             grads[f"weight {k}"] = self.matmul(self.inputs[k].T, delta)
             if k > 0:
                 norm = self.norms[k - 1]
-                delta = norm.backward(self.matmul(delta, self.weights[k].T))
+                delta = self.matmul(delta, self.weights[k].T)
+                delta = norm.backward(delta, out=delta)  # in place
                 grads |= {f"gamma {k - 1}": norm.grad_gamma, f"beta {k - 1}": norm.grad_beta}
         return grads
 
@@ -125,7 +135,7 @@ def evaluate(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, f
     loss = fo.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = odds / odds.sum(axis=1, keepdims=True)
-    ranks = [fo.metrics.auc((labels == k).astype(scores.dtype), scores[:, k].copy()) for k in range(scores.shape[1])]
+    ranks = [fo.metrics.auc(labels == k, scores[:, k]) for k in range(scores.shape[1])]
     return {
         "loss": float(loss),
         "accuracy": fo.metrics.accuracy(labels, scores),

@@ -65,10 +65,11 @@ class Screen:
         for name in (run.target, "reference", "difference"):
             table.add_column(name, justify="right")
         ours, theirs = run.epochs[-1], reference.epochs[-1]
+        apart = {name: f"{value:.1e}" if value else "0" for name, value in difference.items()}
         for name, key in (("test loss", "test_loss"), ("test accuracy", "test_accuracy")):
-            table.add_row(name, f"{ours[key]:.6f}", f"{theirs[key]:.6f}", f"{difference[key]:.1e}")
-        table.add_row("parameters, after the first epoch", "", "", f"{difference['parameters_after_first_epoch']:.1e}")
-        table.add_row("parameters, at the end", "", "", f"{difference['parameters']:.1e}", end_section=True)
+            table.add_row(name, f"{ours[key]:.6f}", f"{theirs[key]:.6f}", apart[key])
+        table.add_row("parameters, after the first epoch", "", "", apart["parameters_after_first_epoch"])
+        table.add_row("parameters, at the end", "", "", apart["parameters"], end_section=True)
         fast, slow = run.time(), reference.time()
         ratios = {"epoch_ms": difference["faster"], "rest_ms": difference["faster_without_products"]}
         for name, key in (
@@ -79,8 +80,8 @@ class Screen:
             ratio = f"[bold]{ratios[key]:.1f}×[/] faster" if key in ratios else ""
             table.add_row(name, f"{fast[key]:.1f} ms", f"{slow[key]:.1f} ms", ratio)
         told = Text(
-            "The differences are the largest between two values. Both runs start from the same weights and see the "
-            "same batches in float32; what they round differently grows with every step. Times are of the middle "
+            "The differences are the largest between two values. Both runs start from the same seed and see the "
+            "same batches, in float32; what they round differently grows with every step. Times are of the middle "
             "epoch; the watching isn't in them.",
             style="dim",
         )

@@ -21,7 +21,7 @@ import numpy as np
 import typer
 
 import fastopt as fo
-from fastopt._network import Network, Parameters, evaluate, train
+from fastopt._network import Network, Parameters, evaluate, initializer, train
 
 # Learning rates for batches of 32. For other sizes they grow with the root of the size, as the noise of the mean
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
@@ -48,7 +48,7 @@ class Plan:
         return f"{self.init}, {self.optimizer} with lr {self.lr:.3g}, {batches}, {self.epochs} epochs"
 
     def network(self, matmul: Callable[..., np.ndarray] = np.matmul) -> Network:
-        return Network(self.widths, getattr(fo.initializers, self.init), self.seed, matmul=matmul)
+        return Network(self.widths, initializer(self.init), self.seed, matmul=matmul)
 
     def optimize(self, network: Network) -> fo.optimizers.Optimizer:
         return getattr(fo.optimizers, self.optimizer)(network.parameters, lr=self.lr)
@@ -282,8 +282,8 @@ def run(
     if curves and plot:
         if not plot.absolute().parent.is_dir():
             raise wrong("--plot", "a file in a folder that exists", repr(str(plot)))
-        if plot.suffix[1:] not in curves.formats():
-            raise wrong("--plot", f"a name that ends in one of {', '.join(curves.formats())}", repr(str(plot)))
+        if plot.suffix[1:].lower() not in curves.FORMATS:
+            raise wrong("--plot", f"a name that ends in one of {', '.join(curves.FORMATS)}", repr(str(plot)))
     digits = load()
     screen = None if as_json else need("fastopt._screen").Screen(plan, target)
 
