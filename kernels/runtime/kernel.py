@@ -29,6 +29,8 @@ class Kernel:
         dtype of the buffers that are not of the kernel's own type.
     rule : bool
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
+    sequential : str
+        Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Kernel:
     unit: str = "element"
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
+    sequential: str = ""
 
 
 @cache
