@@ -45,7 +45,7 @@ def draw(path: Path, plan: "Plan", epochs: list[dict[str, float]], x: np.ndarray
     loss, accuracy, layers = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
     _draw_epochs(loss, epochs, "loss", "Loss (softmax cross-entropy)")
     _draw_epochs(accuracy, epochs, "accuracy", "Accuracy")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _draw_spread(layers, plan, x)
     figure.savefig(path, dpi=150)
 
@@ -70,8 +70,12 @@ def _draw_epochs(axes: Axes, epochs: list[dict[str, float]], name: str, title: s
         axes.plot(at[-1:], values[-1:], "o", color=colour, markersize=6, label=f"{part}, {last} at the end")
     _dress(axes, title, "epoch")
     axes.legend(frameon=False, labelcolor=INK)
+    axes.set_xlim(0.5, len(at) + 0.5)
+    values = [row[f"{part}_{name}"] for row in epochs for part in ("train", "test")]
     if name == "loss":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(values))
+    else:
+        axes.set_ylim(max(0, min(0.9, min(values) - 0.02)), 1.01)
 
 
 def _draw_spread(axes: Axes, plan: "Plan", x: np.ndarray) -> None:
@@ -107,4 +111,4 @@ def _draw_spread(axes: Axes, plan: "Plan", x: np.ndarray) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("magnitude", color=INK)
     if chosen[:, -1].any():
-        axes.legend(frameon=False, labelcolor=INK, loc="lower left", fontsize=9)
+        axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=9)

@@ -45,7 +45,8 @@ class Plan:
 
     def __str__(self) -> str:
         batches = "all images at once" if self.batch_size == TRAIN else f"batches of {self.batch_size}"
-        return f"{self.init}, {self.optimizer} with lr {self.lr:.3g}, {batches}, {self.epochs} epochs"
+        epochs = f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}"
+        return f"{self.init}, {self.optimizer} with lr {self.lr:.3g}, {batches}, {epochs}"
 
     def network(self, matmul: Callable[..., np.ndarray] = np.matmul) -> Network:
         return Network(self.widths, initializer(self.init), self.seed, matmul=matmul)
