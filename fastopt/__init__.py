@@ -6,4 +6,16 @@ from fastopt._report import show_config
 
 __version__ = "0.1.0"
 
-__all__ = ["get_num_threads", "get_target", "initializers", "losses", "metrics", "normalization", "optimizers", "schedules", "set_num_threads", "show_config", "target"]
+__all__ = [
+    "get_num_threads",
+    "get_target",
+    "initializers",
+    "losses",
+    "metrics",
+    "normalization",
+    "optimizers",
+    "schedules",
+    "set_num_threads",
+    "show_config",
+    "target",
+]

@@ -127,13 +127,6 @@ def dtype(value: Any, name: str) -> np.dtype:
     if found is None or found not in DTYPES:
         raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
     return found
-def integer(value: Any, name: str) -> int:
-    """Return an integer that a kernel can take, of 64 bits."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise TypeError(f"{name}: expected an integer, got {describe(value)}")
-    if not -(2**63) < int(value) < 2**63:
-        raise ValueError(f"{name}: expected an integer of 64 bits, got {value}")
-    return int(value)
 
 
 def labels(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -258,7 +258,7 @@ cdef class Pipeline:
 
     cdef execute(self, Work *work, int64_t grain, int64_t block, int partials, int threads, bint per_grain):
         """Cut the jobs into grains, run them, and add up the partial sums."""
-        cdef int64_t j, g, scratch_size = 0
+        cdef int64_t j, g, total_units = 0, scratch_size = 0
         cdef int64_t scratch_offset[MAX_SLOTS]
         cdef int k, p
         cdef char *scratch = NULL
@@ -280,11 +280,14 @@ cdef class Pipeline:
         for j in range(work.jobs):
             work.first_grain[j] = g
             g += (work.units[j] + grain - 1) // grain
+            total_units += work.units[j]
         work.first_grain[work.jobs] = g
         try:
             if forked or not FASTOPT_OPENMP:
                 threads = 1
-            threads = <int> max(1, min(<int64_t> threads, g))
+            # A thread must be worth waking: many small jobs that fill one grain between them run on one thread.
+            # (Where other processes want the cores, the end of a parallel region can wait for one: milliseconds.)
+            threads = <int> max(1, min(<int64_t> threads, (total_units + grain - 1) // grain))
             if scratch_size:
                 scratch = <char *> malloc(threads * scratch_size + LINE)
                 if scratch == NULL:
