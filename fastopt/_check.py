@@ -16,7 +16,7 @@ def describe(value: Any) -> str:
     """Return what came, in a few words."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
-    return f"{type(value).__name__} {value!r}"[:80]
+    return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
 
 
 def array(value: Any, name: str, *, dtype: np.dtype | None = None, shape: tuple | None = None) -> np.ndarray:
@@ -40,7 +40,7 @@ def writable(value: np.ndarray, name: str) -> np.ndarray:
     """Return `value` if it may be written."""
     if not value.flags.writeable:
         raise ValueError(f"{name}: expected a writable array, got a read-only one")
-    if any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
+    if value.size and any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
         raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
     return value
 
@@ -86,9 +86,13 @@ def number(value: Any, name: str, domain: Domain) -> float:
     holds, wanted = domain
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
-    if not holds(float(value)):
+    try:
+        converted = float(value)
+    except OverflowError:  # an integer beyond all floats
+        converted = np.inf
+    if not holds(converted):
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
-    return float(value)
+    return converted
 
 
 def flag(value: Any, name: str) -> bool:
