@@ -291,8 +291,8 @@ def test_modules_are_short_and_finished(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_modules_say_what_they_are(path):
-    if path.read_text().strip() == "OPS = ()":
-        pytest.skip("a room that is not furnished yet")
+    if path.read_text().strip() in ("", "OPS = ()"):
+        pytest.skip("an empty file")
     assert ast.get_docstring(ast.parse(path.read_text())), "a module docstring"
 
 
