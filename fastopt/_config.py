@@ -11,15 +11,23 @@ TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
 _target: ContextVar[str] = ContextVar("fastopt_target")
 _threads: int | None = None
+_threads_from = ""
 
 
 def available_cpus() -> int:
     """Return the number of CPUs this process may use: by affinity, and by the cgroup's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _cpus_and_origin()[0]
+
+
+def _cpus_and_origin() -> tuple[int, str]:
+    if hasattr(os, "sched_getaffinity"):
+        cpus, origin = len(os.sched_getaffinity(0)), "CPU affinity"
+    else:
+        cpus, origin = os.cpu_count() or 1, "CPU count"
     for quota in (_quota_v2(), _quota_v1()):
-        if quota is not None:
-            cpus = min(cpus, max(1, int(quota)))
-    return cpus
+        if quota is not None and max(1, int(quota)) < cpus:
+            cpus, origin = max(1, int(quota)), f"cgroup quota of {quota:g} CPUs"
+    return cpus, origin
 
 
 def _read(path: str) -> str | None:
@@ -71,8 +79,8 @@ def set_num_threads(count: int) -> None:
     >>> fo.get_num_threads()
     2
     """
-    global _threads
-    _threads = _check_threads(count, "count")
+    global _threads, _threads_from
+    _threads, _threads_from = _check_threads(count, "count"), "set_num_threads"
 
 
 def get_num_threads() -> int:
@@ -90,15 +98,21 @@ def get_num_threads() -> int:
     >>> fo.get_num_threads() >= 1
     True
     """
-    global _threads
+    global _threads, _threads_from
     if _threads is None:
         text = os.environ.get("FASTOPT_NUM_THREADS")
         if text is None:
-            _threads = available_cpus()
+            _threads, _threads_from = _cpus_and_origin()
         else:
             value = int(text) if text.strip().isdecimal() else text
-            _threads = _check_threads(value, "FASTOPT_NUM_THREADS")
+            _threads, _threads_from = _check_threads(value, "FASTOPT_NUM_THREADS"), "FASTOPT_NUM_THREADS"
     return _threads
+
+
+def where_threads_come_from() -> str:
+    """Return what set the number of threads: a call, the environment, or the CPUs this process may use."""
+    get_num_threads()
+    return _threads_from
 
 
 def _check_target(name: object, origin: str) -> str:
