@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import fastopt as fo
-from fastopt._network import initializer
+from fastopt._network import named_initializer
 
 if TYPE_CHECKING:
-    from fastopt.demo import Plan
+    from fastopt._runs import Plan
 
 FORMATS = ("png", "pdf", "svg", "jpg", "webp")
 DEPTH = 16  # layers of the network whose activations are drawn: deep enough for a scale to vanish or explode
@@ -26,7 +27,7 @@ def spread(name: str, x: np.ndarray, width: int, seed: int, batch_norm: bool = F
 
     Of a network of `DEPTH` dense layers, just initialized; rows are layers. Magnitudes, so that they fit a log axis.
     """
-    make, rows = initializer(name), []
+    make, rows = named_initializer(name), []
     for k, shape in enumerate(pairwise([x.shape[1], *[width] * DEPTH])):
         x = np.matmul(x, make(shape, seed=seed + k, dtype="float32"))
         if batch_norm:
@@ -39,8 +40,8 @@ def spread(name: str, x: np.ndarray, width: int, seed: int, batch_norm: bool = F
 
 def draw(path: Path, plan: "Plan", epochs: list[dict[str, float]], x: np.ndarray) -> None:
     """Draw three panels into a file: loss and accuracy by epoch, and the spread of activations by layer."""
-    figure = Figure(figsize=(15, 5), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(wspace=0.05, w_pad=0.1, h_pad=0.1)
+    layout = ConstrainedLayoutEngine(wspace=0.05, w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(15, 5), layout=layout, facecolor="white")
     figure.suptitle(f"fastopt demo: {plan}", x=0.01, ha="left", fontsize=11, color=INK)
     loss, accuracy, layers = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
     _draw_epochs(loss, epochs, "loss", "Loss (softmax cross-entropy)")
@@ -88,9 +89,8 @@ def _draw_spread(axes: Axes, plan: "Plan", x: np.ndarray) -> None:
     _dress(axes, "Activations by layer, at the start", f"dense layer, {width} wide, ReLU between, no batch norm")
     chosen = spread(plan.init, x, width, plan.seed)
     if not chosen[:, -1].any():
-        axes.text(
-            0.5, 0.5, f"{plan.init}: exactly 0 in every layer", transform=axes.transAxes, ha="center", color=CHOSEN
-        )
+        said = f"{plan.init}: exactly 0 in every layer"
+        axes.text(0.03, 0.05, said, transform=axes.transAxes, color=CHOSEN, fontweight="bold")
     else:
         low, lower, _, upper, high, rms = chosen.T
         axes.fill_between(layers, low, high, color=CHOSEN, alpha=0.15, linewidth=0, label="5 to 95 % of activations")

@@ -14,7 +14,7 @@ from rich.text import Text
 import fastopt as fo
 
 if TYPE_CHECKING:
-    from fastopt.demo import Plan, Run
+    from fastopt._runs import Plan, Run
 
 ROWS = 20  # of the table by epoch; of more epochs, every second, third, … is shown
 COLUMNS = {
