@@ -34,8 +34,7 @@ class _Counts(Metric):
     def _joined(self, state: np.ndarray | None, more: np.ndarray) -> np.ndarray:
         if state is None or state.shape == more.shape:
             return super()._joined(state, more)
-        classes = max(len(state), len(more))
-        total = np.zeros([classes if n == len(state) else n for n in state.shape])
+        total = np.zeros(np.maximum(state.shape, more.shape))
         for counts in (state, more):
             total[tuple(slice(n) for n in counts.shape)] += counts
         return total
