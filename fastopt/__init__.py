@@ -1,8 +1,8 @@
 """Fused training kernels for CPUs: optimizers, batch normalization, losses with gradients, initializers, metrics."""
 
-from fastopt import metrics, optimizers
+from fastopt import initializers, metrics, optimizers
 from fastopt._config import get_num_threads, get_target, set_num_threads, target
 
 __version__ = "0.1.0"
 
-__all__ = ["get_num_threads", "get_target", "metrics", "optimizers", "set_num_threads", "target"]
+__all__ = ["get_num_threads", "get_target", "initializers", "metrics", "optimizers", "set_num_threads", "target"]

@@ -4,7 +4,7 @@ Nothing is written before all is checked.
 """
 
 from collections.abc import Callable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def writable(value: np.ndarray, name: str) -> np.ndarray:
     """Return `value` if it may be written."""
     if not value.flags.writeable:
         raise ValueError(f"{name}: expected a writable array, got a read-only one")
-    if any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
+    if value.size and any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
         raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
     return value
 
@@ -95,3 +95,35 @@ def flag(value: Any, name: str) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected True or False, got {describe(value)}")
     return bool(value)
+
+
+def integer(value: Any, name: str, low: int, stop: int | None = None) -> int:
+    """Return an integer of at least `low` (and less than `stop`) as an int."""
+    wanted = f"an integer ≥ {low}" if stop is None else f"an integer in [{low}, {stop})"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
+    whole = int(value)
+    if whole < low or (stop is not None and whole >= stop):
+        raise ValueError(f"{name}: expected {wanted}, got {whole}")
+    return whole
+
+
+def shape(value: Any, name: str, axes: int = 0) -> tuple[int, ...]:
+    """Return a shape of at least `axes` axes as a tuple of ints."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name}: expected a tuple of integers ≥ 0, got {describe(value)}")
+    lengths = tuple(integer(length, f"{name}[{axis}]", 0) for axis, length in enumerate(value))
+    if len(lengths) < axes:
+        raise ValueError(f"{name}: expected {axes} axes or more, got {lengths}")
+    return lengths
+
+
+def dtype(value: Any, name: str) -> np.dtype:
+    """Return float32 or float64 as a dtype."""
+    try:
+        found = None if value is None else np.dtype(value)
+    except TypeError:
+        found = None
+    if found is None or found not in DTYPES:
+        raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
+    return found

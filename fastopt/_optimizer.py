@@ -55,6 +55,25 @@ class Optimizer:
         Steps taken.
     state : list of dict of arrays
         Each parameter's state, by name, in the order of the parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a writable float32 or float64 array, two of them overlap, or a hyper-parameter is
+        unknown or outside its domain.
+
+    Examples
+    --------
+    Biases without decay, at their own rate:
+
+    >>> import numpy as np, fastopt as fo
+    >>> weights, bias = np.ones((2, 3)), np.zeros(3)
+    >>> opt = fo.optimizers.AdamW([{"params": weights}, {"params": bias, "lr": 0.5, "weight_decay": 0.0}], lr=0.1)
+    >>> opt.step([np.ones((2, 3)), np.ones(3)])
+    >>> bias.round(6)
+    array([-0.5, -0.5, -0.5])
+    >>> [group["lr"] for group in opt.groups], opt.steps
+    ([0.1, 0.5], 1)
     """
 
     _reference: ClassVar[Callable[..., tuple]]

@@ -6,8 +6,8 @@ jit.py puts this text into the modules it compiles; every float literal takes th
 
 import numpy as np
 
-INFINITY = np.inf
-NAN = np.nan
+INFINITY = np.float32(np.inf)  # a plain np.inf is a float64, and would widen what log returns
+NAN = np.float32(np.nan)
 MAGIC = 12582912.0
 MAGIC_BITS = np.int32(1262485504)
 ROOT_HALF_BITS = np.int32(0x3F3504F3)

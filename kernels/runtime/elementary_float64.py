@@ -6,8 +6,8 @@ jit.py puts this text into the modules it compiles; every float literal takes th
 
 import numpy as np
 
-INFINITY = np.inf
-NAN = np.nan
+INFINITY = np.float64(np.inf)
+NAN = np.float64(np.nan)
 MAGIC = 6755399441055744.0
 MAGIC_BITS = np.int64(4843621399236968448)
 ROOT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)

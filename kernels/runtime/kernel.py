@@ -31,6 +31,8 @@ class Kernel:
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
     code : int
         Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
+    sequential : str
+        Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Kernel:
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
     code: int = 0
+    sequential: str = ""
 
 
 @cache
