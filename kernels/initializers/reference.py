@@ -39,18 +39,6 @@ def random_pairs(count, seed):
     return words[:, 0].ravel()[:count], words[:, 1].ravel()[:count]
 
 
-def uniform(shape, seed, low=-0.05, high=0.05, dtype="float32"):
-    """low + u (high - low), u a multiple of 2^-24 or 2^-53 in [0, 1); below high even where that rounds to it."""
-    size = math.prod(shape)
-    if dtype == "float32":
-        u = (random_words(size, seed) >> np.uint64(8)) / 2.0**24
-    else:
-        first, second = random_pairs(size, seed)
-        u = ((first >> np.uint64(5)) * np.uint64(2**26) + (second >> np.uint64(6))) / 2.0**53
-    limit = np.nextafter(np.dtype(dtype).type(high), np.dtype(dtype).type(-np.inf))
-    return np.minimum(low + u * (high - low), float(limit)).reshape(shape)
-
-
 def quantile(p, q):
     """The z >= 0 with tail probability p, q = 1/2 - p, by Newton's method: on erf near 0, on ln erfc far out."""
     z = np.sqrt(-2 * np.log(2 * p) + 0.0)
@@ -61,28 +49,6 @@ def quantile(p, q):
         far = (np.log(upper) - np.log(p)) * upper / density
         z = z + np.where(p > 0.1, near, far)
     return z
-
-
-def normal(shape, seed, mean=0.0, std=0.05, dtype="float32", truncated=False):
-    """A sign from the first bit, a tail probability from the 31 or 62 bits m behind it: (m + 1/2) / 2^bits of 1/2."""
-    size, bits = math.prod(shape), 31 if dtype == "float32" else 62
-    if dtype == "float32":
-        first = random_words(size, seed)
-        m = first & np.uint64(0x7FFFFFFF)
-    else:
-        first, second = random_pairs(size, seed)
-        m = (first & np.uint64(0x7FFFFFFF)) * np.uint64(2**31) + (second >> np.uint64(1))
-    tail = TAIL if truncated else 0.0
-    width = (0.5 - tail) / 2.0**bits
-    p = tail + (m + 0.5) * width
-    q = (np.uint64(2**bits - 1) - m + 0.5) * width
-    sign = 1.0 - 2.0 * (first >> np.uint64(31))
-    return (mean + std * sign * quantile(p, q)).reshape(shape)
-
-
-def truncated_normal(shape, seed, mean=0.0, std=0.05, dtype="float32"):
-    """The normal distribution within 2 std of the mean; std is that of the whole one."""
-    return normal(shape, seed, mean, std, dtype, truncated=True)
 
 
 def fans(shape, layout):
@@ -133,6 +99,40 @@ def lecun_normal(shape, seed, truncated=False, layout="in_out", dtype="float32")
 def fan_in_uniform(shape, seed, layout="in_out", dtype="float32"):
     """U(±1 / sqrt(fan_in))."""
     return _scaled("uniform", shape, seed, 1 / (3 * fans(shape, layout)[0]), dtype)
+
+
+def uniform(shape, seed, low=-0.05, high=0.05, dtype="float32"):
+    """low + u (high - low), u a multiple of 2^-24 or 2^-53 in [0, 1); below high even where that rounds to it."""
+    size = math.prod(shape)
+    if dtype == "float32":
+        u = (random_words(size, seed) >> np.uint64(8)) / 2.0**24
+    else:
+        first, second = random_pairs(size, seed)
+        u = ((first >> np.uint64(5)) * np.uint64(2**26) + (second >> np.uint64(6))) / 2.0**53
+    limit = np.nextafter(np.dtype(dtype).type(high), np.dtype(dtype).type(-np.inf))
+    return np.minimum(low + u * (high - low), float(limit)).reshape(shape)
+
+
+def normal(shape, seed, mean=0.0, std=0.05, dtype="float32", truncated=False):
+    """A sign from the first bit, a tail probability from the 31 or 62 bits m behind it: (m + 1/2) / 2^bits of 1/2."""
+    size, bits = math.prod(shape), 31 if dtype == "float32" else 62
+    if dtype == "float32":
+        first = random_words(size, seed)
+        m = first & np.uint64(0x7FFFFFFF)
+    else:
+        first, second = random_pairs(size, seed)
+        m = (first & np.uint64(0x7FFFFFFF)) * np.uint64(2**31) + (second >> np.uint64(1))
+    tail = TAIL if truncated else 0.0
+    width = (0.5 - tail) / 2.0**bits
+    p = tail + (m + 0.5) * width
+    q = (np.uint64(2**bits - 1) - m + 0.5) * width
+    sign = 1.0 - 2.0 * (first >> np.uint64(31))
+    return (mean + std * sign * quantile(p, q)).reshape(shape)
+
+
+def truncated_normal(shape, seed, mean=0.0, std=0.05, dtype="float32"):
+    """The normal distribution within 2 std of the mean; std is that of the whole one."""
+    return normal(shape, seed, mean, std, dtype, truncated=True)
 
 
 def orthogonal(shape, seed, gain=1.0, layout="in_out", dtype="float32"):

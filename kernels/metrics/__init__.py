@@ -1,1 +1,1 @@
-
+"""The metrics' benches."""

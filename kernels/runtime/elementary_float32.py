@@ -15,6 +15,15 @@ MANTISSA = np.int32(0x007FFFFF)
 SHIFT = np.int32(23)
 BIAS = np.int32(127)
 ONE = np.int32(1)
+SIGN = np.int32(31)
+REST = np.int32(0x7FFFFFFF)
+LOWEST = np.int64(-(2**31))
+ORDERED_BITS = 32
+
+
+def ordered(x):
+    i = np.float32(x + 0.0).view(np.int32)
+    return np.int64(np.int32(i ^ np.int32(np.int32(i >> SIGN) & REST))) - LOWEST
 
 
 def exp(x):

@@ -15,6 +15,15 @@ MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 SHIFT = np.int64(52)
 BIAS = np.int64(1023)
 ONE = np.int64(1)
+SIGN = np.int64(63)
+REST = np.int64(2**63 - 1)
+LOWEST = np.int64(-(2**63))
+ORDERED_BITS = 64
+
+
+def ordered(x):
+    i = np.float64(x + 0.0).view(np.int64)
+    return i ^ ((i >> SIGN) & REST) ^ LOWEST
 
 
 def exp(x):

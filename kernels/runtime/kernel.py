@@ -31,6 +31,8 @@ class Kernel:
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
     sequential : str
         Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
+    code : int
+        Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
     """
 
     name: str
@@ -43,11 +45,14 @@ class Kernel:
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
     sequential: str = ""
+    code: int = 0
 
 
 @cache
 def address(kernel: Kernel, dtype: str, target: str) -> int:
     """Return the address of a kernel's machine code, compiled now if it is Numba's and new."""
+    if kernel.code:
+        return kernel.code
     if target == "cython":
         compiled = import_module(f"fastopt.kernels.{kernel.family}.compiled")
         return compiled.KERNELS[kernel.name][DTYPES.index(dtype)]

@@ -1,0 +1,67 @@
+"""Metrics: a function for one batch, and a streaming class for many. Names are Keras's; results are exact.
+
+All take `(y_true, y_pred, sample_weight=None)`; the classes share `update_state`, `result`, `merge_state` and
+`reset_state`. Errors (mean squared, mean absolute, root mean squared) let NaN and Inf travel; all others refuse NaN,
+since a count or a rank can't carry it.
+"""
+
+from fastopt._metric import Metric
+from fastopt._metric_counts import (
+    ConfusionMatrix,
+    F1Score,
+    Precision,
+    Recall,
+    confusion_matrix,
+    f1,
+    f1_score,
+    precision,
+    recall,
+)
+from fastopt._metric_errors import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    mean_absolute_error,
+    mean_squared_error,
+    root_mean_squared_error,
+)
+from fastopt._metric_labels import (
+    Accuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from fastopt._metric_scores import AUC, AveragePrecision, LogLoss, auc, average_precision, log_loss
+
+__all__ = [
+    "AUC",
+    "Accuracy",
+    "AveragePrecision",
+    "ConfusionMatrix",
+    "F1Score",
+    "LogLoss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "Precision",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "accuracy",
+    "auc",
+    "average_precision",
+    "confusion_matrix",
+    "f1",
+    "f1_score",
+    "log_loss",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "precision",
+    "recall",
+    "root_mean_squared_error",
+    "sparse_top_k_categorical_accuracy",
+    "top_k_categorical_accuracy",
+]
