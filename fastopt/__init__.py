@@ -6,4 +6,13 @@ from fastopt._report import show_config
 
 __version__ = "0.1.0"
 
-__all__ = ["get_num_threads", "get_target", "initializers", "metrics", "optimizers", "set_num_threads", "show_config", "target"]
+__all__ = [
+    "get_num_threads",
+    "get_target",
+    "initializers",
+    "metrics",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+    "target",
+]

@@ -7,7 +7,6 @@ import numpy as np
 from fastopt._bench_clock import Job
 from fastopt._bench_family import without
 
-
 # ---- initializers: the fastest generator, in place
 
 

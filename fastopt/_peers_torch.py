@@ -11,7 +11,6 @@ import fastopt
 from fastopt._bench_clock import Job
 from fastopt._bench_family import OPTIMIZERS
 
-
 # ---- optimizers: torch, fused where it is, one call for all tensors where not
 
 
