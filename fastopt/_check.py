@@ -127,3 +127,25 @@ def dtype(value: Any, name: str) -> np.dtype:
     if found is None or found not in DTYPES:
         raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
     return found
+def integer(value: Any, name: str) -> int:
+    """Return an integer that a kernel can take, of 64 bits."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected an integer, got {describe(value)}")
+    if not -(2**63) < int(value) < 2**63:
+        raise ValueError(f"{name}: expected an integer of 64 bits, got {value}")
+    return int(value)
+
+
+def labels(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return integer labels of this shape (or with a last axis of 1 behind it) as int64; other integers are copied."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected labels of an integer dtype, got {value.dtype}")
+    if value.shape != shape:
+        if value.shape != (*shape, 1):
+            raise ValueError(f"{name}: expected shape {shape} or {(*shape, 1)}, got {value.shape}")
+        value = value[..., 0]
+    if value.dtype == np.uint64 and value.size and value.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}: expected labels below 2**63, got {value.max()}")
+    return value.astype(np.int64, copy=not value.flags.aligned)

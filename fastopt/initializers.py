@@ -81,7 +81,7 @@ def _fill(kernel: Kernel, weights: np.ndarray, seed: int, scalars: tuple[float, 
 def _uniform(weights: np.ndarray, seed: int, low: float, high: float, name: str) -> np.ndarray:
     """Fill with U[low, high); `name` is the argument to blame if the dtype can't hold that."""
     dtype = weights.dtype.type
-    if not high - low <= np.finfo(dtype).max or not dtype(low) < dtype(high):
+    if not high - low <= float(np.finfo(dtype).max) or not dtype(low) < dtype(high):
         raise ValueError(f"{name}: expected bounds that {weights.dtype} can tell apart, got {low!r} and {high!r}")
     if get_target() == "reference":
         weights[...] = reference.uniform(weights.shape, seed, low, high, weights.dtype.name)
@@ -93,7 +93,7 @@ def _uniform(weights: np.ndarray, seed: int, low: float, high: float, name: str)
 def _normal(weights: np.ndarray, seed: int, mean: float, std: float, truncated: bool, name: str) -> np.ndarray:
     """Fill with N(mean, std²), cut at 2 std if `truncated`; `name` is the argument to blame as above."""
     info = np.finfo(weights.dtype)
-    if not abs(mean) + 10.0 * std <= info.max or not std >= info.tiny:
+    if not abs(mean) + 10.0 * std <= float(info.max) or not std >= float(info.tiny):
         raise ValueError(f"{name}: expected a scale that {weights.dtype} can hold, got mean {mean!r}, std {std!r}")
     if get_target() == "reference":
         weights[...] = reference.normal(weights.shape, seed, mean, std, weights.dtype.name, truncated)
@@ -185,8 +185,12 @@ def glorot_normal(
 
     Parameters
     ----------
-    shape, seed, gain, dtype, layout, out
+    shape, seed, gain, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
     truncated : bool, default False
         Cut at 2 standard deviations, and widen by 1 / 0.8796 so that the standard deviation stays: Keras's form.
 
@@ -231,9 +235,13 @@ def he_uniform(
 
     Parameters
     ----------
-    shape, seed, dtype, layout, out
+    shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    gain : float > 0, default √2
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    gain : float > 0; √2 if not given
         Multiplies the standard deviation: √2 for ReLU, √(2 / (1 + a²)) for leaky ReLU of slope a, 1 for linear layers,
         5/3 for tanh, as torch's calculate_gain.
     mode : {"fan_in", "fan_out"}, default "fan_in"
@@ -281,8 +289,12 @@ def he_normal(
 
     Parameters
     ----------
-    shape, seed, dtype, layout, out
+    shape, seed, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
     gain, mode
         As in :func:`he_uniform`.
     truncated : bool, default False
@@ -327,8 +339,12 @@ def lecun_uniform(
 
     Parameters
     ----------
-    shape, seed, dtype, layout, out
+    shape, seed, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
 
     Returns
     -------
@@ -369,8 +385,12 @@ def lecun_normal(
 
     Parameters
     ----------
-    shape, seed, dtype, layout, out
+    shape, seed, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
     truncated : bool, default False
         As in :func:`glorot_normal`.
 
@@ -412,8 +432,12 @@ def fan_in_uniform(
 
     Parameters
     ----------
-    shape, seed, dtype, layout, out
+    shape, seed, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
 
     Returns
     -------
@@ -460,8 +484,10 @@ def uniform(
         () gives a 0-d array.
     seed : int in [0, 2^64) or None, default None
         None: fresh entropy of the operating system.
-    low, high : float, default -0.05 and 0.05
-        Bounds: finite, low < high in this dtype. `high` itself never comes out.
+    low : float < high, default -0.05
+        Finite; may come out.
+    high : float > low, default 0.05
+        Finite, and above low in this dtype too; never comes out.
     dtype : {"float32", "float64"}, default "float32"
         Of the result.
     out : array, optional
@@ -510,10 +536,16 @@ def normal(
 
     Parameters
     ----------
-    shape, seed, dtype, out
+    shape, seed, out
         As in :func:`uniform`.
-    mean, std : float, default 0 and 0.05
-        Finite; std > 0, not below the dtype's smallest normal number.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    mean : float (finite), default 0.0
+        Of the distribution.
+    std : float > 0, default 0.05
+        Its standard deviation. At least the dtype's smallest normal number.
 
     Returns
     -------
@@ -558,11 +590,16 @@ def truncated_normal(
 
     Parameters
     ----------
-    shape, seed, dtype, out
+    shape, seed, out
         As in :func:`uniform`.
-    mean, std : float, default 0 and 0.05
-        Of the whole distribution (what is left has 0.8796 std). Finite; std > 0, not below the dtype's smallest
-        normal number.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    mean : float (finite), default 0.0
+        Of the distribution.
+    std : float > 0, default 0.05
+        Of the whole distribution: what is left has 0.8796 std. At least the dtype's smallest normal number.
 
     Returns
     -------
@@ -608,8 +645,12 @@ def orthogonal(
     ----------
     shape : tuple of int
         Two axes or more. As a matrix: (all but the last, last) in layout "in_out", (first, all others) in "out_in".
-    seed, dtype, layout, out
+    seed, layout, out
         As in :func:`glorot_uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
     gain : float > 0, default 1
         Multiplies the matrix.
 
@@ -645,7 +686,7 @@ def orthogonal(
     seed = _seed(seed)
     weights = _weights(shape, dtype, out, axes=2)
     _check.choice(layout, "layout", LAYOUTS)
-    if not factor <= np.finfo(weights.dtype).max:
+    if not factor <= float(np.finfo(weights.dtype).max):
         raise ValueError(f"gain: expected a number that {weights.dtype} can hold, got {factor!r}")
     if weights.size == 0:
         return weights
@@ -665,8 +706,12 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
 
     Parameters
     ----------
-    shape, dtype, out
+    shape, out
         As in :func:`uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
 
     Returns
     -------
@@ -697,8 +742,12 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
 
     Parameters
     ----------
-    shape, dtype, out
+    shape, out
         As in :func:`uniform`.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the result.
 
     Returns
     -------

@@ -23,7 +23,11 @@ cdef enum:
 
 
 cdef inline real uniform_value(uint32_t first, uint32_t second, real low, real span, real limit) noexcept nogil:
-    cdef real value = low + (unit_float(first, second) if real is float else unit_double(first, second)) * span
+    cdef real value
+    if real is float:           # a conditional expression would be a double
+        value = low + unit_float(first, second) * span
+    else:
+        value = low + unit_double(first, second) * span
     return value if value < limit else limit
 
 

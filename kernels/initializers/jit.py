@@ -18,8 +18,12 @@ def word(words, which):
 
 
 def uniform(weights, dims, scalars, start, stop, partials):
-    k0, k1 = np.uint32(dims[0]), np.uint32(dims[1])
-    low, span, limit = real(scalars[0]), real(scalars[1]), real(scalars[2])
+    seed_low = dims[0]
+    seed_high = dims[1]
+    low = real(scalars[0])
+    span = real(scalars[1])
+    limit = real(scalars[2])
+    k0, k1 = np.uint32(seed_low), np.uint32(seed_high)
     for index in range(start // SIZE, (stop + SIZE - 1) // SIZE):
         counter_low = np.uint32(index * LANES)
         counter_high = np.uint32(index * LANES >> 32)
@@ -42,9 +46,14 @@ def uniform(weights, dims, scalars, start, stop, partials):
 
 
 def normal(weights, dims, scalars, start, stop, partials):
-    k0, k1 = np.uint32(dims[0]), np.uint32(dims[1])
-    mean, std = real(scalars[0]), real(scalars[1])
-    tail, scale, bound = real(scalars[2]), real(scalars[3]), real(scalars[4])
+    seed_low = dims[0]
+    seed_high = dims[1]
+    mean = real(scalars[0])
+    std = real(scalars[1])
+    tail = real(scalars[2])
+    scale = real(scalars[3])
+    bound = real(scalars[4])
+    k0, k1 = np.uint32(seed_low), np.uint32(seed_high)
     for index in range(start // SIZE, (stop + SIZE - 1) // SIZE):
         counter_low = np.uint32(index * LANES)
         counter_high = np.uint32(index * LANES >> 32)

@@ -36,6 +36,7 @@ cdef extern from "simd.h":
 
 cdef enum:
     MAX_SLOTS = 24              # arrays and scratch blocks of one pipeline
+    MAX_NUMBERS = 512           # dims, and scalars, of a job that runs without tables
     CHUNKS_PER_THREAD = 16      # work is handed out in this many pieces a thread, to even out slow cores
     LINE = 64                   # bytes of a cache line
 
@@ -216,6 +217,47 @@ cdef class Pipeline:
         float64 array (jobs, partials), or (grains, partials)
         """
         cdef Work work
+        work.jobs, work.units = cnp.PyArray_DIM(units, 0), <int64_t *> cnp.PyArray_DATA(units)
+        work.pointers = <void **> cnp.PyArray_DATA(pointers)
+        work.dims, work.dims_width, work.scalars, work.scalars_width = NULL, 0, NULL, 0
+        work.scalars_row = NULL
+        if dims is not None:
+            work.dims, work.dims_width = <int64_t *> cnp.PyArray_DATA(dims), cnp.PyArray_DIM(dims, 1)
+        if scalars is not None:
+            work.scalars, work.scalars_width = <double *> cnp.PyArray_DATA(scalars), cnp.PyArray_DIM(scalars, 1)
+        if scalars_row is not None:
+            work.scalars_row = <int64_t *> cnp.PyArray_DATA(scalars_row)
+        return self.execute(&work, grain, block, partials, threads, per_grain)
+
+    def run_one(self, list arrays, int64_t units, int64_t grain, int64_t block, tuple dims, tuple scalars,
+                int partials, int threads, bint per_grain=False):
+        """Run the pipeline over one job, without tables: for calls that are over in microseconds.
+
+        `arrays` holds an array for each slot that is one, and None for scratch slots; `dims` and `scalars` hold
+        numbers. The rest is as in `run`.
+        """
+        cdef Work work
+        cdef void *pointers[MAX_SLOTS]
+        cdef int64_t sizes[MAX_NUMBERS]
+        cdef double numbers[MAX_NUMBERS]
+        cdef Py_ssize_t k
+        if len(arrays) != self.slot_count:
+            raise ValueError(f"the pipeline has {self.slot_count} slots, got {len(arrays)} arrays")
+        if len(dims) > MAX_NUMBERS or len(scalars) > MAX_NUMBERS:
+            raise ValueError(f"a job has at most {MAX_NUMBERS} dims and scalars, got {len(dims)} and {len(scalars)}")
+        for k in range(self.slot_count):
+            pointers[k] = NULL if arrays[k] is None else cnp.PyArray_DATA(<cnp.ndarray?> arrays[k])
+        for k in range(len(dims)):
+            sizes[k] = dims[k]
+        for k in range(len(scalars)):
+            numbers[k] = scalars[k]
+        work.jobs, work.units, work.pointers = 1, &units, pointers
+        work.dims, work.dims_width, work.scalars, work.scalars_width = sizes, len(dims), numbers, len(scalars)
+        work.scalars_row = NULL
+        return self.execute(&work, grain, block, partials, threads, per_grain)
+
+    cdef execute(self, Work *work, int64_t grain, int64_t block, int partials, int threads, bint per_grain):
+        """Cut the jobs into grains, run them, and add up the partial sums."""
         cdef int64_t j, g, scratch_size = 0
         cdef int64_t scratch_offset[MAX_SLOTS]
         cdef int k, p
@@ -223,18 +265,9 @@ cdef class Pipeline:
         cdef char *aligned = NULL
         cdef cnp.ndarray sums
         cdef double *total
-        work.jobs = cnp.PyArray_DIM(units, 0)
         work.grain, work.block = grain, grain if block == 0 else block
         work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
-        work.pointers, work.units = <void **> cnp.PyArray_DATA(pointers), <int64_t *> cnp.PyArray_DATA(units)
-        work.dims, work.dims_width, work.scalars, work.scalars_width = NULL, 0, NULL, 0
-        work.scalars_row, work.partials, work.partials_width = NULL, NULL, partials
-        if dims is not None:
-            work.dims, work.dims_width = <int64_t *> cnp.PyArray_DATA(dims), cnp.PyArray_DIM(dims, 1)
-        if scalars is not None:
-            work.scalars, work.scalars_width = <double *> cnp.PyArray_DATA(scalars), cnp.PyArray_DIM(scalars, 1)
-        if scalars_row is not None:
-            work.scalars_row = <int64_t *> cnp.PyArray_DATA(scalars_row)
+        work.partials, work.partials_width = NULL, partials
         for k in range(self.slot_count):
             scratch_offset[k] = scratch_size
             scratch_size += (self.scratch_bytes[k] * work.block + LINE - 1) // LINE * LINE
@@ -263,7 +296,7 @@ cdef class Pipeline:
                 work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
             if g:
                 with nogil:
-                    run_all(&work, threads, aligned, scratch_size)
+                    run_all(work, threads, aligned, scratch_size)
             if per_grain or not partials:
                 return grain_sums
             sums = np.zeros((work.jobs, partials))

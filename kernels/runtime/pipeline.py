@@ -11,16 +11,17 @@ import numpy as np
 
 from fastopt.kernels.runtime.kernel import Kernel, address
 from fastopt.kernels.runtime.launch import Pipeline
-from fastopt.kernels.runtime.launch import address as data_address
 from fastopt.kernels.runtime.stages import GATHER, SCATTER
 
 GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
 make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 
+Stage = tuple[Kernel, Sequence[str], int]
+
 
 def run(
-    stages: Sequence[tuple[Kernel, Sequence[str], int]],
+    stages: Sequence[Stage],
     slots: Mapping[str, np.ndarray | int],
     units: int,
     *,
@@ -33,6 +34,7 @@ def run(
     scalars: Sequence[float] = (),
     partials: int = 0,
     per_grain: bool = False,
+    staged: Sequence[str] = (),
 ) -> np.ndarray:
     """Run kernels one after the other over each block of one job, and return their partial sums.
 
@@ -52,54 +54,63 @@ def run(
         Every stage gets them all.
     partials, per_grain : int, bool
         Number of partial sums; each grain's own instead of their sum.
+    staged : sequence of str
+        Arrays that are written whole and never read, in scratch memory first, and stored when the block is done:
+        such an output may be the memory of another slot. They too must hold each unit's elements in C order.
 
     Returns
     -------
     float64 array (partials,), or (grains, partials)
     """
-    index = {name: k for k, name in enumerate(slots)}
-    calls = [
-        (address(kernel, dtype, target), [index[name] for name in used], per_unit) for kernel, used, per_unit in stages
-    ]
-    offsets = [0] * len(calls)
-    scratch = [0 if isinstance(value, np.ndarray) else value for value in slots.values()]
-    pointers = [data_address(value) if isinstance(value, np.ndarray) else 0 for value in slots.values()]
-    sizes = list(dims)
-    for name, array in slots.items():
-        if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
-            slot, packed, per_unit = index[name], len(scratch), array.size // max(units, 1)
-            pointers.append(0)
-            scratch.append(per_unit * array.itemsize)
-            for _, used, _ in calls:
-                used[:] = [packed if k == slot else k for k in used]
-            calls.insert(0, (GATHER[array.itemsize], [slot, packed], per_unit))
-            offsets.insert(0, len(sizes))
-            if any(name == used[kernel.buffers.index(b)] for kernel, used, _ in stages for b in kernel.written):
-                calls.append((SCATTER[array.itemsize], [slot, packed], per_unit))
-                offsets.append(len(sizes))
+    arrays = [value if isinstance(value, np.ndarray) else None for value in slots.values()]
+    scratch = tuple([value if array is None else 0 for value, array in zip(slots.values(), arrays, strict=True)])
+    sizes, packed = tuple(dims), []
+    for slot, (name, array) in enumerate(zip(slots, arrays, strict=True)):
+        if array is not None and (name in staged or not array.flags.c_contiguous):
+            per_unit = array.size // max(units, 1)
+            packed.append((slot, array.itemsize, per_unit, len(sizes), name not in staged))
             sizes += strides(array)
-            block = block or max(1, BLOCK // per_unit)
-    plan = make_pipeline(
-        tuple(
-            (at, tuple(used), per_unit, offset, 0) for (at, used, per_unit), offset in zip(calls, offsets, strict=True)
-        ),
-        tuple(scratch),
-    )
-    sums = plan.run(
-        np.array([pointers], np.uintp),
-        np.array([units], np.int64),
-        grain,
-        block,
-        dims=np.array([sizes], np.int64),
-        scalars=np.array([scalars], np.float64),
-        partials=partials,
-        threads=threads,
-        per_grain=per_grain,
-    )
+    if packed:
+        block = block or max(1, BLOCK // max(per_unit for _, _, per_unit, _, _ in packed))
+        arrays += [None] * len(packed)
+    stages = tuple([(kernel, tuple(used), per_unit) for kernel, used, per_unit in stages])
+    plan = _plan(stages, tuple(slots), scratch, tuple(packed), dtype, target)
+    sums = plan.run_one(arrays, units, grain, block, sizes, tuple(scalars), partials, threads, per_grain)
     return sums if per_grain or not partials else sums[0]
 
 
-def strides(array: np.ndarray) -> list[int]:
+@lru_cache(maxsize=1024)
+def _plan(
+    stages: tuple[Stage, ...],
+    names: tuple[str, ...],
+    scratch: tuple[int, ...],
+    packed: tuple[tuple[int, int, int, int, bool], ...],
+    dtype: str,
+    target: str,
+) -> Pipeline:
+    """Return the pipeline of these stages, with scratch blocks in the place of the arrays to be packed.
+
+    `packed` holds, for each of those, its slot, the bytes of an element, its elements in one unit, where its strides
+    begin among the dims, and whether it is read.
+    """
+    index = {name: k for k, name in enumerate(names)}
+    calls = [(address(kernel, dtype, target), [index[name] for name in used], n, 0, 0) for kernel, used, n in stages]
+    written = {
+        index[name] for kernel, used, _ in stages for name, b in zip(used, kernel.buffers) if b in kernel.written
+    }
+    for slot, itemsize, per_unit, offset, read in packed:
+        block = len(scratch)
+        scratch += (per_unit * itemsize,)
+        for _, used, *_ in calls:
+            used[:] = [block if k == slot else k for k in used]
+        if read:
+            calls.insert(0, (GATHER[itemsize], [slot, block], per_unit, offset, 0))
+        if slot in written:
+            calls.append((SCATTER[itemsize], [slot, block], per_unit, offset, 0))
+    return Pipeline(calls, scratch)
+
+
+def strides(array: np.ndarray) -> tuple[int, ...]:
     """Return the dims of the gather and scatter stages: axes, shape, strides, with neighbours merged."""
     shape, steps = [1], [0]
     for length, step in zip(array.shape, array.strides, strict=True):
@@ -110,4 +121,4 @@ def strides(array: np.ndarray) -> list[int]:
         else:
             shape.append(length)
             steps.append(step)
-    return [len(shape), *shape, *steps]
+    return len(shape), *shape, *steps

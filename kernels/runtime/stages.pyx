@@ -8,6 +8,8 @@ from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, 
 import numpy as np
 
 from kernels.runtime.abi cimport NOT_A_LABEL
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uintptr_t
+from libc.string cimport memcpy
 
 cdef enum:
     MAX_AXES = 64
@@ -46,7 +48,9 @@ cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t 
         at += index[axis] * strides[axis]
     while i < stop:
         run = min(shape[axes - 1] - index[axes - 1], stop - i)
-        if store:
+        if step == sizeof(item):
+            memcpy(at if store else <char *> (packed + i), <char *> (packed + i) if store else at, run * sizeof(item))
+        elif store:
             for k in range(run):
                 (<item *> (at + k * step))[0] = packed[i + k]
         else:

@@ -1,0 +1,142 @@
+"""Losses and their gradients in NumPy, from the definitions: slow, obvious, the judge of every kernel.
+
+Written from the formulas alone, without a look at rules.py or jit.py. Each function takes y_true and y_pred of shape
+(rows, columns) and returns every row's value, of shape (rows,), and its gradient with respect to its own y_pred.
+`weighted_and_reduced` makes of them what the public classes return. Computes in the type of its arguments; the tests
+give float64.
+"""
+
+import numpy as np
+
+EPS = 1e-7
+
+
+def _sum_with_zeros(a, b):
+    """The sum over a row of a b, where 0 times anything infinite is 0 (but not 0 times NaN)."""
+    with np.errstate(invalid="ignore"):
+        return np.where((a == 0) & np.isinf(b), 0.0, a * b).sum(axis=-1)
+
+
+def mean_squared_error(y_true, y_pred):
+    """Mean over the row of (p - t)^2."""
+    return np.mean((y_pred - y_true) ** 2, axis=-1), 2 * (y_pred - y_true) / y_pred.shape[-1]
+
+
+def mean_absolute_error(y_true, y_pred):
+    """Mean over the row of |p - t|; the slope at 0 is 0."""
+    return np.mean(np.abs(y_pred - y_true), axis=-1), np.sign(y_pred - y_true) / y_pred.shape[-1]
+
+
+def huber(y_true, y_pred, delta):
+    """Huber 1964: quadratic up to delta, linear beyond."""
+    error = y_pred - y_true
+    inner, outer = error**2 / 2, delta * np.abs(error) - delta**2 / 2
+    value = np.where(np.abs(error) <= delta, inner, outer)
+    return value.mean(axis=-1), np.clip(error, -delta, delta) / y_pred.shape[-1]
+
+
+def binary_crossentropy(y_true, y_pred, from_logits, label_smoothing):
+    """-[t log p + (1 - t) log(1 - p)], in nats; p = 1 / (1 + exp(-x)) of a logit."""
+    t = y_true * (1 - label_smoothing) + label_smoothing / 2
+    if from_logits:
+        with np.errstate(over="ignore"):
+            p, rest = 1 / (1 + np.exp(-y_pred)), 1 / (1 + np.exp(y_pred))
+        log_p, log_rest = -np.logaddexp(0, -y_pred), -np.logaddexp(0, y_pred)
+        with np.errstate(invalid="ignore"):
+            one = np.where((t == 0) & np.isinf(log_p), 0.0, t * log_p)
+            other = np.where((t == 1) & np.isinf(log_rest), 0.0, (1 - t) * log_rest)
+        return -(one + other).mean(axis=-1), ((1 - t) * p - t * rest) / y_pred.shape[-1]
+    p = np.clip(y_pred, EPS, 1 - EPS)
+    value = -(t * np.log(p) + (1 - t) * np.log(1 - p))
+    slope = np.where((y_pred < EPS) | (y_pred > 1 - EPS), 0.0, (p - t) / (p * (1 - p)))
+    return value.mean(axis=-1), slope / y_pred.shape[-1]
+
+
+def hinge(y_true, y_pred):
+    """Mean over the row of max(1 - t p, 0), t = -1 or 1 (labels 0 and 1 are taken for them); slope 0 at the kink."""
+    t = 2 * y_true - 1 if np.isin(y_true, (0, 1)).all() else y_true
+    margin = 1 - t * y_pred
+    slope = np.where(np.isnan(margin), np.nan, np.where(margin > 0, -t, 0.0))
+    return np.maximum(margin, 0).mean(axis=-1), slope / y_pred.shape[-1]
+
+
+def _log_softmax(x):
+    """Logits minus the logarithm of the sum of their exponentials; equal infinite logits share the probability."""
+    with np.errstate(invalid="ignore"):
+        top = x.max(axis=-1, keepdims=True)
+        d = np.where(x == top, 0.0, x - top)
+    return d - np.log(np.exp(d).sum(axis=-1, keepdims=True))
+
+
+def categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing):
+    """-sum over classes of t log p; p is the softmax of logits, or probabilities over their sum, clipped."""
+    t = y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1]
+    if from_logits:
+        log_p = _log_softmax(y_pred)
+        return -_sum_with_zeros(t, log_p), np.exp(log_p) * t.sum(axis=-1, keepdims=True) - t
+    total = y_pred.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        q = y_pred / total
+        p = np.clip(q, EPS, 1 - EPS)
+        slope = np.where((q >= EPS) & (q <= 1 - EPS), -t / p, 0.0)  # of the value, with respect to q
+        through_total = (slope * q).sum(axis=-1, keepdims=True)
+        return -(t * np.log(p)).sum(axis=-1), (slope - through_total) / total
+
+
+def sparse_categorical_crossentropy(y_true, y_pred, from_logits, ignore_class):
+    """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones."""
+    kept = np.ones(len(y_true), bool) if ignore_class is None else y_true != ignore_class
+    value, gradient = np.zeros(len(y_true)), np.zeros(y_pred.shape)
+    one_hot = (y_true[kept, None] == np.arange(y_pred.shape[-1])).astype(np.float64)
+    value[kept], gradient[kept] = categorical_crossentropy(one_hot, y_pred[kept], from_logits, 0.0)
+    return value, gradient
+
+
+def kullback_leibler_divergence(y_true, y_pred):
+    """Kullback and Leibler 1951: sum of t log(t / p), both clipped to [1e-7, 1]."""
+    t, p = np.clip(y_true, EPS, 1), np.clip(y_pred, EPS, 1)
+    return (t * np.log(t / p)).sum(axis=-1), np.where(y_pred < EPS, 0.0, -t / p)
+
+
+def cosine_proximity(y_true, y_pred):
+    """Minus the cosine of the angle between rows; lengths below 1e-7 are taken for 1e-7."""
+    norm = np.maximum(np.sqrt((y_true**2).sum(axis=-1, keepdims=True)), EPS)
+    length = np.sqrt((y_pred**2).sum(axis=-1, keepdims=True))
+    clipped = length < EPS
+    length = np.maximum(length, EPS)
+    with np.errstate(invalid="ignore"):
+        cosine = (y_true * y_pred).sum(axis=-1, keepdims=True) / (norm * length)
+        turning = np.where(clipped, 0.0, cosine * y_pred / length**2)
+        return -cosine[..., 0], turning - y_true / (norm * length)
+
+
+def weighted_and_reduced(value, gradient, weight, reduction, count):
+    """Weigh every row, and reduce: "mean" divides by `count`, the number of rows that are not ignored."""
+    if weight is not None:
+        value, gradient = value * weight, gradient * weight[:, None]
+    if reduction == "none":
+        return value, gradient
+    if reduction == "sum":
+        return value.sum(), gradient
+    return value.sum() / max(count, 1), gradient / max(count, 1)
+
+
+# ---- checks, as the checking kernels count
+
+
+def outside(value, low, high):
+    return np.count_nonzero((value < low) | (value > high)), np.count_nonzero(np.isnan(value))
+
+
+def signs(y_true):
+    return tuple(np.count_nonzero(y_true == label) for label in (1, 0, -1))
+
+
+def not_distributions(y_true):
+    total = y_true.sum(axis=-1, dtype=np.float64)
+    return (np.count_nonzero(~((y_true >= 0) & (y_true <= 1))) + np.count_nonzero((total < 0.999) | (total > 1.001)),)
+
+
+def labels_outside(labels, columns, ignore_class):
+    ignored = labels == ignore_class
+    return np.count_nonzero(((labels < 0) | (labels >= columns)) & ~ignored), np.count_nonzero(ignored)
