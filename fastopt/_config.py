@@ -54,7 +54,7 @@ def _quota_v1() -> float | None:
 
 
 def _check_threads(count: object, name: str) -> int:
-    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MAX_THREADS:
+    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= int(count) <= MAX_THREADS:
         raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS}, got {count!r}")
     return int(count)
 
