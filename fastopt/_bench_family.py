@@ -64,7 +64,7 @@ class Family:
     repeatable : callable (arrays) -> arrays
         Inputs whose expected results hold when the same call is made again and again.
     calls : int
-        Calls after which the results are those of the op's `expect`.
+        Runs after which the results are those of the op's `expect`.
     """
 
     prepare: Callable[[Op, Mapping[str, Any], Sequence[Arrays], bool], Job | None]
@@ -107,4 +107,55 @@ def _optimizer(op, options, sets, fresh):
     )
 
 
-FAMILIES = {"optimizers": Family(_optimizer, _one_gradient, calls=3)}
+# ---- the others: their functions with outputs reused, or new ones if asked for
+
+
+def _loss(op, options, sets, fresh):
+    from fastopt.kernels.losses.table import CLASSES
+
+    (arrays,) = sets
+    loss = getattr(fastopt.losses, CLASSES[op.name])(**without(options, "weighted"))
+    out = None if fresh else np.empty_like(arrays["y_pred"])
+    call = partial(loss.value_and_grad, arrays["y_true"], arrays["y_pred"], arrays.get("sample_weight"), out)
+    return Job(call, lambda: [dict(zip(("value", "gradient"), call(), strict=True))])
+
+
+def _batch_norm(op, options, sets, fresh):
+    (arrays,) = sets
+    given = {name: array.copy() for name, array in arrays.items()}
+    out = None if fresh else np.empty_like(arrays["x"])
+    call = partial(getattr(fastopt.normalization, op.name), **given, out=out, **options)
+    names = ("y", "mean", "invstd") if op.name == "batch_norm_forward" else ("dx", "dgamma", "dbeta")
+    return Job(call, lambda: [dict(zip(names, call(), strict=True))])
+
+
+def _initializer(op, options, sets, fresh):
+    from fastopt.kernels.initializers.table import SEED
+
+    if fresh:
+        return None
+    out = sets[0]["out"].copy()
+    seed = {"seed": SEED} if op.kernels else {}
+    call = partial(getattr(fastopt.initializers, op.name), out.shape, dtype=str(out.dtype), out=out, **seed, **options)
+    return Job(call, lambda: [{"out": out}])
+
+
+def _metric(op, options, sets, fresh):
+    if fresh:
+        return None
+    call = partial(getattr(fastopt.metrics, op.name), **sets[0], **without(options, "given"))
+    return Job(call, lambda: [{"value": np.asarray(call())}])
+
+
+def without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the options that the call gets: the table keeps one for the making of inputs."""
+    return {key: value for key, value in options.items() if key != name}
+
+
+FAMILIES = {
+    "optimizers": Family(_optimizer, _one_gradient, calls=3),
+    "normalization": Family(_batch_norm),
+    "losses": Family(_loss),
+    "initializers": Family(_initializer),
+    "metrics": Family(_metric),
+}

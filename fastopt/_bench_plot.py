@@ -17,9 +17,9 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import FuncFormatter
 
-    cases: dict[tuple[str, str], dict[str, Row]] = {}
+    cases: dict[str, dict[str, Row]] = {}
     for row in rows:
-        cases.setdefault((row.op, row.what), {})[row.candidate] = row
+        cases.setdefault(f"{row.family}.{row.op}  {row.what}", {})[row.candidate] = row
     figure, axes = plt.subplots(figsize=(9, 1.8 + 0.24 * len(cases)), layout="constrained")
     seen = set()
     for y, found in enumerate(cases.values()):
@@ -41,7 +41,7 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("GB/s (bytes that must cross memory / median time; right of the lines: it stayed in cache)")
-    axes.set_yticks(range(len(cases)), [f"{op}  {what}" for op, what in cases], fontsize=8)
+    axes.set_yticks(range(len(cases)), list(cases), fontsize=8)
     axes.set_ylim(len(cases) - 0.4, -0.6)
     axes.grid(axis="x", which="major", color="#eeeeee")
     axes.set_title(

@@ -134,7 +134,7 @@ def table(rows: Sequence[Row]) -> Table:
         drawn.add_column(heading, justify="right", no_wrap=True)
     before = None
     for row in rows:
-        case = f"{row.op}  {row.what}"
+        case = f"{row.family}.{row.op}  {row.what}"
         if case != before:
             drawn.add_section()
             drawn.add_row(f"[bold]{escape(case)}")
@@ -172,11 +172,11 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
         "| op | size | cython | numba | best peer | faster by | GB/s | of bandwidth |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for best, ((_, op, what), found) in zip(fastest, cases.items(), strict=True):
+    for best, ((family, op, what), found) in zip(fastest, cases.items(), strict=True):
         peer = found.get(best.best_peer)
         ratio = best.times_faster_than_best_peer
         cells = [
-            f"`{op}`", what,
+            f"`{family}.{op}`", what,
             *(microseconds(found[name].p50_us) if name in found else "" for name in ("cython", "numba")),
             f"{peer.candidate} {microseconds(peer.p50_us)}" if peer else "–",
             "–" if ratio is None else f"{ratio:.2f}×" if ratio >= 1 else f"**{ratio:.2f}×**",

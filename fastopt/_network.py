@@ -12,6 +12,7 @@ What else NumPy does: it adds the last layer's bias, shuffles the images, and ma
 from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def evaluate(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, f
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = odds / odds.sum(axis=1, keepdims=True)
     ranks = [fo.metrics.auc(labels == k, scores[:, k]) for k in range(scores.shape[1])]
-    watched = {
+    watched: dict[str, Any] = {
         "loss": loss,
         "accuracy": fo.metrics.accuracy(labels, scores),
         "precision": fo.metrics.precision(labels, scores, average="macro"),

@@ -8,11 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
-import fastopt
+from fastopt import _peers_numpy, _peers_torch
 from fastopt._bench_clock import Job
-from fastopt._bench_family import OPTIMIZERS, Case
+from fastopt._bench_family import Case
 from fastopt.kernels.op import Arrays, Op
 
 MODULES = {"torch": "torch", "scikit-learn": "sklearn", "numpy": "numpy"}  # peer: what it is imported as
@@ -42,26 +40,10 @@ def set_num_threads(threads: int) -> None:
         import_module("torch").set_num_threads(threads)
 
 
-# ---- optimizers: torch, fused where it is, one call for all tensors where not
-
-
-def _torch_optimizer(op, options, sets):
-    import torch
-
-    hyper = dict(getattr(fastopt.optimizers, OPTIMIZERS[op.name])(np.zeros(1), **options).groups[0])
-    params = [torch.from_numpy(arrays["param"].copy()) for arrays in sets]
-    for param, arrays in zip(params, sets, strict=True):
-        param.grad = torch.from_numpy(arrays["grad1"])
-    if op.name == "momentum":  # the running average is SGD with this dampening, begun at zero
-        beta = hyper.pop("beta")
-        optimizer = torch.optim.SGD(params, **hyper, momentum=beta, dampening=beta, fused=True)
-        for param in params:
-            optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
-    elif op.name == "rmsprop":
-        optimizer = torch.optim.RMSprop(params, **hyper, foreach=True)
-    else:
-        optimizer = getattr(torch.optim, OPTIMIZERS[op.name])(params, **hyper, fused=True)
-    return Job(optimizer.step, lambda: [{"param": param.numpy()} for param in params])
-
-
-MAKERS: dict[str, dict[str, Maker]] = {"optimizers": {"torch": _torch_optimizer}}
+MAKERS: dict[str, dict[str, Maker]] = {
+    "optimizers": {"torch": _peers_torch.optimizer},
+    "normalization": {"torch": _peers_torch.batch_norm},
+    "losses": {"torch": _peers_torch.loss},
+    "initializers": {"torch": _peers_torch.initializer, "numpy": _peers_numpy.initializer},
+    "metrics": {"scikit-learn": _peers_numpy.sklearn_metric, "numpy": _peers_numpy.metric},
+}

@@ -45,8 +45,8 @@ def miss(got: Mapping[str, Any], expected: Mapping[str, Any], tolerance: tuple[f
         same = (wanted == came) | (np.isnan(wanted) & np.isnan(came))
         with np.errstate(all="ignore"):
             error = np.abs(came - wanted) / (atol + rtol * np.abs(wanted))
-        error[same] = 0.0
-        worst = max(worst, float(np.max(np.where(np.isnan(error), np.inf, error), initial=0.0)))
+        error = np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+        worst = max(worst, float(np.max(error, initial=0.0)))
     return worst
 
 

@@ -381,9 +381,7 @@ class SparseCategoricalCrossentropy(RowLoss):
     def __init__(self, from_logits: bool = False, ignore_class: int | None = None, reduction: str = "mean"):
         super().__init__(reduction)
         self.from_logits = _check.flag(from_logits, "from_logits")
-        self.ignore_class = (
-            None if ignore_class is None else _check.integer(ignore_class, "ignore_class", -(2**63), 2**63)
-        )
+        self.ignore_class = None if ignore_class is None else _check.integer(ignore_class, "ignore_class")
 
     def _kernel(self):
         return KERNELS["softmax_sparse" if self.from_logits else "probabilities_sparse"]

@@ -172,6 +172,8 @@ cdef class Pipeline:
         self.stage_count, self.slot_count = len(stages), len(scratch_bytes)
         if self.slot_count > MAX_SLOTS:
             raise ValueError(f"a pipeline has at most {MAX_SLOTS} slots, got {self.slot_count}")
+        if any(len(stage[1]) > MAX_SLOTS for stage in stages):
+            raise ValueError(f"a stage has at most {MAX_SLOTS} slots, got {max(len(stage[1]) for stage in stages)}")
         self.stages = <Stage *> malloc(max(1, self.stage_count) * sizeof(Stage))
         if self.stages == NULL:
             raise MemoryError("no memory for a pipeline")
@@ -265,6 +267,8 @@ cdef class Pipeline:
         cdef char *aligned = NULL
         cdef cnp.ndarray sums
         cdef double *total
+        if grain < 1 or block < 0:
+            raise ValueError(f"grain: expected at least one unit, and a block of 0 or more, got {grain} and {block}")
         work.grain, work.block = grain, grain if block == 0 else block
         work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
         work.partials, work.partials_width = NULL, partials
