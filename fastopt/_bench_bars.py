@@ -47,7 +47,8 @@ def judge(rows: Sequence[Row], with_import: bool) -> list[str]:
     if many is not None and many.times_faster_than_best_peer is not None:
         ratio = many.times_faster_than_best_peer
         sentences.append(
-            f"AdamW on 1000 arrays of 1000: {ratio:.1f}× as fast as {many.best_peer} (bar: {MANY_BAR:g}×; {_met(ratio >= MANY_BAR)})"
+            f"AdamW on 1000 arrays of 1000: {ratio:.1f}× as fast as {many.best_peer} "
+            f"(bar: {MANY_BAR:g}×; {_met(ratio >= MANY_BAR)})"
         )
     if large is not None and large.times_faster_than_best_peer is not None:
         share = 1 / large.times_faster_than_best_peer

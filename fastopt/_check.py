@@ -127,6 +127,8 @@ def dtype(value: Any, name: str) -> np.dtype:
     if found is None or found not in DTYPES:
         raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
     return found
+
+
 def integer(value: Any, name: str) -> int:
     """Return an integer that a kernel can take, of 64 bits."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
