@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from numbers import Integral
+from typing import Any
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
@@ -53,7 +54,7 @@ def _quota_v1() -> float | None:
     return int(quota) / int(period)
 
 
-def _check_threads(count: object, name: str) -> int:
+def _check_threads(count: Any, name: str) -> int:
     if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= int(count) <= MAX_THREADS:
         raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS}, got {count!r}")
     return int(count)

@@ -13,11 +13,31 @@ class Metric:
     `update_state` takes a batch, `result` gives the metric of all batches, `merge_state` takes the batches of another
     object over, `reset_state` forgets them. A function beside each class gives the metric of one batch.
 
+    Parameters
+    ----------
+    **options
+        What tells metrics of a class apart: two merge if their options are equal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If what comes is no valid batch; each metric says what it takes.
+
     Notes
     -----
     An update that is refused leaves the state as it was. Merging parts gives what the whole gives: to the last bit for
     counts and for ranks without weights, to rounding (float64) otherwise. An object is not to be updated by two
     threads at once: give each its own, and merge. Keras's `merge_state` takes a list; this one takes one metric.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> one, other = fo.metrics.Accuracy(), fo.metrics.Accuracy()
+    >>> one.update_state(np.array([0, 1]), np.array([0, 1]))
+    >>> other.update_state(np.array([1, 1]), np.array([0, 0]))
+    >>> one.merge_state(other)
+    >>> one.result()
+    0.5
     """
 
     def __init__(self, **options: Any):

@@ -34,8 +34,7 @@ class _Counts(Metric):
     def _joined(self, state: np.ndarray | None, more: np.ndarray) -> np.ndarray:
         if state is None or state.shape == more.shape:
             return super()._joined(state, more)
-        classes = max(len(state), len(more))
-        total = np.zeros([classes if n == len(state) else n for n in state.shape])
+        total = np.zeros(np.maximum(state.shape, more.shape))
         for counts in (state, more):
             total[tuple(slice(n) for n in counts.shape)] += counts
         return total
@@ -79,14 +78,14 @@ class _Ratio(_Counts):
 class Precision(_Ratio):
     """Share of right ones among the samples predicted to be of a class, over batches: TP / (TP + FP).
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`precision` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.precision` takes.
 
     Parameters
     ----------
     average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
         Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
         together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
+    threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
         How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
@@ -123,14 +122,14 @@ class Precision(_Ratio):
 class Recall(_Ratio):
     """Share of a class's samples that were predicted to be of it, over batches: TP / (TP + FN).
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`recall` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.recall` takes.
 
     Parameters
     ----------
     average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
         Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
         together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
+    threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
         How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
@@ -167,14 +166,14 @@ class Recall(_Ratio):
 class F1Score(_Ratio):
     """Harmonic mean of precision and recall, over batches: 2 TP / (2 TP + FP + FN).
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`f1_score` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.f1_score` takes.
 
     Parameters
     ----------
     average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
         Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
         together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
+    threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
         How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
@@ -211,13 +210,13 @@ class F1Score(_Ratio):
 class ConfusionMatrix(_Counts):
     """How often each class was predicted for each, over batches: rows are true classes, columns predicted ones.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`confusion_matrix` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.confusion_matrix` takes.
 
     Parameters
     ----------
     num_classes : int ≥ 2, optional
         How many classes predicted labels come from; by default the matrix grows with them.
-    threshold : float, default 0.5
+    threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
 
     Raises
@@ -257,239 +256,3 @@ class ConfusionMatrix(_Counts):
 
     def _value(self, state: np.ndarray) -> np.ndarray:
         return state.copy()
-
-
-def precision(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    average: str | None = "binary",
-    threshold: float = 0.5,
-    num_classes: int | None = None,
-    zero_division: float = 0.0,
-) -> float | np.ndarray:
-    """Return the share of right ones among the samples predicted to be of a class: TP / (TP + FP).
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        Labels and predictions as :func:`accuracy` takes them: labels, binary scores or scores of classes, told by
-        shape and dtype; labels are not negative.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
-        Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
-        together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
-        Binary scores above it (not equal to it) mean class 1.
-    num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
-    zero_division : float in [0, 1], default 0
-        Value of 0/0.
-
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None
-        In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, a weight is negative or not finite, or `average` does not suit the classes.
-
-    Notes
-    -----
-    Keras's Precision is binary and its 0/0 is 0; scikit-learn's `precision_score` takes labels alone and averages
-    over labels that occur.
-
-    References
-    ----------
-    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.precision(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    0.5
-    >>> fo.metrics.precision(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
-    True
-    """
-    return Precision(average, threshold, num_classes, zero_division)._once(y_true, y_pred, sample_weight)
-
-
-def recall(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    average: str | None = "binary",
-    threshold: float = 0.5,
-    num_classes: int | None = None,
-    zero_division: float = 0.0,
-) -> float | np.ndarray:
-    """Return the share of a class's samples that were predicted to be of it: TP / (TP + FN).
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        Labels and predictions as :func:`accuracy` takes them: labels, binary scores or scores of classes, told by
-        shape and dtype; labels are not negative.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
-        Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
-        together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
-        Binary scores above it (not equal to it) mean class 1.
-    num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
-    zero_division : float in [0, 1], default 0
-        Value of 0/0.
-
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None
-        In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, a weight is negative or not finite, or `average` does not suit the classes.
-
-    Notes
-    -----
-    Keras's Recall is binary and its 0/0 is 0; scikit-learn's `recall_score` takes labels alone and averages over
-    labels that occur.
-
-    References
-    ----------
-    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.recall(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    0.5
-    >>> fo.metrics.recall(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
-    True
-    """
-    return Recall(average, threshold, num_classes, zero_division)._once(y_true, y_pred, sample_weight)
-
-
-def f1_score(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    average: str | None = "binary",
-    threshold: float = 0.5,
-    num_classes: int | None = None,
-    zero_division: float = 0.0,
-) -> float | np.ndarray:
-    """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        Labels and predictions as :func:`accuracy` takes them: labels, binary scores or scores of classes, told by
-        shape and dtype; labels are not negative.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average : {"binary", "macro", "micro", "weighted"} or None, default "binary"
-        Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
-        together; the mean weighted by the classes' weight in y_true; or None: a value per class.
-    threshold : float, default 0.5
-        Binary scores above it (not equal to it) mean class 1.
-    num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
-    zero_division : float in [0, 1], default 0
-        Value of 0/0.
-
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None
-        In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, a weight is negative or not finite, or `average` does not suit the classes.
-
-    Notes
-    -----
-    Keras's F1Score takes rows alone and averages over all classes; scikit-learn's `f1_score` takes labels alone and
-    averages over labels that occur.
-
-    References
-    ----------
-    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.f1_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    0.5
-    >>> fo.metrics.f1_score(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
-    True
-    """
-    return F1Score(average, threshold, num_classes, zero_division)._once(y_true, y_pred, sample_weight)
-
-
-f1 = f1_score
-
-
-def confusion_matrix(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    num_classes: int | None = None,
-    threshold: float = 0.5,
-) -> np.ndarray:
-    """Return how often each class was predicted for each: rows are true classes, columns predicted ones.
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        Labels and predictions as :func:`accuracy` takes them: labels, binary scores or scores of classes, told by
-        shape and dtype; labels are not negative.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1, at least 2.
-    threshold : float, default 0.5
-        Binary scores above it (not equal to it) mean class 1.
-
-    Returns
-    -------
-    array (classes, classes)
-        int64 counts, or float64 sums of weights if there are weights.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, or a weight is negative or not finite.
-
-    Notes
-    -----
-    scikit-learn takes labels alone, and gives a row to those that occur; here every class from 0 has one.
-
-    References
-    ----------
-    Stehman, "Selecting and interpreting measures of thematic classification accuracy", 1997.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.confusion_matrix(np.array([0, 1, 2]), np.array([0, 2, 2]))
-    array([[1, 0, 0],
-           [0, 0, 1],
-           [0, 0, 1]])
-    """
-    matrix = ConfusionMatrix(num_classes, threshold)._once(y_true, y_pred, sample_weight)
-    return matrix.astype(np.int64) if sample_weight is None else matrix

@@ -13,8 +13,8 @@ from fastopt.kernels.metrics import sums
 class MeanSquaredError(Mean):
     """Mean of squared errors over batches: Σ w (y_pred − y_true)² / Σ w.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`mean_squared_error` takes, batches of any
-    shape.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.mean_squared_error` takes,
+    batches of any shape.
 
     Raises
     ------
@@ -27,7 +27,7 @@ class MeanSquaredError(Mean):
 
     References
     ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
+    Bickel and Doksum, "Mathematical statistics", 2nd edition, 2001, section 1.3.
 
     Examples
     --------
@@ -51,8 +51,8 @@ class MeanSquaredError(Mean):
 class MeanAbsoluteError(MeanSquaredError):
     """Mean of absolute errors over batches: Σ w |y_pred − y_true| / Σ w.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`mean_absolute_error` takes, batches of any
-    shape.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.mean_absolute_error` takes,
+    batches of any shape.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class MeanAbsoluteError(MeanSquaredError):
 
     References
     ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
+    Bickel and Doksum, "Mathematical statistics", 2nd edition, 2001, section 1.3.
 
     Examples
     --------
@@ -82,8 +82,8 @@ class MeanAbsoluteError(MeanSquaredError):
 class RootMeanSquaredError(MeanSquaredError):
     """Root of the mean of squared errors over batches: √(Σ w (y_pred − y_true)² / Σ w).
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`root_mean_squared_error` takes, batches of any
-    shape.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.root_mean_squared_error`
+    takes, batches of any shape.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class RootMeanSquaredError(MeanSquaredError):
 
     References
     ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
+    Bickel and Doksum, "Mathematical statistics", 2nd edition, 2001, section 1.3.
 
     Examples
     --------
@@ -109,116 +109,3 @@ class RootMeanSquaredError(MeanSquaredError):
 
     def _value(self, state: np.ndarray) -> float:
         return math.sqrt(super()._value(state))
-
-
-def mean_squared_error(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the mean of squared errors: Σ w (y_pred − y_true)² / Σ w.
-
-    Parameters
-    ----------
-    y_true, y_pred : float32 or float64 arrays of one shape and dtype
-        Targets and predictions, any real numbers, at least one; any strides.
-    sample_weight : array of y_true's dtype, shape y_true.shape[:1] or y_true.shape, optional
-        Finite weights ≥ 0 of samples, or of single elements.
-
-    Returns
-    -------
-    float
-        In squared units of y; ≥ 0. NaN and Inf travel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes differ, there is no element, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    Errors are computed in the arrays' type and added in float64. scikit-learn is the same for uniform averages; torch's
-    `mse_loss` knows no weights; Keras's function gives a mean per row.
-
-    References
-    ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    2.0
-    """
-    return MeanSquaredError()._once(y_true, y_pred, sample_weight)
-
-
-def mean_absolute_error(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the mean of absolute errors: Σ w |y_pred − y_true| / Σ w.
-
-    Parameters
-    ----------
-    y_true, y_pred : float32 or float64 arrays of one shape and dtype
-        Targets and predictions, any real numbers, at least one; any strides.
-    sample_weight : array of y_true's dtype, shape y_true.shape[:1] or y_true.shape, optional
-        Finite weights ≥ 0 of samples, or of single elements.
-
-    Returns
-    -------
-    float
-        In units of y; ≥ 0. NaN and Inf travel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes differ, there is no element, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    scikit-learn is the same for uniform averages; torch's `l1_loss` knows no weights; Keras's function gives a mean per
-    row.
-
-    References
-    ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.mean_absolute_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    1.0
-    """
-    return MeanAbsoluteError()._once(y_true, y_pred, sample_weight)
-
-
-def root_mean_squared_error(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the root of the mean of squared errors: √(Σ w (y_pred − y_true)² / Σ w).
-
-    Parameters
-    ----------
-    y_true, y_pred : float32 or float64 arrays of one shape and dtype
-        Targets and predictions, any real numbers, at least one; any strides.
-    sample_weight : array of y_true's dtype, shape y_true.shape[:1] or y_true.shape, optional
-        Finite weights ≥ 0 of samples, or of single elements.
-
-    Returns
-    -------
-    float
-        In units of y; ≥ 0. NaN and Inf travel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes differ, there is no element, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    One root over all elements, as in Keras. scikit-learn takes the root of each column's mean and averages those.
-
-    References
-    ----------
-    Bickel and Doksum, "Mathematical statistics", 2nd edition, section 1.3.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> round(fo.metrics.root_mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0])), 6)
-    1.414214
-    """
-    return RootMeanSquaredError()._once(y_true, y_pred, sample_weight)

@@ -13,11 +13,11 @@ from fastopt.kernels.metrics import sums
 class Accuracy(Mean):
     """Share of samples whose label was predicted, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`accuracy` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.accuracy` takes.
 
     Parameters
     ----------
-    threshold : float, default 0.5
+    threshold : float (finite), default 0.5
         Binary scores above it mean class 1.
 
     Raises
@@ -54,7 +54,8 @@ class Accuracy(Mean):
 class TopKCategoricalAccuracy(Mean):
     """Share of samples whose class, given by one-hot rows, is among the k highest scores, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`top_k_categorical_accuracy` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.top_k_categorical_accuracy`
+    takes.
 
     Parameters
     ----------
@@ -97,7 +98,8 @@ class TopKCategoricalAccuracy(Mean):
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     """Share of samples whose class, given by integer labels, is among the k highest scores, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`sparse_top_k_categorical_accuracy` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what
+    :func:`fastopt.metrics.sparse_top_k_categorical_accuracy` takes.
 
     Parameters
     ----------
@@ -127,157 +129,3 @@ class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     """
 
     _targets = "labels"
-
-
-def accuracy(
-    y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, threshold: float = 0.5
-) -> float:
-    """Return the share of samples whose label was predicted.
-
-    What `y_pred` is, its dtype and shape tell; N is the number of samples, C ≥ 2 of classes:
-
-    =================  ======================  =======================================================
-    y_pred             means                   y_true
-    =================  ======================  =======================================================
-    integers or bool,  predicted labels        integers or bool, (N,) or (N, 1); any labels
-    (N,) or (N, 1)
-    float,             scores of class 1:      labels 0 or 1 (integers, bool, or floats that are
-    (N,) or (N, 1)     1 if above `threshold`  exactly 0 or 1), (N,) or (N, 1)
-    float, (N, C)      scores of classes: the  integers or bool from 0 to C − 1, (N,) or (N, 1);
-                       first of the highest    or one-hot rows (N, C) of any of these dtypes or float
-    =================  ======================  =======================================================
-
-    Anything else is refused.
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        As above; integers of any size, floats are float32 or float64; any strides.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    threshold : float, default 0.5
-        Binary scores above it (not equal to it) mean class 1; logits want 0. Other predictions don't use it.
-
-    Returns
-    -------
-    float
-        A share in [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    Integers that are not int64 are widened block by block; nothing is copied as a whole. scikit-learn takes labels
-    alone; Keras has a function for each row of the table; on equal scores all take the first.
-
-    References
-    ----------
-    Manning, Raghavan and Schütze, "Introduction to information retrieval", 2008, section 8.3.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.accuracy(np.array([0, 1, 1, 0]), np.array([0.2, 0.9, 0.4, 0.1]))
-    0.75
-    """
-    return Accuracy(threshold)._once(y_true, y_pred, sample_weight)
-
-
-def top_k_categorical_accuracy(
-    y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, k: int = 5
-) -> float:
-    """Return the share of samples whose class, given by one-hot rows, is among the k highest scores.
-
-    A class is among them if fewer than k scores of its row are greater than its own: ties count for it.
-
-    Parameters
-    ----------
-    y_true : array (N, C)
-        One-hot rows: one 1, else 0; integers, bool, float32 or float64.
-    y_pred : float32 or float64 array (N, C)
-        Scores of classes, any real numbers.
-    sample_weight : array (N,) of y_pred's dtype, optional
-        Finite weights ≥ 0.
-    k : int from 1 to C, default 5
-        How many of the highest scores count.
-
-    Returns
-    -------
-    float
-        A share in [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a row is not one-hot, a score is NaN, k is out of range, there is no
-        sample, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    Keras treats ties likewise, gives a value per sample, and lets k exceed C. torch's `topk` and scikit-learn break
-    ties by position.
-
-    References
-    ----------
-    Russakovsky et al., "ImageNet large scale visual recognition challenge", IJCV 115, 2015, section 4.1.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> scores = np.array([[0.5, 0.3, 0.2], [0.4, 0.1, 0.5]])
-    >>> fo.metrics.top_k_categorical_accuracy(np.eye(3)[:2], scores, k=2)
-    0.5
-    """
-    return TopKCategoricalAccuracy(k)._once(y_true, y_pred, sample_weight)
-
-
-def sparse_top_k_categorical_accuracy(
-    y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, k: int = 5
-) -> float:
-    """Return the share of samples whose class, given by integer labels, is among the k highest scores.
-
-    A class is among them if fewer than k scores of its row are greater than its own: ties count for it.
-
-    Parameters
-    ----------
-    y_true : integer or bool array (N,) or (N, 1)
-        Labels from 0 to C − 1.
-    y_pred : float32 or float64 array (N, C)
-        Scores of classes, any real numbers.
-    sample_weight : array (N,) of y_pred's dtype, optional
-        Finite weights ≥ 0.
-    k : int from 1 to C, default 5
-        How many of the highest scores count.
-
-    Returns
-    -------
-    float
-        A share in [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a score is NaN, k is out of range, there is no
-        sample, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    Keras treats ties likewise, gives a value per sample, and lets k exceed C. torch's `topk` and scikit-learn break
-    ties by position.
-
-    References
-    ----------
-    Russakovsky et al., "ImageNet large scale visual recognition challenge", IJCV 115, 2015, section 4.1.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> scores = np.array([[0.5, 0.3, 0.2], [0.4, 0.1, 0.5]])
-    >>> fo.metrics.sparse_top_k_categorical_accuracy(np.array([1, 1]), scores, k=2)
-    0.5
-    """
-    return SparseTopKCategoricalAccuracy(k)._once(y_true, y_pred, sample_weight)

@@ -12,7 +12,7 @@ from fastopt.kernels.metrics import results, sums
 class LogLoss(Mean):
     """Mean of −log of the probability given to the true class, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`log_loss` takes.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.log_loss` takes.
 
     Raises
     ------
@@ -76,7 +76,8 @@ class _Rank(Metric):
 class AUC(_Rank):
     """Area under the receiver operating characteristic, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`auc` takes, scores of one dtype in all batches.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.auc` takes, scores of one
+    dtype in all batches.
 
     Parameters
     ----------
@@ -121,8 +122,8 @@ class AUC(_Rank):
 class AveragePrecision(_Rank):
     """Area under the steps of the precision-recall curve, over batches.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`average_precision` takes, scores of one dtype
-    in all batches.
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.average_precision` takes,
+    scores of one dtype in all batches.
 
     Parameters
     ----------
@@ -158,130 +159,3 @@ class AveragePrecision(_Rank):
         if positives == 0:
             raise ValueError("y_true: expected at least one positive sample with weight, got none")
         return precision / positives
-
-
-def log_loss(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the mean of −log of the probability given to the true class.
-
-    Parameters
-    ----------
-    y_true : array (N,) or (N, 1), or one-hot (N, C)
-        Labels from 0 to C − 1 (integers or bool; for binary probabilities also floats that are exactly 0 or 1), or
-        one-hot rows of any of these dtypes.
-    y_pred : float32 or float64 array (N,) or (N, 1), or (N, C)
-        Probabilities of class 1, or of each class; rows of classes add up to 1, within the root of the dtype's epsilon.
-        Clipped to [epsilon, 1 − epsilon] of the dtype.
-    sample_weight : array (N,) of y_pred's dtype, optional
-        Finite weights ≥ 0.
-
-    Returns
-    -------
-    float
-        In nats; ≥ 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a probability is outside
-        [0, 1] or NaN, there is no sample, a weight is negative or not finite, or all are 0.
-
-    Notes
-    -----
-    scikit-learn clips likewise, and only warns of rows that don't add up to 1. Keras clips to 1e-7 whatever the dtype.
-
-    References
-    ----------
-    Bishop, "Pattern recognition and machine learning", 2006, equations 4.90 and 4.108.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> round(fo.metrics.log_loss(np.array([1, 0]), np.array([0.25, 0.75])), 6)
-    1.386294
-    """
-    return LogLoss()._once(y_true, y_pred, sample_weight)
-
-
-def auc(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the area under the receiver operating characteristic: how likely a positive is to outscore a negative.
-
-    Exact: the share of (positive, negative) pairs that scores put in the right order, ties by half (Mann and Whitney).
-
-    Parameters
-    ----------
-    y_true : array (N,) or (N, 1)
-        Labels 0 or 1: integers, bool, or floats that are exactly 0 or 1; both occur.
-    y_pred : float32 or float64 array (N,) or (N, 1)
-        Scores, any numbers but NaN; higher means class 1.
-    sample_weight : array (N,) of y_pred's dtype, optional
-        Finite weights ≥ 0; a pair counts by the product of its weights.
-
-    Returns
-    -------
-    float
-        A share in [0, 1]; 0.5 for scores that tell nothing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is neither 0 nor 1, a score is NaN, there is no sample of one
-        class with weight, or a weight is negative or not finite.
-
-    Notes
-    -----
-    Allocates three times y_pred's memory. scikit-learn's `roc_auc_score` is the same; Keras's AUC is an approximation
-    by 200 thresholds.
-
-    References
-    ----------
-    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
-    Radiology 143, 1982.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.8, 0.4, 0.3]))
-    0.75
-    """
-    return AUC()._once(y_true, y_pred, sample_weight)
-
-
-def average_precision(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the area under the steps of the precision-recall curve: Σ (Rₙ − Rₙ₋₁) Pₙ over distinct scores.
-
-    Parameters
-    ----------
-    y_true : array (N,) or (N, 1)
-        Labels 0 or 1: integers, bool, or floats that are exactly 0 or 1; a 1 occurs.
-    y_pred : float32 or float64 array (N,) or (N, 1)
-        Scores, any numbers but NaN; higher means class 1.
-    sample_weight : array (N,) of y_pred's dtype, optional
-        Finite weights ≥ 0.
-
-    Returns
-    -------
-    float
-        In (0, 1]; the share of positives for scores that tell nothing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is neither 0 nor 1, a score is NaN, there is no positive sample
-        with weight, or a weight is negative or not finite.
-
-    Notes
-    -----
-    Allocates three times y_pred's memory. scikit-learn is the same, but gives 0 with a warning where there is no
-    positive; Keras's `AUC(curve="PR")` interpolates.
-
-    References
-    ----------
-    Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> round(fo.metrics.average_precision(np.array([0, 1, 0, 1]), np.array([0.1, 0.8, 0.4, 0.3])), 6)
-    0.833333
-    """
-    return AveragePrecision()._once(y_true, y_pred, sample_weight)

@@ -14,7 +14,7 @@ except ImportError as error:
         f"fastopt: the command line needs {error.name}; install it with: pip install 'fastopt[cli]'"
     ) from None
 
-from fastopt import __version__, _report, bench, check
+from fastopt import __version__, _report, bench, check, demo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,6 +75,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.
     Console().print(drawn)
 
 
+app.command("demo")(demo.run)
 app.command("check")(check.run)
 app.command("bench")(bench.run)
 

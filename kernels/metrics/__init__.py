@@ -1,1 +1,1 @@
-"""The metrics' benches."""
+"""Metrics: errors, right and wrong labels, counts by class, ranks of scores."""

@@ -3,27 +3,14 @@
 Stages turn a block of inputs into values (numbers to be averaged) or labels (int64); sums end the pipeline.
 What is no valid input comes out as NaN among values and as NOT_A_LABEL among labels, and sums count it.
 """
-from libc.math cimport INFINITY, NAN, fabs
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.math cimport NAN
+from libc.stdint cimport int64_t, uintptr_t
 
+from kernels.metrics.pieces cimport (
+    LANES, SORT_COUNTS, clipped, distance, first_maximum, folded, log1p_of, log_of, loss_of_row, place, radix_sort,
+    walk, walk_weighted,
+)
 from kernels.runtime.abi cimport NOT_A_LABEL, cloned_void, real
-
-cdef extern from "<math.h>" nogil:
-    float fabsf(float)
-
-cdef extern from "simd.h" nogil:
-    float log_float(float)
-    double log_double(double)
-    float log1p_float(float)
-    double log1p_double(double)
-    uint64_t ordered_float(float)
-    uint64_t ordered_double(double)
-
-cdef enum:
-    LANES = 32              # partial sums of a block, folded in halves: the same bits on every instruction set
-    DIGIT = 11              # bits of one pass of the radix sort
-    BUCKETS = 2048          # 2 ** DIGIT
-    MAX_DIGITS = 6          # of 64 bits
 
 
 # ---- values: one number per element or row
@@ -47,7 +34,7 @@ cdef cloned_void absolute_error(real **buffers, const int64_t *dims, const doubl
     cdef real *value = buffers[2]
     cdef int64_t i
     for i in range(start, stop):
-        value[i] = fabsf(y_pred[i] - y_true[i]) if real is float else fabs(y_pred[i] - y_true[i])
+        value[i] = distance(y_pred[i], y_true[i])
 
 
 cdef cloned_void binary_log_loss(real **buffers, const int64_t *dims, const double *scalars,
@@ -64,10 +51,9 @@ cdef cloned_void binary_log_loss(real **buffers, const int64_t *dims, const doub
     for i in range(start, stop):
         p = y_pred[i]
         valid = (p >= 0) & (p <= 1) & (y_true[i] >= 0) & (y_true[i] <= 1)
-        p = p if p > eps else eps
-        p = p if p < one_minus_eps else one_minus_eps
-        positive = log_float(p) if real is float else log_double(p)
-        negative = log1p_float(-p) if real is float else log1p_double(-p)
+        p = clipped(p, eps, one_minus_eps)
+        positive = log_of(p)
+        negative = log1p_of(-p)
         loss = -(positive if y_true[i] > 0 else negative)
         value[i] = loss if valid else <real> NAN
 
@@ -82,31 +68,11 @@ cdef cloned_void log_loss(real **buffers, const int64_t *dims, const double *sca
     cdef real eps = <real> scalars[0]
     cdef real one_minus_eps = <real> scalars[1]
     cdef real tolerance = <real> scalars[2]
-    cdef const real *row
-    cdef double sum0, sum1, sum2, sum3, total
-    cdef int64_t i, k, outside
-    cdef real p
+    cdef int64_t i
     for i in range(start, stop):
-        row = y_pred + i * classes
-        sum0 = sum1 = sum2 = sum3 = 0
-        outside = 0
-        for k in range(classes):
-            outside += not (row[k] >= 0) & (row[k] <= 1)
-        for k in range(classes // 4):
-            sum0 += row[4 * k]
-            sum1 += row[4 * k + 1]
-            sum2 += row[4 * k + 2]
-            sum3 += row[4 * k + 3]
-        for k in range(classes // 4 * 4, classes):
-            sum0 += row[k]
-        total = (sum0 + sum2) + (sum1 + sum3)
-        if outside == 0 and fabs(total - 1) <= tolerance and 0 <= y_true[i] < classes:
-            p = row[y_true[i]]
-            p = p if p > eps else eps
-            p = p if p < one_minus_eps else one_minus_eps
-            value[i] = -(log_float(p) if real is float else log_double(p))
-        else:
-            value[i] = <real> NAN
+        value[i] = <real> NAN
+        if 0 <= y_true[i] < classes:
+            value[i] = loss_of_row(y_pred + i * classes, y_true[i], classes, eps, one_minus_eps, tolerance)
 
 
 cdef cloned_void same(real **buffers, const int64_t *dims, const double *scalars,
@@ -144,7 +110,7 @@ cdef cloned_void bin_of(real **buffers, const int64_t *dims, const double *scala
     """The bin of a score, of `columns` equal ones over [0, 1]; the last one holds 1."""
     cdef const real *y_pred = buffers[0]
     cdef int64_t *label = <int64_t *> buffers[1]
-    cdef int64_t columns = dims[1]
+    cdef int64_t columns = dims[0]
     cdef int64_t i, at
     for i in range(start, stop):
         if y_pred[i] >= 0 and y_pred[i] <= 1:
@@ -160,20 +126,9 @@ cdef cloned_void argmax(real **buffers, const int64_t *dims, const double *scala
     cdef const real *y_pred = buffers[0]
     cdef int64_t *label = <int64_t *> buffers[1]
     cdef int64_t classes = dims[0]
-    cdef const real *row
-    cdef real best
-    cdef int64_t i, k, at
+    cdef int64_t i
     for i in range(start, stop):
-        row = y_pred + i * classes
-        best = <real> -INFINITY
-        at = 0
-        for k in range(classes):
-            if not row[k] <= best:
-                at = k if row[k] == row[k] else NOT_A_LABEL
-                best = row[k]
-                if at == NOT_A_LABEL:
-                    break
-        label[i] = at
+        label[i] = first_maximum(y_pred + i * classes, classes)
 
 
 cdef cloned_void one_hot(real **buffers, const int64_t *dims, const double *scalars,
@@ -219,16 +174,6 @@ cdef cloned_void in_top_k(real **buffers, const int64_t *dims, const double *sca
 
 
 # ---- sums
-
-cdef inline double folded(double *lanes) noexcept nogil:
-    cdef int width = LANES // 2
-    cdef int k
-    while width > 0:
-        for k in range(width):
-            lanes[k] += lanes[k + width]
-        width //= 2
-    return lanes[0]
-
 
 cdef cloned_void total(real **buffers, const int64_t *dims, const double *scalars,
                        int64_t start, int64_t stop, double *partials) noexcept nogil:
@@ -288,44 +233,13 @@ cdef cloned_void binary_counts(real **buffers, const int64_t *dims, const double
     partials[4] += (any_bit & ~1) != 0
 
 
-cdef cloned_void binary_counts_weighted(real **buffers, const int64_t *dims, const double *scalars,
-                                        int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """The same sums of weights."""
-    cdef const int64_t *y_true = <const int64_t *> buffers[0]
-    cdef const int64_t *y_pred = <const int64_t *> buffers[1]
-    cdef const real *sample_weight = buffers[2]
-    cdef double lanes[4][LANES]
-    cdef int64_t whole = start + (stop - start) // LANES * LANES
-    cdef int64_t any_bit = 0, i, k, cell
-    cdef double weight
-    for cell in range(4):
-        for k in range(LANES):
-            lanes[cell][k] = 0
-    for i in range(start, whole, 32):     # LANES; Cython wants a literal
-        for k in range(LANES):
-            weight = sample_weight[i + k]
-            cell = 2 * (y_true[i + k] & 1) + (y_pred[i + k] & 1)
-            any_bit |= y_true[i + k] | y_pred[i + k]
-            lanes[0][k] += weight if cell == 0 else 0
-            lanes[1][k] += weight if cell == 1 else 0
-            lanes[2][k] += weight if cell == 2 else 0
-            lanes[3][k] += weight if cell == 3 else 0
-    for i in range(whole, stop):
-        cell = 2 * (y_true[i] & 1) + (y_pred[i] & 1)
-        any_bit |= y_true[i] | y_pred[i]
-        lanes[cell][i - whole] += sample_weight[i]
-    for cell in range(4):
-        partials[cell] += folded(lanes[cell])
-    partials[4] += (any_bit & ~1) != 0
-
-
 cdef cloned_void counts(real **buffers, const int64_t *dims, const double *scalars,
                         int64_t start, int64_t stop, double *partials) noexcept nogil:
     """partials: the table of rows by columns, and the number of invalid labels."""
     cdef const int64_t *y_true = <const int64_t *> buffers[0]
     cdef const int64_t *y_pred = <const int64_t *> buffers[1]
-    cdef int64_t rows = dims[0]
-    cdef int64_t columns = dims[1]
+    cdef int64_t columns = dims[0]
+    cdef int64_t rows = dims[1]
     cdef int64_t i
     for i in range(start, stop):
         if 0 <= y_true[i] < rows and 0 <= y_pred[i] < columns:
@@ -340,8 +254,8 @@ cdef cloned_void counts_weighted(real **buffers, const int64_t *dims, const doub
     cdef const int64_t *y_true = <const int64_t *> buffers[0]
     cdef const int64_t *y_pred = <const int64_t *> buffers[1]
     cdef const real *sample_weight = buffers[2]
-    cdef int64_t rows = dims[0]
-    cdef int64_t columns = dims[1]
+    cdef int64_t columns = dims[0]
+    cdef int64_t rows = dims[1]
     cdef int64_t i
     for i in range(start, stop):
         if 0 <= y_true[i] < rows and 0 <= y_pred[i] < columns:
@@ -351,6 +265,7 @@ cdef cloned_void counts_weighted(real **buffers, const int64_t *dims, const doub
 
 
 # ---- ranks: positives and negatives apart, each sorted, then one walk over both
+
 
 cdef cloned_void part(real **buffers, const int64_t *dims, const double *scalars,
                       int64_t start, int64_t stop, double *partials) noexcept nogil:
@@ -362,17 +277,7 @@ cdef cloned_void part(real **buffers, const int64_t *dims, const double *scalars
     cdef const real *y_pred = buffers[1]
     cdef real *scores = buffers[2]
     cdef int64_t samples = dims[0]
-    cdef int64_t front = <int64_t> partials[0], back = samples - 1 - (start - front), invalid = 0
-    cdef int64_t i, positive
-    for i in range(start, stop):
-        positive = y_true[i] == 1
-        invalid += (y_true[i] != 0) & (y_true[i] != 1) | (y_pred[i] != y_pred[i])
-        scores[front] = y_pred[i]           # one of the two places stays free
-        scores[back] = y_pred[i]
-        front += positive
-        back -= 1 - positive
-    partials[0] = front
-    partials[1] += invalid
+    place(y_true, y_pred, <const real *> NULL, scores, <real *> NULL, samples, start, stop, partials)
 
 
 cdef cloned_void part_weighted(real **buffers, const int64_t *dims, const double *scalars,
@@ -383,69 +288,7 @@ cdef cloned_void part_weighted(real **buffers, const int64_t *dims, const double
     cdef real *scores = buffers[3]
     cdef real *weights = buffers[4]
     cdef int64_t samples = dims[0]
-    cdef int64_t front = <int64_t> partials[0], back = samples - 1 - (start - front), invalid = 0
-    cdef int64_t i, positive
-    for i in range(start, stop):
-        positive = y_true[i] == 1
-        invalid += (y_true[i] != 0) & (y_true[i] != 1) | (y_pred[i] != y_pred[i])
-        scores[front] = y_pred[i]
-        scores[back] = y_pred[i]
-        weights[front] = sample_weight[i]
-        weights[back] = sample_weight[i]
-        front += positive
-        back -= 1 - positive
-    partials[0] = front
-    partials[1] += invalid
-
-
-cdef inline int64_t digit_of(real score, int digit) noexcept nogil:
-    cdef uint64_t bits = ordered_float(score) if real is float else ordered_double(score)
-    return <int64_t> (bits >> (DIGIT * digit)) & (BUCKETS - 1)
-
-
-cdef inline void radix_sort(real *scores, real *weights, real *spare_scores, real *spare_weights, int64_t *first,
-                            int64_t low, int64_t high, bint weighted) noexcept nogil:
-    """Sort scores[low:high] upwards, stable, by 11 bits at a time from the lowest; weights go along."""
-    cdef int digits = 3 if real is float else 6
-    cdef real *source = scores
-    cdef real *target = spare_scores
-    cdef real *source_weights = weights
-    cdef real *target_weights = spare_weights
-    cdef real *swap
-    cdef int64_t i, at, count, before
-    cdef int digit
-    cdef int64_t bucket
-    for i in range(digits * BUCKETS):
-        first[i] = 0
-    for i in range(low, high):
-        for digit in range(digits):
-            first[digit * BUCKETS + digit_of(scores[i], digit)] += 1
-    for digit in range(digits):
-        before = low
-        for bucket in range(digit * BUCKETS, (digit + 1) * BUCKETS):
-            count = first[bucket]
-            first[bucket] = before
-            before += count
-    for digit in range(digits):
-        for i in range(low, high):
-            bucket = digit * BUCKETS + digit_of(source[i], digit)
-            at = first[bucket]
-            first[bucket] = at + 1
-            target[at] = source[i]
-            if weighted:
-                target_weights[at] = source_weights[i]
-        swap = source
-        source = target
-        target = swap
-        if weighted:
-            swap = source_weights
-            source_weights = target_weights
-            target_weights = swap
-    if source != scores:
-        for i in range(low, high):
-            scores[i] = source[i]
-            if weighted:
-                weights[i] = source_weights[i]
+    place(y_true, y_pred, sample_weight, scores, weights, samples, start, stop, partials)
 
 
 cdef cloned_void sort_parts(real **buffers, const int64_t *dims, const double *scalars,
@@ -458,8 +301,8 @@ cdef cloned_void sort_parts(real **buffers, const int64_t *dims, const double *s
     cdef int64_t positives = dims[1]
     cdef int64_t i
     for i in range(start, stop):
-        radix_sort(scores, <real *> NULL, spare, <real *> NULL, first + i * MAX_DIGITS * BUCKETS,
-                   positives if i else 0, samples if i else positives, False)
+        radix_sort(scores, <real *> NULL, spare, <real *> NULL, first + i * SORT_COUNTS,
+                   positives if i else 0, samples if i else positives)
 
 
 cdef cloned_void sort_parts_weighted(real **buffers, const int64_t *dims, const double *scalars,
@@ -473,43 +316,18 @@ cdef cloned_void sort_parts_weighted(real **buffers, const int64_t *dims, const 
     cdef int64_t positives = dims[1]
     cdef int64_t i
     for i in range(start, stop):
-        radix_sort(scores, weights, spare, spare_weights, first + i * MAX_DIGITS * BUCKETS,
-                   positives if i else 0, samples if i else positives, True)
+        radix_sort(scores, weights, spare, spare_weights, first + i * SORT_COUNTS,
+                   positives if i else 0, samples if i else positives)
 
 
 cdef cloned_void rank_sums(real **buffers, const int64_t *dims, const double *scalars,
                            int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """One walk from the highest score down, a group of equal ones at a time.
-
-    partials: twice the number of (positive, negative) pairs in the right order, ties by half; and the sum over
-    positives of the precision at their score.
-    """
+    """partials: twice the number of (positive, negative) pairs in the right order, ties by half; and the sum over
+    positives of the precision at their score."""
     cdef const real *scores = buffers[0]
     cdef int64_t samples = dims[0]
     cdef int64_t positives = dims[1]
-    cdef int64_t i = positives - 1, j = samples - 1, passed = 0, group, ties, before, pairs = 0
-    cdef double precision = 0
-    cdef real value
-    while i >= 0:
-        value = scores[i]
-        before = j
-        while j >= positives and scores[j] > value:
-            j -= 1
-        pairs += 2 * passed * (before - j)
-        before = j
-        while j >= positives and scores[j] == value:
-            j -= 1
-        ties = before - j
-        before = i
-        while i >= 0 and scores[i] == value:
-            i -= 1
-        group = before - i
-        pairs += (2 * passed + group) * ties
-        passed += group
-        precision += <double> group * (<double> passed / <double> (passed + samples - 1 - j))
-    pairs += 2 * passed * (j - positives + 1)
-    partials[0] += pairs
-    partials[1] += precision
+    walk(scores, samples, positives, partials)
 
 
 cdef cloned_void rank_sums_weighted(real **buffers, const int64_t *dims, const double *scalars,
@@ -519,37 +337,7 @@ cdef cloned_void rank_sums_weighted(real **buffers, const int64_t *dims, const d
     cdef const real *weights = buffers[1]
     cdef int64_t samples = dims[0]
     cdef int64_t positives = dims[1]
-    cdef int64_t i = positives - 1, j = samples - 1
-    cdef double true_weight = 0, false_weight = 0, group, ties, pairs = 0, precision = 0
-    cdef real value
-    while i >= 0:
-        value = scores[i]
-        group = ties = 0
-        while j >= positives and scores[j] > value:
-            ties += weights[j]
-            j -= 1
-        pairs += 2 * true_weight * ties
-        false_weight += ties
-        ties = 0
-        while j >= positives and scores[j] == value:
-            ties += weights[j]
-            j -= 1
-        while i >= 0 and scores[i] == value:
-            group += weights[i]
-            i -= 1
-        pairs += (2 * true_weight + group) * ties
-        true_weight += group
-        false_weight += ties
-        if group > 0:
-            precision += group * (true_weight / (true_weight + false_weight))
-    ties = 0
-    while j >= positives:
-        ties += weights[j]
-        j -= 1
-    partials[0] += pairs + 2 * true_weight * ties
-    partials[1] += precision
-    partials[2] += true_weight
-    partials[3] += false_weight + ties
+    walk_weighted(scores, weights, samples, positives, partials)
 
 
 KERNELS = {     # float32, float64
@@ -566,9 +354,6 @@ KERNELS = {     # float32, float64
     "total": (<uintptr_t> <void *> total[float], <uintptr_t> <void *> total[double]),
     "weighted_total": (<uintptr_t> <void *> weighted_total[float], <uintptr_t> <void *> weighted_total[double]),
     "binary_counts": (<uintptr_t> <void *> binary_counts[float], <uintptr_t> <void *> binary_counts[double]),
-    "binary_counts_weighted": (
-        <uintptr_t> <void *> binary_counts_weighted[float], <uintptr_t> <void *> binary_counts_weighted[double]
-    ),
     "counts": (<uintptr_t> <void *> counts[float], <uintptr_t> <void *> counts[double]),
     "counts_weighted": (<uintptr_t> <void *> counts_weighted[float], <uintptr_t> <void *> counts_weighted[double]),
     "part": (<uintptr_t> <void *> part[float], <uintptr_t> <void *> part[double]),

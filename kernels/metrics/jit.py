@@ -13,7 +13,7 @@ import numpy as np
 LANES = 32
 DIGIT = 11
 BUCKETS = 2048
-MAX_DIGITS = 6
+SORT_COUNTS = 12288
 NOT_A_LABEL = np.int64(-(2**62))
 
 
@@ -86,7 +86,7 @@ def above(y_pred, label, dims, scalars, start, stop, partials):
 
 
 def bin_of(y_pred, label, dims, scalars, start, stop, partials):
-    columns = dims[1]
+    columns = dims[0]
     for i in range(start, stop):
         if y_pred[i] >= 0.0 and y_pred[i] <= 1.0:
             at = np.int64(np.float64(y_pred[i]) * np.float64(columns))
@@ -193,32 +193,9 @@ def binary_counts(y_true, y_pred, dims, scalars, start, stop, partials):
     partials[4] += 1 if (any_bit & ~1) != 0 else 0
 
 
-def binary_counts_weighted(y_true, y_pred, sample_weight, dims, scalars, start, stop, partials):
-    lanes = np.zeros((4, LANES))
-    any_bit = np.int64(0)
-    y_true, y_pred, sample_weight = y_true[start:stop], y_pred[start:stop], sample_weight[start:stop]
-    whole = sample_weight.size // LANES * LANES
-    for i in range(0, whole, LANES):
-        for k in range(LANES):
-            weight = sample_weight[i + k]
-            cell = 2 * (y_true[i + k] & 1) + (y_pred[i + k] & 1)
-            any_bit |= y_true[i + k] | y_pred[i + k]
-            lanes[0, k] += weight if cell == 0 else 0.0
-            lanes[1, k] += weight if cell == 1 else 0.0
-            lanes[2, k] += weight if cell == 2 else 0.0
-            lanes[3, k] += weight if cell == 3 else 0.0
-    for i in range(whole, sample_weight.size):
-        cell = 2 * (y_true[i] & 1) + (y_pred[i] & 1)
-        any_bit |= y_true[i] | y_pred[i]
-        lanes[cell, i - whole] += sample_weight[i]
-    for cell in range(4):
-        partials[cell] += folded(lanes[cell])
-    partials[4] += 1 if (any_bit & ~1) != 0 else 0
-
-
 def counts(y_true, y_pred, dims, scalars, start, stop, partials):
-    rows = dims[0]
-    columns = dims[1]
+    columns = dims[0]
+    rows = dims[1]
     for i in range(start, stop):
         if 0 <= y_true[i] < rows and 0 <= y_pred[i] < columns:
             partials[y_true[i] * columns + y_pred[i]] += 1
@@ -227,8 +204,8 @@ def counts(y_true, y_pred, dims, scalars, start, stop, partials):
 
 
 def counts_weighted(y_true, y_pred, sample_weight, dims, scalars, start, stop, partials):
-    rows = dims[0]
-    columns = dims[1]
+    columns = dims[0]
+    rows = dims[1]
     for i in range(start, stop):
         if 0 <= y_true[i] < rows and 0 <= y_pred[i] < columns:
             partials[y_true[i] * columns + y_pred[i]] += sample_weight[i]
@@ -239,8 +216,8 @@ def counts_weighted(y_true, y_pred, sample_weight, dims, scalars, start, stop, p
 # ---- ranks: positives and negatives apart, each sorted, then one walk over both
 
 
-def part(y_true, y_pred, scores, dims, scalars, start, stop, partials):
-    samples = dims[0]
+def place(y_true, y_pred, sample_weight, scores, weights, weighted, samples, start, stop, partials):
+    """Scores (and weights) of positives to the front, of negatives to the back."""
     front = np.int64(partials[0])
     back = samples - 1 - (start - front)
     invalid = 0
@@ -249,28 +226,23 @@ def part(y_true, y_pred, scores, dims, scalars, start, stop, partials):
         invalid += (y_true[i] != 0) & (y_true[i] != 1) | (y_pred[i] != y_pred[i])
         scores[front] = y_pred[i]
         scores[back] = y_pred[i]
+        if weighted:
+            weights[front] = sample_weight[i]
+            weights[back] = sample_weight[i]
         front += positive
         back -= 1 - positive
     partials[0] = front
     partials[1] += invalid
+
+
+def part(y_true, y_pred, scores, dims, scalars, start, stop, partials):
+    samples = dims[0]
+    place(y_true, y_pred, y_pred, scores, scores, False, samples, start, stop, partials)
 
 
 def part_weighted(y_true, y_pred, sample_weight, scores, weights, dims, scalars, start, stop, partials):
     samples = dims[0]
-    front = np.int64(partials[0])
-    back = samples - 1 - (start - front)
-    invalid = 0
-    for i in range(start, stop):
-        positive = np.int64(y_true[i] == 1)
-        invalid += (y_true[i] != 0) & (y_true[i] != 1) | (y_pred[i] != y_pred[i])
-        scores[front] = y_pred[i]
-        scores[back] = y_pred[i]
-        weights[front] = sample_weight[i]
-        weights[back] = sample_weight[i]
-        front += positive
-        back -= 1 - positive
-    partials[0] = front
-    partials[1] += invalid
+    place(y_true, y_pred, sample_weight, scores, weights, True, samples, start, stop, partials)
 
 
 def digit_of(score, digit):
@@ -294,46 +266,43 @@ def bucket_starts(scores, first, low, high):
     return digits
 
 
+def radix_sort(scores, weights, spare, spare_weights, weighted, first, low, high):
+    """Sort scores[low:high] upwards, stable, by 11 bits at a time from the lowest; weights go along."""
+    digits = bucket_starts(scores, first, low, high)
+    source, target, source_weights, target_weights = scores, spare, weights, spare_weights
+    for digit in range(digits):
+        for i in range(low, high):
+            bucket = digit * BUCKETS + digit_of(source[i], digit)
+            at = first[bucket]
+            first[bucket] = at + 1
+            target[at] = source[i]
+            if weighted:
+                target_weights[at] = source_weights[i]
+        source, target, source_weights, target_weights = target, source, target_weights, source_weights
+    if digits % 2:
+        scores[low:high] = source[low:high]
+        if weighted:
+            weights[low:high] = source_weights[low:high]
+
+
 def sort_parts(scores, spare, first, dims, scalars, start, stop, partials):
     samples = dims[0]
     positives = dims[1]
-    for part in range(start, stop):
-        low = positives if part else 0
-        high = samples if part else positives
-        starts = first[part * MAX_DIGITS * BUCKETS : (part + 1) * MAX_DIGITS * BUCKETS]
-        digits = bucket_starts(scores, starts, low, high)
-        source, target = scores, spare
-        for digit in range(digits):
-            for i in range(low, high):
-                bucket = digit * BUCKETS + digit_of(source[i], digit)
-                at = starts[bucket]
-                starts[bucket] = at + 1
-                target[at] = source[i]
-            source, target = target, source
-        if digits % 2:
-            scores[low:high] = source[low:high]
+    for i in range(start, stop):
+        low = positives if i else 0
+        high = samples if i else positives
+        counts_of_part = first[i * SORT_COUNTS : (i + 1) * SORT_COUNTS]
+        radix_sort(scores, scores, spare, spare, False, counts_of_part, low, high)
 
 
 def sort_parts_weighted(scores, weights, spare, spare_weights, first, dims, scalars, start, stop, partials):
     samples = dims[0]
     positives = dims[1]
-    for part in range(start, stop):
-        low = positives if part else 0
-        high = samples if part else positives
-        starts = first[part * MAX_DIGITS * BUCKETS : (part + 1) * MAX_DIGITS * BUCKETS]
-        digits = bucket_starts(scores, starts, low, high)
-        source, target, source_weights, target_weights = scores, spare, weights, spare_weights
-        for digit in range(digits):
-            for i in range(low, high):
-                bucket = digit * BUCKETS + digit_of(source[i], digit)
-                at = starts[bucket]
-                starts[bucket] = at + 1
-                target[at] = source[i]
-                target_weights[at] = source_weights[i]
-            source, target, source_weights, target_weights = target, source, target_weights, source_weights
-        if digits % 2:
-            scores[low:high] = source[low:high]
-            weights[low:high] = source_weights[low:high]
+    for i in range(start, stop):
+        low = positives if i else 0
+        high = samples if i else positives
+        counts_of_part = first[i * SORT_COUNTS : (i + 1) * SORT_COUNTS]
+        radix_sort(scores, weights, spare, spare_weights, True, counts_of_part, low, high)
 
 
 def rank_sums(scores, dims, scalars, start, stop, partials):

@@ -32,7 +32,7 @@ def weights(sample_weight, like):
     )
 
 
-# ---- values of single samples, and their mean
+# ---- values of single samples
 
 
 def squared_error(y_true, y_pred):
@@ -54,7 +54,7 @@ def in_top_k(y_true, y_pred, k):
     return ((y_pred > own[:, None]).sum(axis=1) < k).astype(np.float64)
 
 
-def log_loss(y_true, y_pred, eps):
+def surprise(y_true, y_pred, eps):
     """-log of the probability that the true class got, clipped to [eps, 1 - eps]."""
     y_true, p = labels(y_true), np.float64(y_pred)
     if p.ndim == 2 and p.shape[1] > 1:
@@ -68,11 +68,11 @@ def mean(values, sample_weight=None):
     return np.average(values, weights=weights(sample_weight, values))
 
 
-# ---- counts
+# ---- sums by class and by score
 
 
-def confusion_matrix(y_true, y_pred, sample_weight=None, num_classes=None, threshold=0.5):
-    """Rows are true classes, columns are predicted ones."""
+def table(y_true, y_pred, sample_weight=None, num_classes=None, threshold=0.5):
+    """The weight of each pair of labels: rows are true classes, columns are predicted ones."""
     t, p = labels(y_true), predicted(y_pred, threshold)
     scores = np.asarray(y_pred).dtype.kind == "f" and np.ndim(y_pred) == 2 and np.shape(y_pred)[1] > 1
     classes = num_classes or (np.shape(y_pred)[1] if scores else max(2, t.max() + 1, p.max() + 1))
@@ -81,27 +81,19 @@ def confusion_matrix(y_true, y_pred, sample_weight=None, num_classes=None, thres
     return matrix
 
 
-def precision_recall_f1(y_true, y_pred, sample_weight=None, average="binary", zero_division=0.0, **options):
-    """All three, averaged over classes as asked."""
-    matrix = confusion_matrix(y_true, y_pred, sample_weight, **options)
-    hit, claimed, actual = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+def ratio(above, below, matrix, average, zero_division):
+    """above / below, given for each class, averaged over classes as asked."""
+    predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
     if average == "binary":
-        hit, claimed, actual = hit[1], claimed[1], actual[1]
+        above, below = above[1], below[1]
     if average == "micro":
-        hit, claimed, actual = hit.sum(), claimed.sum(), actual.sum()
-
-    def ratio(a, b):
-        return np.where(b > 0, a / np.where(b > 0, b, 1), zero_division)
-
-    values = np.stack([ratio(hit, claimed), ratio(hit, actual), ratio(2 * hit, claimed + actual)])
+        above, below = above.sum(), below.sum()
+    value = np.where(below > 0, above / np.where(below > 0, below, 1), zero_division)
     if average == "macro":
-        values = values[:, claimed + actual > 0].mean(axis=1)
+        value = value[predicted + actual > 0].mean()
     if average == "weighted":
-        values = values @ actual / actual.sum()
-    return values
-
-
-# ---- ranks
+        value = value @ actual / actual.sum()
+    return value
 
 
 def by_score(y_true, y_pred, sample_weight=None):
@@ -129,6 +121,61 @@ def precisions(positive, negative):
     """Sum over scores, from the highest, of the positives' weight there times the precision there."""
     hit, false = np.cumsum(positive[::-1]), np.cumsum(negative[::-1])
     return np.sum(positive[::-1] * hit / np.where(hit + false > 0, hit + false, 1))
+
+
+# ---- the metrics
+
+
+def mean_squared_error(y_true, y_pred, sample_weight=None):
+    return mean(squared_error(y_true, y_pred), sample_weight)
+
+
+def mean_absolute_error(y_true, y_pred, sample_weight=None):
+    return mean(absolute_error(y_true, y_pred), sample_weight)
+
+
+def root_mean_squared_error(y_true, y_pred, sample_weight=None):
+    return np.sqrt(mean(squared_error(y_true, y_pred), sample_weight))
+
+
+def accuracy(y_true, y_pred, sample_weight=None, *, threshold=0.5):
+    return mean(same(y_true, y_pred, threshold), sample_weight)
+
+
+def top_k_categorical_accuracy(y_true, y_pred, sample_weight=None, *, k=5):
+    return mean(in_top_k(y_true, y_pred, k), sample_weight)
+
+
+def sparse_top_k_categorical_accuracy(y_true, y_pred, sample_weight=None, *, k=5):
+    return mean(in_top_k(y_true, y_pred, k), sample_weight)
+
+
+def precision(
+    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0
+):
+    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
+    return ratio(np.diag(matrix), matrix.sum(axis=0), matrix, average, zero_division)
+
+
+def recall(y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0):
+    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
+    return ratio(np.diag(matrix), matrix.sum(axis=1), matrix, average, zero_division)
+
+
+def f1_score(
+    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0
+):
+    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
+    return ratio(2 * np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1), matrix, average, zero_division)
+
+
+def confusion_matrix(y_true, y_pred, sample_weight=None, *, num_classes=None, threshold=0.5):
+    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
+    return matrix.astype(np.int64) if sample_weight is None else matrix
+
+
+def log_loss(y_true, y_pred, sample_weight=None):
+    return mean(surprise(y_true, y_pred, np.finfo(y_pred.dtype).eps), sample_weight)
 
 
 def auc(y_true, y_pred, sample_weight=None):

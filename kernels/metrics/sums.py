@@ -137,7 +137,7 @@ def log_losses(samples: Samples) -> np.ndarray | None:
     """Return the weighted sum of -log of the true classes' probabilities, and the sum of weights."""
     eps = float(np.finfo(samples.dtype).eps)
     if get_target() == "reference":
-        return _mean_sums(reference.log_loss(samples.y_true, samples.y_pred, eps), samples.sample_weight)
+        return _mean_sums(reference.surprise(samples.y_true, samples.y_pred, eps), samples.sample_weight)
     work = _Work(samples)
     actual = work.labels("y_true", "actual")
     work.slots |= {"y_pred": samples.y_pred, "value": samples.dtype.itemsize}
@@ -178,7 +178,7 @@ def matches(samples: Samples, top_k: int | None = None) -> np.ndarray | None:
 def confusion(samples: Samples) -> np.ndarray | None:
     """Return the weight of every (true, predicted) pair of labels, float64 (classes, classes)."""
     if get_target() == "reference":
-        return reference.confusion_matrix(
+        return reference.table(
             samples.y_true, samples.y_pred, samples.sample_weight, samples.classes, samples.threshold
         )
     return _table(samples, samples.classes, samples.classes, None)
@@ -214,9 +214,8 @@ def _table(samples: Samples, rows: int, columns: int, by: str | None) -> np.ndar
         return cells.astype(np.float64).reshape(rows, columns)
     work = _Work(samples)
     used = (work.labels("y_true", "actual"), work.predictions(by), *work.weighted)
-    kernel = "binary_counts" if rows == columns == 2 else "counts"
-    work.add(f"{kernel}_weighted" if work.weighted else kernel, *used)
-    sums = work.run(rows * columns + 1, (rows, columns), (samples.threshold,))
+    work.add("counts_weighted" if work.weighted else "binary_counts" if rows == columns == 2 else "counts", *used)
+    sums = work.run(rows * columns + 1, (columns, rows), (samples.threshold,))
     return None if sums[-1] else sums[:-1].reshape(rows, columns)
 
 
@@ -228,7 +227,7 @@ def _label_arrays(samples: Samples, rows: int, columns: int, by: str | None) -> 
         if not isinstance(work.slots[name], np.ndarray):
             work.slots[name] = np.empty(len(samples.y_true), np.int64)
     if work.stages:
-        work.run(0, (rows, columns), (samples.threshold,))
+        work.run(0, (columns, rows), (samples.threshold,))
     actual, predicted = work.slots[names[0]], work.slots[names[1]]
     valid = actual.min() >= 0 and actual.max() < rows and predicted.min() >= 0 and predicted.max() < columns
     return (actual, predicted) if valid else None

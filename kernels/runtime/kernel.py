@@ -29,10 +29,10 @@ class Kernel:
         dtype of the buffers that are not of the kernel's own type.
     rule : bool
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
-    sequential : str
-        Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     code : int
         Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
+    sequential : str
+        Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Kernel:
     unit: str = "element"
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
-    sequential: str = ""
     code: int = 0
+    sequential: str = ""
 
 
 @cache

@@ -4,12 +4,11 @@ They move bytes, so there is one for every size of element, not of type. A unit 
 dims: number of axes, then their lengths, then their strides in bytes (outermost first).
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
+from libc.string cimport memcpy
 
 import numpy as np
 
 from kernels.runtime.abi cimport NOT_A_LABEL
-from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uintptr_t
-from libc.string cimport memcpy
 
 cdef enum:
     MAX_AXES = 64
