@@ -57,7 +57,7 @@ def apart(got: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
         came, wanted = np.asarray(value, np.float64), np.asarray(expected[name], np.float64)
         if came.shape != wanted.shape or not np.isfinite(came).all():
             return np.inf
-        largest = max(float(np.max(np.abs(wanted), initial=0.0)), np.finfo(np.float32).tiny)
+        largest = float(np.max(np.abs(wanted), initial=1e-30))
         worst = max(worst, float(np.max(np.abs(came - wanted), initial=0.0)) / largest)
     return worst
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 import fastopt
-from fastopt import _bench_bars, _bench_rows, _peers, _report, _select
+from fastopt import _bench_bars, _bench_plot, _bench_rows, _peers, _report, _select
 from fastopt._bench_clock import Bandwidth, Job, interleave, measure_bandwidth
 from fastopt._bench_family import FAMILIES, Case, cases, prepare
 from fastopt._bench_rows import Row
@@ -161,6 +161,7 @@ def run(
     dtype = _select.one_of(dtype, "--dtype", ("float32", "float64"))
     todo = selection(_select.choose(family, op or ()), quick)
     peers, rounds = peers or readme is not None, rounds or (5 if quick else 21)
+    _check_files(csv, readme, plot)
     if threads is not None:
         fastopt.set_num_threads(threads)
     _peers.set_num_threads(fastopt.get_num_threads())
@@ -168,7 +169,7 @@ def run(
     bandwidth = measure_bandwidth(fastopt.get_num_threads(), 64 if quick else 256)
     shared = _bench_rows.circumstances(bandwidth)
     console.print(
-        f"{shared['device']}, {shared['instruction_set']}, {shared['threads']} threads: memory moves "
+        f"{shared['device']}, {shared['instruction_set']}, {_bench_rows.counted(shared['threads'])}: memory moves "
         f"{bandwidth.copy / 1e9:.1f} GB/s in a copy, {bandwidth.in_place / 1e9:.1f} GB/s in place",
         highlight=False,
     )
@@ -198,17 +199,25 @@ def run(
     raise typer.Exit(1 if any(name in wrong for name in _bench_rows.OURS) else 0)
 
 
+def _check_files(csv: Path | None, readme: Path | None, plot: Path | None) -> None:
+    """Refuse files that could not be written at the end, before anything has been measured."""
+    try:
+        if csv is not None:
+            _bench_rows.check_csv(csv)
+        if readme is not None:
+            _bench_rows.split_readme(readme)
+        if plot is not None:
+            _bench_plot.check(plot)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def _write(rows: Sequence[Row], notes: Sequence[str], csv: Path | None, readme: Path | None, plot: Path | None) -> None:
     if not rows:
         return
-    try:
-        if csv is not None:
-            _bench_rows.append_csv(csv, rows)
-        if readme is not None:
-            _bench_rows.write_readme(readme, _bench_rows.markdown(rows, notes))
-        if plot is not None:
-            from fastopt import _bench_plot
-
-            _bench_plot.plot(plot, rows)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from None
+    if csv is not None:
+        _bench_rows.append_csv(csv, rows)
+    if readme is not None:
+        _bench_rows.write_readme(readme, _bench_rows.markdown(rows, notes))
+    if plot is not None:
+        _bench_plot.plot(plot, rows)
