@@ -37,7 +37,7 @@ def extension(path: str) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS + openmp,
         extra_link_args=openmp,
-        depends=["kernels/runtime/simd.h", "kernels/runtime/abi.pxd"],
+        depends=["kernels/runtime/simd.h", "kernels/runtime/random.h", "kernels/runtime/abi.pxd"],
     )
 
 

@@ -16,7 +16,7 @@ def describe(value: Any) -> str:
     """Return what came, in a few words."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
-    return f"{type(value).__name__} {value!r}"[:80]
+    return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
 
 
 def array(value: Any, name: str, *, dtype: np.dtype | None = None, shape: tuple | None = None) -> np.ndarray:
@@ -40,7 +40,7 @@ def writable(value: np.ndarray, name: str) -> np.ndarray:
     """Return `value` if it may be written."""
     if not value.flags.writeable:
         raise ValueError(f"{name}: expected a writable array, got a read-only one")
-    if any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
+    if value.size and any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
         raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
     return value
 
@@ -86,9 +86,13 @@ def number(value: Any, name: str, domain: Domain) -> float:
     holds, wanted = domain
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
-    if not holds(float(value)):
+    try:
+        converted = float(value)
+    except OverflowError:  # an integer beyond all floats
+        converted = np.inf
+    if not holds(converted):
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
-    return float(value)
+    return converted
 
 
 def flag(value: Any, name: str) -> bool:
@@ -97,13 +101,38 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def integer(value: Any, name: str) -> int:
-    """Return an integer that a kernel can take, of 64 bits."""
+def integer(value: Any, name: str, low: int = -(2**63), stop: int | None = None) -> int:
+    """Return an integer of at least `low` (and less than `stop`, or 2**63) as an int."""
+    wanted = f"an integer ≥ {low}" if stop is None else f"an integer in [{low}, {stop})"
+    if low == -(2**63):
+        wanted = "an integer of 64 bits"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise TypeError(f"{name}: expected an integer, got {describe(value)}")
-    if not -(2**63) < int(value) < 2**63:
-        raise ValueError(f"{name}: expected an integer of 64 bits, got {value}")
-    return int(value)
+        raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
+    whole = int(value)
+    if not low <= whole < (2**63 if stop is None else stop):
+        raise ValueError(f"{name}: expected {wanted}, got {whole}")
+    return whole
+
+
+def shape(value: Any, name: str, axes: int = 0) -> tuple[int, ...]:
+    """Return a shape of at least `axes` axes as a tuple of ints."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name}: expected a tuple of integers ≥ 0, got {describe(value)}")
+    lengths = tuple(integer(length, f"{name}[{axis}]", 0) for axis, length in enumerate(value))
+    if len(lengths) < axes:
+        raise ValueError(f"{name}: expected {axes} axes or more, got {lengths}")
+    return lengths
+
+
+def dtype(value: Any, name: str) -> np.dtype:
+    """Return float32 or float64 as a dtype."""
+    try:
+        found = None if value is None else np.dtype(value)
+    except TypeError:
+        found = None
+    if found is None or found not in DTYPES:
+        raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
+    return found
 
 
 def labels(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,19 +5,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from numbers import Integral
+from typing import Any
 
 TARGETS = ("cython", "numba", "reference", "cuda")
+MAX_THREADS = 4096
 _target: ContextVar[str] = ContextVar("fastopt_target")
 _threads: int | None = None
+_threads_from = ""
 
 
 def available_cpus() -> int:
     """Return the number of CPUs this process may use: by affinity, and by the cgroup's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _cpus_and_origin()[0]
+
+
+def _cpus_and_origin() -> tuple[int, str]:
+    if hasattr(os, "sched_getaffinity"):
+        cpus, origin = len(os.sched_getaffinity(0)), "CPU affinity"
+    else:
+        cpus, origin = os.cpu_count() or 1, "CPU count"
     for quota in (_quota_v2(), _quota_v1()):
-        if quota is not None:
-            cpus = min(cpus, max(1, int(quota)))
-    return cpus
+        if quota is not None and max(1, int(quota)) < cpus:
+            cpus, origin = max(1, int(quota)), f"cgroup quota of {quota:g} CPUs"
+    return cpus, origin
 
 
 def _read(path: str) -> str | None:
@@ -43,10 +54,10 @@ def _quota_v1() -> float | None:
     return int(quota) / int(period)
 
 
-def _check_threads(count: object, name: str) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"{name}: expected an integer of at least 1, got {count!r}")
-    return count
+def _check_threads(count: Any, name: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= int(count) <= MAX_THREADS:
+        raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS}, got {count!r}")
+    return int(count)
 
 
 def set_num_threads(count: int) -> None:
@@ -55,12 +66,12 @@ def set_num_threads(count: int) -> None:
     Parameters
     ----------
     count : int
-        At least 1. The default is FASTOPT_NUM_THREADS, or the CPUs this process may use.
+        From 1 to 4096. The default is FASTOPT_NUM_THREADS, or the CPUs this process may use.
 
     Raises
     ------
     ValueError
-        If `count` is not a positive integer.
+        If `count` is anything else.
 
     Examples
     --------
@@ -69,25 +80,44 @@ def set_num_threads(count: int) -> None:
     >>> fo.get_num_threads()
     2
     """
-    global _threads
-    _threads = _check_threads(count, "count")
+    global _threads, _threads_from
+    _threads, _threads_from = _check_threads(count, "count"), "set_num_threads"
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call may use."""
-    global _threads
+    """Return how many threads a call may use.
+
+    Returns
+    -------
+    int
+        What `set_num_threads` set, else FASTOPT_NUM_THREADS, else the CPUs this process may use by its affinity
+        and its cgroup's quota.
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> fo.get_num_threads() >= 1
+    True
+    """
+    global _threads, _threads_from
     if _threads is None:
         text = os.environ.get("FASTOPT_NUM_THREADS")
         if text is None:
-            _threads = available_cpus()
+            _threads, _threads_from = _cpus_and_origin()
         else:
-            value = int(text) if text.strip().isdigit() else text
-            _threads = _check_threads(value, "FASTOPT_NUM_THREADS")
+            value = int(text) if text.strip().isdecimal() else text
+            _threads, _threads_from = _check_threads(value, "FASTOPT_NUM_THREADS"), "FASTOPT_NUM_THREADS"
     return _threads
 
 
+def where_threads_come_from() -> str:
+    """Return what set the number of threads: a call, the environment, or the CPUs this process may use."""
+    get_num_threads()
+    return _threads_from
+
+
 def _check_target(name: object, origin: str) -> str:
-    if name not in TARGETS:
+    if not isinstance(name, str) or name not in TARGETS:
         raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {name!r}")
     if name == "cuda":
         raise RuntimeError("target 'cuda' was asked for, but " + why_no_cuda())
@@ -108,6 +138,10 @@ def target(name: str) -> Iterator[None]:
     name : {"cython", "numba", "reference", "cuda"}
         Kernels compiled ahead of time (the default), just in time, the NumPy reference, or a GPU. Holds for this
         thread and this asyncio task alone. FASTOPT_TARGET sets the default of the process.
+
+    Returns
+    -------
+    context manager
 
     Raises
     ------
@@ -131,7 +165,20 @@ def target(name: str) -> Iterator[None]:
 
 
 def get_target() -> str:
-    """Return the name of the present target."""
+    """Return the name of the present target.
+
+    Returns
+    -------
+    str
+        The innermost `target` block's, else FASTOPT_TARGET, else "cython".
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> with fo.target("numba"):
+    ...     fo.get_target()
+    'numba'
+    """
     return _target.get(None) or _default_target()
 
 

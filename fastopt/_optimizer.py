@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,6 +56,25 @@ class Optimizer:
         Steps taken.
     state : list of dict of arrays
         Each parameter's state, by name, in the order of the parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a writable float32 or float64 array, two of them overlap, or a hyper-parameter is
+        unknown or outside its domain.
+
+    Examples
+    --------
+    Biases without decay, at their own rate:
+
+    >>> import numpy as np, fastopt as fo
+    >>> weights, bias = np.ones((2, 3)), np.zeros(3)
+    >>> opt = fo.optimizers.AdamW([{"params": weights}, {"params": bias, "lr": 0.5, "weight_decay": 0.0}], lr=0.1)
+    >>> opt.step([np.ones((2, 3)), np.ones(3)])
+    >>> bias.round(6)
+    array([-0.5, -0.5, -0.5])
+    >>> [group["lr"] for group in opt.groups], opt.steps
+    ([0.1, 0.5], 1)
     """
 
     _reference: ClassVar[Callable[..., tuple]]
@@ -87,6 +107,7 @@ class Optimizer:
         if not self._params:
             raise ValueError("params: expected at least one array, got none")
         self._seen = [dict(group) for group in self.groups]
+        self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
         self._find_ranges()
         self.state = [self._new_state(param, self.groups[k]) for param, k in zip(self._params, self._group_of)]
         self._build_jobs()
@@ -220,14 +241,25 @@ class Optimizer:
 
     def _digested(self) -> list[Group]:
         """Return the groups with this step's lr, checked again where somebody changed them."""
-        for k, group in enumerate(self.groups):
-            if group != self._seen[k]:
-                checked = self._checked(group)
-                if self._kernel(checked) is not self._kernel(self._seen[k]):
-                    raise ValueError(f"groups[{k}]: expected options that keep the optimizer's state, got {group!r}")
-                self.groups[k] = checked
-                self._seen[k] = dict(checked)
+        if len(self.groups) != len(self._seen):
+            raise ValueError(f"groups: expected {len(self._seen)} groups, got {len(self.groups)}")
+        changed = {}
+        for k, (group, seen) in enumerate(zip(self.groups, self._seen)):
+            if type(group) is not dict or group.keys() != seen.keys():
+                got = f"the keys {sorted(map(str, group))}" if type(group) is dict else _check.describe(group)
+                raise ValueError(f"groups[{k}]: expected the keys {sorted(seen)}, got {got}")
+            if not all(map(is_, group.values(), seen.values())):
+                changed[k] = self._checked(group)
+                self._keeps_state(changed[k], seen, f"groups[{k}]")
+        for k, checked in changed.items():  # in place: others may hold the group
+            self.groups[k].update(checked)
+            self._seen[k] = dict(self.groups[k])
         return [{**group, "lr": self._lr(group)} for group in self.groups]
+
+    def _keeps_state(self, group: Group, seen: Group, name: str) -> None:
+        """Refuse options that ask for another kernel, whose state is another."""
+        if self._kernel(group) is not self._kernel(seen):
+            raise ValueError(f"{name}: expected options that keep the optimizer's state, got {_check.describe(group)}")
 
     def _gradients(self, grads: Any) -> list[Any]:
         """Return the gradients in the order of the parameters."""
@@ -260,12 +292,12 @@ class Optimizer:
 
     def _refuse(self, gradients: list[Any]) -> None:
         """Raise for the gradient or parameter that can't be used; return if they are merely strided."""
-        for name, param, grad in zip(self._names, self._params, gradients):
+        for name, param, shape, grad in zip(self._names, self._params, self._shapes, gradients):
+            _check.writable(_check.array(param, name, shape=shape), name)
             grad_name = name.replace("params", "grads", 1).replace("['params']", "", 1)
             if grad is None:
                 raise ValueError(f"{grad_name}: expected a gradient for every parameter, got None")
-            _check.array(grad, grad_name, dtype=param.dtype, shape=param.shape)
-            _check.writable(param, name)
+            _check.array(grad, grad_name, dtype=param.dtype, shape=shape)
             start, stop = np.lib.array_utils.byte_bounds(grad)
             nearest = np.searchsorted(self._stops, np.uintp(start), side="right")
             if nearest == len(self._starts) or self._starts[nearest] >= stop:
@@ -318,8 +350,11 @@ class Optimizer:
         fresh = []
         for k, (group, own) in enumerate(zip(groups, self.groups)):
             if not isinstance(group, Mapping) or group.keys() != own.keys():
-                raise ValueError(f"state_dict['groups'][{k}]: expected the keys {sorted(own)}, got {group!r}")
+                raise ValueError(
+                    f"state_dict['groups'][{k}]: expected the keys {sorted(own)}, got {_check.describe(group)}"
+                )
             fresh.append(self._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
+            self._keeps_state(fresh[k], self._seen[k], f"state_dict['groups'][{k}]")
         if not isinstance(state, Mapping) or list(state) != self._names:
             raise ValueError(
                 f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
@@ -328,7 +363,8 @@ class Optimizer:
             own_state = self.state[k]
             if not isinstance(state[name], Mapping) or state[name].keys() != own_state.keys():
                 raise ValueError(
-                    f"state_dict['state'][{name!r}]: expected {sorted(own_state)}, got {sorted(state[name])}"
+                    f"state_dict['state'][{name!r}]: expected the keys {sorted(own_state)}, got "
+                    f"{_check.describe(state[name])}"
                 )
             for key, array in own_state.items():
                 _check.array(
@@ -340,7 +376,18 @@ class Optimizer:
         for k, name in enumerate(self._names):
             for key, array in self.state[k].items():
                 array[...] = state[name][key]
-        self.groups, self._seen, self.steps = fresh, [dict(group) for group in fresh], steps
+        for group, values in zip(self.groups, fresh):
+            group.update(values)
+        self._seen, self.steps = [dict(group) for group in self.groups], steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs: all but the tables of addresses."""
+        return {name: value for name, value in vars(self).items() if name not in ("_jobs", "_starts", "_stops")}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self._find_ranges()
+        self._build_jobs()
 
     def __repr__(self) -> str:
         hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())

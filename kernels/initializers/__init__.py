@@ -1,1 +1,1 @@
-
+"""The initializers' benches."""

@@ -1,1 +1,1 @@
-
+"""The losses' benches."""

@@ -1,1 +1,1 @@
-
+"""The normalizations' benches."""

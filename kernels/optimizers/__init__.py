@@ -1,1 +1,1 @@
-
+"""The optimizers' benches."""

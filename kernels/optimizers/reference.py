@@ -54,9 +54,12 @@ def adamw(
     param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, lr, betas, eps, weight_decay, amsgrad=False,
     maximize=False, t,
 ):  # fmt: skip
-    """Loshchilov and Hutter 2019, Algorithm 2, with the decay multiplied by lr as in torch."""
+    """Loshchilov and Hutter 2019, Algorithm 2, with the decay multiplied by lr as in torch.
+
+    The parameter is shrunk by a product, so that an infinite one stays infinite.
+    """
     g = -grad if maximize else grad
-    shrunk = param - lr * weight_decay * param
+    shrunk = (1 - lr * weight_decay) * param
     return _adam(shrunk, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, t)
 
 

@@ -4,6 +4,12 @@ from libc.stdint cimport int64_t
 cdef extern from "simd.h" nogil:
     ctypedef void cloned_void "CLONED void"     # return type of a kernel: one clone per instruction set
 
+cdef extern from *:
+    """
+    #define NOT_A_LABEL (-((int64_t) 1 << 62))
+    """
+    const int64_t NOT_A_LABEL               # what stands for a label that is none; labels are below 2^62 in size
+
 ctypedef fused real:
     float
     double

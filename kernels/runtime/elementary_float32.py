@@ -6,8 +6,8 @@ jit.py puts this text into the modules it compiles; every float literal takes th
 
 import numpy as np
 
-INFINITY = np.inf
-NAN = np.nan
+INFINITY = np.float32(np.inf)  # a plain np.inf is a float64, and would widen what log returns
+NAN = np.float32(np.nan)
 MAGIC = 12582912.0
 MAGIC_BITS = np.int32(1262485504)
 ROOT_HALF_BITS = np.int32(0x3F3504F3)
@@ -15,6 +15,15 @@ MANTISSA = np.int32(0x007FFFFF)
 SHIFT = np.int32(23)
 BIAS = np.int32(127)
 ONE = np.int32(1)
+SIGN = np.int32(31)
+REST = np.int32(0x7FFFFFFF)
+LOWEST = np.int64(-(2**31))
+ORDERED_BITS = 32
+
+
+def ordered(x):
+    i = np.float32(x + 0.0).view(np.int32)
+    return np.int64(np.int32(i ^ np.int32(np.int32(i >> SIGN) & REST))) - LOWEST
 
 
 def exp(x):

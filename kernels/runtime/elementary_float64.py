@@ -6,8 +6,8 @@ jit.py puts this text into the modules it compiles; every float literal takes th
 
 import numpy as np
 
-INFINITY = np.inf
-NAN = np.nan
+INFINITY = np.float64(np.inf)
+NAN = np.float64(np.nan)
 MAGIC = 6755399441055744.0
 MAGIC_BITS = np.int64(4843621399236968448)
 ROOT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)
@@ -15,6 +15,15 @@ MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 SHIFT = np.int64(52)
 BIAS = np.int64(1023)
 ONE = np.int64(1)
+SIGN = np.int64(63)
+REST = np.int64(2**63 - 1)
+LOWEST = np.int64(-(2**63))
+ORDERED_BITS = 64
+
+
+def ordered(x):
+    i = np.float64(x + 0.0).view(np.int64)
+    return i ^ ((i >> SIGN) & REST) ^ LOWEST
 
 
 def exp(x):

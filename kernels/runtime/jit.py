@@ -31,6 +31,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 real = np.{dtype}
+
+@intrinsic(prefer_literal=True)
+def doubles_on_stack(typing, size):
+    """A pointer to `size` float64 numbers on the stack; `size` is a literal."""
+    def allocate(context, builder, signature, arguments):
+        number = context.get_value_type(signature.return_type.dtype)
+        return cgutils.alloca_once(builder, number, size=context.get_constant(types.intp, size.literal_value))
+    return types.CPointer(types.float64)(size), allocate
+
 SIGNATURE = types.void(
     types.CPointer(types.voidptr), types.CPointer(types.int64), types.CPointer(types.float64),
     types.int64, types.int64, types.CPointer(types.float64),

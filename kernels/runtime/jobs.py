@@ -24,6 +24,7 @@ class Jobs:
 
     def __init__(self, kernel: Kernel, params: list[np.ndarray], states: list[list[np.ndarray]], rows: list[int]):
         self.kernel, self.params, self.states = kernel, params, states
+        self.like = [np.broadcast_to(np.empty((), param.dtype), param.shape) for param in params]  # as they should be
         self.dtype = str(params[0].dtype)
         self.rows, self.groups = np.array(rows, np.int64), sorted(set(rows))
         self.units = np.array([param.size for param in params], np.int64)
@@ -36,8 +37,8 @@ class Jobs:
     def fits(self, grads: list[np.ndarray]) -> bool:
         """Bind parameters and gradients; True if every one is contiguous, as it should be, and ready to run."""
         return (
-            bind(self.params, self.params, self.pointers, PARAM, True) < 0
-            and bind(grads, self.params, self.pointers, GRAD) < 0
+            bind(self.params, self.like, self.pointers, PARAM, True) < 0
+            and bind(grads, self.like, self.pointers, GRAD) < 0
         )
 
     def run(self, grads: list[np.ndarray], scalars: np.ndarray, target: str, threads: int, fits: bool) -> None:

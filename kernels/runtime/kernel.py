@@ -29,6 +29,10 @@ class Kernel:
         dtype of the buffers that are not of the kernel's own type.
     rule : bool
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
+    code : int
+        Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
+    sequential : str
+        Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     """
 
     name: str
@@ -40,11 +44,15 @@ class Kernel:
     unit: str = "element"
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
+    code: int = 0
+    sequential: str = ""
 
 
 @cache
 def address(kernel: Kernel, dtype: str, target: str) -> int:
     """Return the address of a kernel's machine code, compiled now if it is Numba's and new."""
+    if kernel.code:
+        return kernel.code
     if target == "cython":
         compiled = import_module(f"fastopt.kernels.{kernel.family}.compiled")
         return compiled.KERNELS[kernel.name][DTYPES.index(dtype)]

@@ -172,6 +172,8 @@ cdef class Pipeline:
         self.stage_count, self.slot_count = len(stages), len(scratch_bytes)
         if self.slot_count > MAX_SLOTS:
             raise ValueError(f"a pipeline has at most {MAX_SLOTS} slots, got {self.slot_count}")
+        if any(len(stage[1]) > MAX_SLOTS for stage in stages):
+            raise ValueError(f"a stage has at most {MAX_SLOTS} slots, got {max(len(stage[1]) for stage in stages)}")
         self.stages = <Stage *> malloc(max(1, self.stage_count) * sizeof(Stage))
         if self.stages == NULL:
             raise MemoryError("no memory for a pipeline")
@@ -258,13 +260,15 @@ cdef class Pipeline:
 
     cdef execute(self, Work *work, int64_t grain, int64_t block, int partials, int threads, bint per_grain):
         """Cut the jobs into grains, run them, and add up the partial sums."""
-        cdef int64_t j, g, scratch_size = 0
+        cdef int64_t j, g, total_units = 0, scratch_size = 0
         cdef int64_t scratch_offset[MAX_SLOTS]
         cdef int k, p
         cdef char *scratch = NULL
         cdef char *aligned = NULL
         cdef cnp.ndarray sums
         cdef double *total
+        if grain < 1 or block < 0:
+            raise ValueError(f"grain: expected at least one unit, and a block of 0 or more, got {grain} and {block}")
         work.grain, work.block = grain, grain if block == 0 else block
         work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
         work.partials, work.partials_width = NULL, partials
@@ -280,11 +284,14 @@ cdef class Pipeline:
         for j in range(work.jobs):
             work.first_grain[j] = g
             g += (work.units[j] + grain - 1) // grain
+            total_units += work.units[j]
         work.first_grain[work.jobs] = g
         try:
             if forked or not FASTOPT_OPENMP:
                 threads = 1
-            threads = <int> max(1, min(<int64_t> threads, g))
+            # A thread must be worth waking: many small jobs that fill one grain between them run on one thread.
+            # (Where other processes want the cores, the end of a parallel region can wait for one: milliseconds.)
+            threads = <int> max(1, min(<int64_t> threads, (total_units + grain - 1) // grain))
             if scratch_size:
                 scratch = <char *> malloc(threads * scratch_size + LINE)
                 if scratch == NULL:

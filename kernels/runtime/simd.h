@@ -44,6 +44,19 @@ FASTOPT_INLINE float float_of_bits(int32_t i) { float x; memcpy(&x, &i, 4); retu
 FASTOPT_INLINE int64_t bits_double(double x) { int64_t i; memcpy(&i, &x, 8); return i; }
 FASTOPT_INLINE double double_of_bits(int64_t i) { double x; memcpy(&x, &i, 8); return x; }
 
+/* Non-negative integers (as unsigned numbers) that sort as the floats do. -0 and 0 are one; NaN is not expected. */
+FASTOPT_INLINE uint64_t ordered_float(float x)
+{
+    int32_t i = bits_float(x + 0.0f);
+    return (uint64_t)((int64_t)(i ^ ((i >> 31) & INT32_MAX)) - INT32_MIN);
+}
+
+FASTOPT_INLINE uint64_t ordered_double(double x)
+{
+    int64_t i = bits_double(x + 0.0);
+    return (uint64_t)(i ^ ((i >> 63) & INT64_MAX)) ^ ((uint64_t)1 << 63);
+}
+
 /* exp: x = n ln 2 + r with |r| <= ln(2)/2 (Cody and Waite's two-part ln 2), Taylor's series for exp(r), and 2^n in
  * two factors so that subnormal results are rounded once. Adding and subtracting 1.5 * 2^(mantissa bits) rounds to
  * the nearest integer and leaves it in the low bits.

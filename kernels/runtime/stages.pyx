@@ -3,8 +3,12 @@
 They move bytes, so there is one for every size of element, not of type. A unit is an element, counted in C order.
 dims: number of axes, then their lengths, then their strides in bytes (outermost first).
 """
-from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uintptr_t
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.string cimport memcpy
+
+import numpy as np
+
+from kernels.runtime.abi cimport NOT_A_LABEL
 
 cdef enum:
     MAX_AXES = 64
@@ -14,6 +18,17 @@ ctypedef fused item:
     int16_t
     int32_t
     int64_t
+
+ctypedef fused label:
+    int8_t
+    int16_t
+    int32_t
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+    float
+    double
 
 
 cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t start, int64_t stop,
@@ -62,6 +77,23 @@ cdef void scatter(item **buffers, const int64_t *dims, const double *scalars,
     walk(buffers[1], <char *> buffers[0], dims, start, stop, True)
 
 
+cdef void widen(label **buffers, const int64_t *dims, const double *scalars,
+                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Labels of any type as int64; NOT_A_LABEL for what is no whole number or is too large."""
+    cdef const label *labels = buffers[0]
+    cdef int64_t *wide = <int64_t *> buffers[1]
+    cdef int64_t i
+    for i in range(start, stop):
+        if label is float or label is double:
+            wide[i] = NOT_A_LABEL
+            if -4e18 < labels[i] < 4e18 and labels[i] == <label> <int64_t> labels[i]:
+                wide[i] = <int64_t> labels[i]
+        elif label is uint64_t:
+            wide[i] = <int64_t> labels[i] if labels[i] < 1ULL << 62 else NOT_A_LABEL
+        else:
+            wide[i] = labels[i]
+
+
 GATHER = {      # by bytes of an element; buffers: the strided array, the scratch block
     1: <uintptr_t> <void *> gather[int8_t],
     2: <uintptr_t> <void *> gather[int16_t],
@@ -73,4 +105,16 @@ SCATTER = {
     2: <uintptr_t> <void *> scatter[int16_t],
     4: <uintptr_t> <void *> scatter[int32_t],
     8: <uintptr_t> <void *> scatter[int64_t],
+}
+WIDEN = {       # by the labels' dtype (a bool is a byte of 0 or 1); buffers: packed labels, int64 scratch block
+    np.dtype(np.bool_): <uintptr_t> <void *> widen[uint8_t],
+    np.dtype(np.int8): <uintptr_t> <void *> widen[int8_t],
+    np.dtype(np.int16): <uintptr_t> <void *> widen[int16_t],
+    np.dtype(np.int32): <uintptr_t> <void *> widen[int32_t],
+    np.dtype(np.uint8): <uintptr_t> <void *> widen[uint8_t],
+    np.dtype(np.uint16): <uintptr_t> <void *> widen[uint16_t],
+    np.dtype(np.uint32): <uintptr_t> <void *> widen[uint32_t],
+    np.dtype(np.uint64): <uintptr_t> <void *> widen[uint64_t],
+    np.dtype(np.float32): <uintptr_t> <void *> widen[float],
+    np.dtype(np.float64): <uintptr_t> <void *> widen[double],
 }

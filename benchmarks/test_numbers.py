@@ -1,0 +1,36 @@
+"""The numbers that fastopt has set itself, measured beside the peer, call by call in turn."""
+
+import numpy as np
+import pytest
+
+from fastopt._bench_bars import IMPORT_BAR, LARGE_BAR, MANY_BAR, import_times
+from fastopt._bench_clock import interleave
+from fastopt._bench_family import Case
+from fastopt.bench import candidates, verify
+from fastopt.kernels.table import OPS
+
+ADAMW = next(op for op in OPS if op.name == "adamw")
+
+
+def times_faster_than_torch(case: Case) -> float:
+    """Return the median, over the rounds, of torch's time over ours."""
+    pytest.importorskip("torch")
+    _, wrong = verify(case.smaller(), "float32", peers=True)
+    assert not wrong
+    jobs = candidates(case, case.inputs("float32"), peers=True)
+    ours, torch = interleave([jobs["cython"], jobs["torch"]], rounds=15)
+    return float(np.median(torch / ours))
+
+
+def test_many_small_arrays():
+    assert times_faster_than_torch(Case(ADAMW, {}, (1000,), 1000)) >= MANY_BAR
+
+
+def test_one_large_array():
+    assert times_faster_than_torch(Case(ADAMW, {}, (20_000_000,))) >= 1 / LARGE_BAR
+
+
+def test_import():
+    _, ours, numba = import_times()
+    assert ours <= IMPORT_BAR
+    assert not numba, "a step on the cython target imported Numba"

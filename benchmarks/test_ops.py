@@ -1,0 +1,40 @@
+"""One group for each op of the table: our targets, and the peers present, on one case each."""
+
+from functools import lru_cache
+
+import pytest
+
+import fastopt
+from fastopt import _peers
+from fastopt._bench_family import Case
+from fastopt.bench import candidates, selection, verify
+from fastopt.kernels.table import OPS
+
+MANY = Case(next(op for op in OPS if op.name == "adamw"), {}, (1000,), 1000)
+CASES = [*selection(OPS, quick=True), MANY]
+NAMES = [
+    pytest.param(case, name, id=f"{case.op.family}.{case.op.name}-{case.what}-{name}")
+    for case in CASES
+    for name in ("cython", "numba", *_peers.MAKERS[case.op.family])
+]
+
+
+@lru_cache(maxsize=1)  # the candidates of a case follow one another
+def prepared(case):
+    errors, wrong = verify(case.smaller(), "float32", peers=True)
+    return candidates(case, case.inputs("float32"), peers=True), errors, wrong
+
+
+@pytest.mark.benchmark(min_rounds=5, max_time=0.1)
+@pytest.mark.parametrize(("case", "name"), NAMES)
+def test_speed(benchmark, case, name):
+    jobs, errors, wrong = prepared(case)
+    if name not in jobs:
+        pytest.skip(f"{name} is not installed" if name in _peers.missing() else f"{name} has no {case.op.name}")
+    assert name in errors, wrong[name]
+    job = jobs[name]
+    benchmark.group = f"{case.op.family}.{case.op.name} {case.what}"
+    benchmark.extra_info["threads"] = fastopt.get_num_threads()
+    with fastopt.target(job.target or fastopt.get_target()):
+        job.run()
+        benchmark(job.run)

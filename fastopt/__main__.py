@@ -1,0 +1,5 @@
+"""`python -m fastopt` is `fastopt`."""
+
+from fastopt.cli import main
+
+main()

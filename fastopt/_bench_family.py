@@ -1,0 +1,161 @@
+"""What the benchmarks time: each family's steady state, through its public names.
+
+The table's `call` makes objects and outputs anew, which is right for checking and wrong for timing. Here every
+object is made once, and outputs are reused.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import fastopt
+from fastopt._bench_clock import Job
+from fastopt.kernels.op import Arrays, Op
+
+CHECKED = 1 << 20  # elements: larger cases are verified at a smaller size of the same kernel
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time: an op with options, on `count` sets of arrays of one shape."""
+
+    op: Op
+    options: Mapping[str, Any]
+    shape: tuple[int, ...]
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        return self.count * int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def what(self) -> str:
+        shape = "×".join(map(str, self.shape)) or "1"
+        return f"{self.count} arrays of {shape}" if self.count > 1 else shape
+
+    def inputs(self, dtype: str) -> list[Arrays]:
+        rng = np.random.default_rng(0)
+        return [
+            FAMILIES[self.op.family].repeatable(self.op.inputs(rng, self.shape, dtype, self.options))
+            for _ in range(self.count)
+        ]
+
+    def smaller(self) -> "Case":
+        """Return the case at a size that the reference can judge in a moment: this one, if it can."""
+        if self.size <= CHECKED:
+            return self
+        if self.count > 1:
+            return Case(self.op, self.options, self.shape, max(1, self.count * CHECKED // self.size))
+        rest = self.size // self.shape[0]
+        return Case(self.op, self.options, (max(1, CHECKED // rest), *self.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family is timed.
+
+    Parameters
+    ----------
+    prepare : callable (op, options, sets of arrays, fresh) -> Job or None
+        On the present target; `fresh` asks for new outputs at every call, None says that there is no such thing.
+    repeatable : callable (arrays) -> arrays
+        Inputs whose expected results hold when the same call is made again and again.
+    calls : int
+        Runs after which the results are those of the op's `expect`.
+    """
+
+    prepare: Callable[[Op, Mapping[str, Any], Sequence[Arrays], bool], Job | None]
+    repeatable: Callable[[Arrays], Arrays] = dict
+    calls: int = 1
+
+
+def cases(op: Op) -> list[Case]:
+    """Return what is timed of an op: its rows in the table, and for AdamW a model of many small arrays."""
+    listed = [Case(op, options, shape) for options, shape in op.bench]
+    return [*listed, Case(op, {}, (1000,), 1000)] if op.name == "adamw" else listed
+
+
+def prepare(case: Case, sets: Sequence[Arrays], target: str, fresh: bool = False) -> Job | None:
+    """Return the case on one target; its arrays are its own where it writes them."""
+    with fastopt.target(target):
+        job = FAMILIES[case.op.family].prepare(case.op, case.options, sets, fresh)
+    return job and replace(job, target=target)
+
+
+# ---- optimizers: made once, one step is timed; every step sees the same gradients
+
+OPTIMIZERS = {name.lower(): name for name in fastopt.optimizers.__all__}
+
+
+def _one_gradient(arrays: Arrays) -> Arrays:
+    grads = [name for name in arrays if name.startswith("grad")]
+    return arrays | dict.fromkeys(grads, arrays[grads[0]])
+
+
+def _optimizer(op, options, sets, fresh):
+    if fresh:
+        return None
+    params = [arrays["param"].copy() for arrays in sets]
+    optimizer = getattr(fastopt.optimizers, OPTIMIZERS[op.name])(params, **options)
+    grads = [arrays["grad1"] for arrays in sets]
+    return Job(
+        partial(optimizer.step, grads),
+        lambda: [{"param": param, **state} for param, state in zip(params, optimizer.state, strict=True)],
+    )
+
+
+# ---- the others: their functions with outputs reused, or new ones if asked for
+
+
+def _loss(op, options, sets, fresh):
+    from fastopt.kernels.losses.table import CLASSES
+
+    (arrays,) = sets
+    loss = getattr(fastopt.losses, CLASSES[op.name])(**without(options, "weighted"))
+    out = None if fresh else np.empty_like(arrays["y_pred"])
+    call = partial(loss.value_and_grad, arrays["y_true"], arrays["y_pred"], arrays.get("sample_weight"), out)
+    return Job(call, lambda: [dict(zip(("value", "gradient"), call(), strict=True))])
+
+
+def _batch_norm(op, options, sets, fresh):
+    (arrays,) = sets
+    given = {name: array.copy() for name, array in arrays.items()}
+    out = None if fresh else np.empty_like(arrays["x"])
+    call = partial(getattr(fastopt.normalization, op.name), **given, out=out, **options)
+    names = ("y", "mean", "invstd") if op.name == "batch_norm_forward" else ("dx", "dgamma", "dbeta")
+    return Job(call, lambda: [dict(zip(names, call(), strict=True))])
+
+
+def _initializer(op, options, sets, fresh):
+    from fastopt.kernels.initializers.table import SEED
+
+    if fresh:
+        return None
+    out = sets[0]["out"].copy()
+    seed = {"seed": SEED} if op.kernels else {}
+    call = partial(getattr(fastopt.initializers, op.name), out.shape, dtype=str(out.dtype), out=out, **seed, **options)
+    return Job(call, lambda: [{"out": out}])
+
+
+def _metric(op, options, sets, fresh):
+    if fresh:
+        return None
+    call = partial(getattr(fastopt.metrics, op.name), **sets[0], **without(options, "given"))
+    return Job(call, lambda: [{"value": np.asarray(call())}])
+
+
+def without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the options that the call gets: the table keeps one for the making of inputs."""
+    return {key: value for key, value in options.items() if key != name}
+
+
+FAMILIES = {
+    "optimizers": Family(_optimizer, _one_gradient, calls=3),
+    "normalization": Family(_batch_norm),
+    "losses": Family(_loss),
+    "initializers": Family(_initializer),
+    "metrics": Family(_metric),
+}

@@ -1,0 +1,195 @@
+"""The results: one row for each candidate of each case, and the places they are written to."""
+
+import csv
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+import fastopt
+from fastopt import _report
+from fastopt._bench_clock import Bandwidth
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+OURS = ("cython", "cython, fresh outputs", "numba")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate of one case: a line of the CSV file, whose columns these are."""
+
+    time: str
+    commit: str
+    fastopt: str
+    device: str
+    instruction_set: str
+    threads: int
+    load: float
+    copy_gb_s: float
+    in_place_gb_s: float
+    family: str
+    op: str
+    options: str
+    shape: str
+    arrays: int
+    dtype: str
+    candidate: str
+    version: str
+    rounds: int
+    p20_us: float
+    p50_us: float
+    p80_us: float
+    gb_s: float
+    bandwidth_fraction: float
+    best_peer: str
+    times_faster_than_best_peer: float | None
+    verified_on: str
+    error_in_tolerances: float | None
+    python: str
+    numpy: str
+    numba: str
+
+    @property
+    def ours(self) -> bool:
+        return self.candidate in OURS
+
+    @property
+    def what(self) -> str:
+        shape = f"{self.arrays} × ({self.shape})" if self.arrays > 1 else self.shape
+        return f"{shape}, {self.options}" if self.options else shape
+
+
+def circumstances(bandwidth: Bandwidth) -> dict[str, Any]:
+    """Return the columns that all rows of a run share."""
+    found = _report.config()
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "fastopt": found["fastopt"],
+        "device": found["device"],
+        "instruction_set": found["instruction_set"],
+        "threads": found["threads"],
+        "load": round(load(), 2),
+        "copy_gb_s": round(bandwidth.copy / 1e9, 2),
+        "in_place_gb_s": round(bandwidth.in_place / 1e9, 2),
+        **found["versions"],
+    }
+
+
+def load() -> float:
+    """Return how many processes wanted a CPU during the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def commit() -> str:
+    """Return the commit of the checkout that fastopt is run from ("+" if files have changed), or "" elsewhere."""
+    package = Path(fastopt.__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(package), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != package.parent:
+            return ""  # installed below somebody else's checkout
+        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def append_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Add the rows to a file, which is begun if it isn't there."""
+    names = [field.name for field in fields(Row)]
+    new = not path.exists() or path.stat().st_size == 0
+    if not new:
+        with path.open(newline="") as file:
+            if next(csv.reader(file)) != names:
+                raise ValueError(f"--csv: expected a file with the columns that this version writes, got {path}")
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        if new:
+            writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def microseconds(value: float) -> str:
+    """Return a time with three digits and a unit that suits it."""
+    for unit, scale in (("µs", 1.0), ("ms", 1e3)):
+        if value < 1e3 * scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value / 1e6:.3g} s"
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Return the rows for the terminal."""
+    drawn = Table(title=f"p20, p50 and p80 of {rows[0].rounds} rounds, {rows[0].dtype}" if rows else None)
+    drawn.add_column("op, size, and who")
+    for heading in ("p20", "p50", "p80", "vs best\npeer", "GB/s", "of band-\nwidth"):
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    before = None
+    for row in rows:
+        case = f"{row.family}.{row.op}  {row.what}"
+        if case != before:
+            drawn.add_section()
+            drawn.add_row(f"[bold]{escape(case)}")
+        before = case
+        ratio = row.times_faster_than_best_peer if row.ours else None
+        colour = "" if ratio is None else "[green]" if ratio >= 1 else "[red]"
+        drawn.add_row(
+            f"  {row.candidate}",
+            *(microseconds(value) for value in (row.p20_us, row.p50_us, row.p80_us)),
+            "" if ratio is None else f"{colour}{ratio:.3g}×",
+            f"{row.gb_s:.3g}",
+            f"{row.bandwidth_fraction:.0%}",
+        )
+    return drawn
+
+
+def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
+    """Return the README's table: a line for each case, whether it won or lost."""
+    first = rows[0]
+    cases: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        cases.setdefault((row.family, row.op, row.what), {})[row.candidate] = row
+    fastest = [min((row for row in case.values() if row.ours), key=lambda row: row.p50_us) for case in cases.values()]
+    ratios = [row.times_faster_than_best_peer for row in fastest if row.times_faster_than_best_peer is not None]
+    peers = sorted({f"{row.candidate} {row.version}" for row in rows if not row.ours})
+    lines = [
+        f"{first.device}, {first.instruction_set}, {first.threads} threads, {first.dtype}; memory moves "
+        f"{first.copy_gb_s:.0f} GB/s in a copy and {first.in_place_gb_s:.0f} GB/s in place. fastopt {first.fastopt}"
+        f"{f' at {first.commit}' if first.commit else ''}, Python {first.python}, NumPy {first.numpy}, Numba "
+        f"{first.numba}{', beside ' + ', '.join(peers) if peers else ''}. Medians of {first.rounds} rounds, "
+        f"{first.time[:10]}; every candidate was checked against the reference before it was timed.",
+        "",
+        f"Faster than the best peer present in {sum(r >= 1 for r in ratios)} of {len(ratios)} cases.",
+        "",
+        "| op | size | cython | numba | best peer | faster by | GB/s | of bandwidth |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for best, ((family, op, what), found) in zip(fastest, cases.items(), strict=True):
+        peer = found.get(best.best_peer)
+        ratio = best.times_faster_than_best_peer
+        cells = [
+            f"`{family}.{op}`", what,
+            *(microseconds(found[name].p50_us) if name in found else "" for name in ("cython", "numba")),
+            f"{peer.candidate} {microseconds(peer.p50_us)}" if peer else "–",
+            "–" if ratio is None else f"{ratio:.2f}×" if ratio >= 1 else f"**{ratio:.2f}×**",
+            f"{best.gb_s:.3g}", f"{best.bandwidth_fraction:.0%}",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
+
+
+def write_readme(path: Path, text: str) -> None:
+    """Put the text between the two markers of a file."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"--readme: expected the lines {BEGIN} and {END} in {path}, got none")
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")

@@ -1,0 +1,209 @@
+"""`fastopt bench`: every op of the table, verified, then timed beside its peers in the same run."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+import fastopt
+from fastopt import _bench_bars, _bench_rows, _peers, _report, _select
+from fastopt._bench_clock import Bandwidth, Job, interleave, measure_bandwidth
+from fastopt._bench_family import FAMILIES, Case, cases, prepare
+from fastopt._bench_rows import Row
+from fastopt.kernels.op import Arrays
+
+TARGETS = ("cython", "numba")
+PEER_SLACK = 1000  # a peer rounds in its own way; this many tolerances off, it does other work
+BUSY = 0.3  # of its CPUs: others are at work here
+QUICK_SIZE = 2_000_000  # elements
+
+
+def candidates(case: Case, sets: Sequence[Arrays], peers: bool) -> dict[str, Job]:
+    """Return what is timed of a case, ready to run: our targets, then the peers present."""
+    jobs = {}
+    for target in TARGETS:
+        if _report.why_not(target) is None:
+            jobs[target] = prepare(case, sets, target)
+    jobs["cython, fresh outputs"] = prepare(case, sets, "cython", fresh=True)
+    if peers:
+        jobs |= _peers.prepare(case, sets)
+    return {name: job for name, job in jobs.items() if job is not None}
+
+
+def verify(case: Case, dtype: str, peers: bool) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Run the very calls that will be timed, and judge what they made by the op's reference.
+
+    Returns each candidate's error in tolerances (None: nothing to compare), and what is wrong with the others.
+    """
+    sets = case.inputs(dtype)
+    expected = [case.op.expect(case.options, arrays) for arrays in sets]
+    errors: dict[str, float | None] = {}
+    wrong = {}
+    for name, job in candidates(case, sets, peers).items():
+        with fastopt.target(job.target or fastopt.get_target()):
+            for _ in range(FAMILIES[case.op.family].calls):
+                job.run()
+        if job.results is None:
+            errors[name] = None
+            continue
+        pairs = zip(job.results(), expected, strict=True)
+        tolerance = case.op.tolerance[dtype]
+        worst = max(_select.miss(got, {key: want[key] for key in got}, tolerance) for got, want in pairs)
+        if worst > (1 if job.target else PEER_SLACK):
+            wrong[name] = f"{case.op.name} {case.what}: {name} is off by {worst:.3g} tolerances; not timed"
+        else:
+            errors[name] = worst
+    return errors, wrong
+
+
+def measure(case: Case, dtype: str, rounds: int, peers: bool, shared: dict[str, Any], bandwidth: Bandwidth):
+    """Verify a case, time its candidates in turn, and return their rows and what was wrong."""
+    judged = case.smaller()
+    errors, wrong = verify(judged, dtype, peers)
+    sets = case.inputs(dtype)
+    traffic = sum(case.op.traffic(case.options, arrays) for arrays in sets)
+    jobs = {name: job for name, job in candidates(case, sets, peers).items() if name in errors}
+    times = {
+        name: np.percentile(seconds, (20, 50, 80)) * 1e6
+        for name, seconds in zip(jobs, interleave(list(jobs.values()), rounds), strict=True)
+    }
+    rivals = {name: times[name][1] for name, job in jobs.items() if job.target is None}
+    best = min(rivals, key=lambda name: rivals[name], default="")
+    rows = []
+    for name, (p20, p50, p80) in times.items():
+        rate = traffic / (p50 * 1e-6)
+        rows.append(
+            Row(
+                **shared,
+                family=case.op.family,
+                op=case.op.name,
+                options=_select.words(case.options),
+                shape="×".join(map(str, case.shape)) or "1",
+                arrays=case.count,
+                dtype=dtype,
+                candidate=name,
+                version=shared["fastopt"] if jobs[name].target else _report.installed(name.split()[0]) or "",
+                rounds=rounds,
+                p20_us=round(p20, 3),
+                p50_us=round(p50, 3),
+                p80_us=round(p80, 3),
+                gb_s=round(rate / 1e9, 3),
+                bandwidth_fraction=round(rate / bandwidth.best, 4),
+                best_peer=best,
+                times_faster_than_best_peer=round(rivals[best] / p50, 4) if best else None,
+                verified_on=judged.what,
+                error_in_tolerances=None if errors[name] is None else round(errors[name] or 0.0, 4),
+            )
+        )
+    return rows, wrong
+
+
+def selection(rows, quick: bool) -> list[Case]:
+    """Return the cases of these ops; in a quick run one each, the largest that is small."""
+    chosen = []
+    for op in rows:
+        listed = cases(op)
+        if quick and listed:
+            small = [case for case in listed if case.size <= QUICK_SIZE]
+            listed = [max(small, key=lambda case: case.size) if small else min(listed, key=lambda case: case.size)]
+        chosen += listed
+    return chosen
+
+
+Peers = Annotated[bool, typer.Option("--peers", help="Time torch, scikit-learn and NumPy beside, where installed.")]
+Plot = Annotated[Path | None, typer.Option(help="Draw every op against the memory's bandwidth (PNG, SVG, PDF).")]
+Csv = Annotated[Path | None, typer.Option(help="Append a line for each candidate to this file.")]
+Readme = Annotated[Path | None, typer.Option(help="Rewrite the results table of this file; implies --peers.")]
+Quick = Annotated[bool, typer.Option("--quick", help="One small size each, few rounds: a look, not a judgement.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads for fastopt and for its peers.")]
+Rounds = Annotated[int | None, typer.Option(min=1, help="Samples of each candidate: default 21, or 5 with --quick.")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64")]
+
+
+def run(
+    family: _select.Family = None,
+    op: _select.Names = None,
+    peers: Peers = False,
+    plot: Plot = None,
+    csv: Csv = None,
+    readme: Readme = None,
+    quick: Quick = False,
+    threads: Threads = None,
+    rounds: Rounds = None,
+    dtype: Dtype = "float32",
+) -> None:
+    """Time the kernels on this machine, beside their peers.
+
+    First the memory's bandwidth is measured. Then, for each op of the table: the calls to be timed are verified
+    against the reference, and the candidates are timed in turn (A B A B). "vs best peer" is the peer's median
+    over ours: 2.00× is twice as fast, below 1 we lose. GB/s counts the bytes that must cross memory at the least.
+
+    \b
+    Examples:
+      fastopt bench --quick --peers                  a look at everything
+      fastopt bench optimizers --peers               one family
+      fastopt bench --op adamw --peers --threads 1
+      fastopt bench --peers --csv runs.csv --plot roofline.png
+
+    The exit code is 1 if a kernel of ours fails its verification.
+    """
+    dtype = _select.one_of(dtype, "--dtype", ("float32", "float64"))
+    todo = selection(_select.choose(family, op or ()), quick)
+    peers, rounds = peers or readme is not None, rounds or (5 if quick else 21)
+    if threads is not None:
+        fastopt.set_num_threads(threads)
+    _peers.set_num_threads(fastopt.get_num_threads())
+    console = Console()
+    bandwidth = measure_bandwidth(fastopt.get_num_threads(), 64 if quick else 256)
+    shared = _bench_rows.circumstances(bandwidth)
+    console.print(
+        f"{shared['device']}, {shared['instruction_set']}, {shared['threads']} threads: memory moves "
+        f"{bandwidth.copy / 1e9:.1f} GB/s in a copy, {bandwidth.in_place / 1e9:.1f} GB/s in place",
+        highlight=False,
+    )
+    if shared["load"] > BUSY * (os.cpu_count() or 1):
+        console.print(
+            f"[yellow]this machine is busy (load {shared['load']}): a look at the figures, not a judgement[/]"
+        )
+    if peers and _peers.missing():
+        console.print(f"not installed, left out: {', '.join(_peers.missing())}", highlight=False)
+    rows: list[Row] = []
+    wrong: dict[str, list[str]] = {}
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("timing", total=len(todo))
+        for case in todo:
+            progress.update(task, description=f"{case.op.name} {case.what}")
+            timed, failed = measure(case, dtype, rounds, peers, shared, bandwidth)
+            rows += timed
+            for name, sentence in failed.items():
+                wrong.setdefault(name, []).append(sentence)
+            progress.advance(task)
+    console.print(_bench_rows.table(rows))
+    notes = _bench_bars.judge(rows, with_import=family is None and not op)
+    for sentence in (*notes, *(sentence for sentences in wrong.values() for sentence in sentences)):
+        console.print(escape(sentence), highlight=False)
+    _write(rows, notes, csv, readme, plot)
+    raise typer.Exit(1 if any(name in wrong for name in _bench_rows.OURS) else 0)
+
+
+def _write(rows: Sequence[Row], notes: Sequence[str], csv: Path | None, readme: Path | None, plot: Path | None) -> None:
+    if not rows:
+        return
+    try:
+        if csv is not None:
+            _bench_rows.append_csv(csv, rows)
+        if readme is not None:
+            _bench_rows.write_readme(readme, _bench_rows.markdown(rows, notes))
+        if plot is not None:
+            from fastopt import _bench_plot
+
+            _bench_plot.plot(plot, rows)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None

@@ -1,0 +1,31 @@
+"""Batch normalization of one element, in plain Python: what the loops of jit.py are made of.
+
+`center` is the channel's mean in the kernel's type, `rest` what that rounding left of it, `inv` is 1 / √(variance +
+eps). NaN stays NaN in every rule.
+"""
+
+
+def residual(mean, center):
+    """What the center leaves of the mean, which is wider; an infinite mean leaves nothing."""
+    rest = mean - center
+    return rest if rest - rest == 0.0 else 0.0
+
+
+def standardized(x, center, rest, inv):
+    """x̂: exact up to the product wherever x is near the mean."""
+    return ((x - center) - rest) * inv
+
+
+def activated(z):
+    """ReLU."""
+    return 0.0 if z <= 0.0 else z
+
+
+def passed(dy, z):
+    """What ReLU lets through of the gradient at its output, given its input."""
+    return 0.0 if z <= 0.0 else dy
+
+
+def gradient(dy, xhat, scale, mean_dy, mean_product):
+    """dx of an element on which the statistics depend."""
+    return scale * ((dy - mean_dy) - xhat * mean_product)

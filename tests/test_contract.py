@@ -1,0 +1,302 @@
+"""What the benches of a room, the table and the public names owe each other.
+
+Fails when an op is missing on a bench, when names differ between targets, when a docstring lacks what users need.
+"""
+
+import ast
+import doctest
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastopt as fo
+from fastopt.kernels.runtime.kernel import DTYPES
+from fastopt.kernels.table import FAMILIES, OPS
+
+ROOT = Path(__file__).parent.parent
+MODULES = [path for folder in ("fastopt", "kernels") for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [*MODULES, *sorted((ROOT / "kernels").rglob("*.p[yx][xd]")), *sorted((ROOT / "kernels").rglob("*.h"))]
+LONGEST = 300  # lines of code in a module
+
+KERNELS = {(kernel.family, kernel.name): kernel for op in OPS for kernel in op.kernels}
+EACH_OP = [pytest.param(op, id=op.name) for op in OPS]
+EACH_KERNEL = [pytest.param(kernel, id=f"{family}-{name}") for (family, name), kernel in KERNELS.items()]
+for_each_family = pytest.mark.parametrize("family", [f for f in FAMILIES if any(op.family == f for op in OPS)])
+
+
+def room(family, bench):
+    return importlib.import_module(f"fastopt.kernels.{family}.{bench}")
+
+
+def text(family, bench):
+    path = ROOT / "kernels" / family / bench
+    return path.read_text() if path.exists() else ""
+
+
+def functions(family, bench):
+    """Return a file's functions in the order of the file; of a .pyx, its kernels."""
+    return re.findall(r"^(?:def|cdef cloned_void) (\w+)\(", text(family, bench), flags=re.MULTILINE)
+
+
+def public(op):
+    """Return what people call: a function of the op's name, or a class of it in another case."""
+    names = vars(getattr(fo, op.family))
+    return names.get(op.name) or next(value for name, value in names.items() if name.lower() == op.name)
+
+
+# ---- every op on every bench, in the same order
+
+
+@for_each_family
+def test_the_kernels_of_the_table_are_those_of_the_benches(family):
+    wanted = [kernel.name for kernel in room(family, "table").KERNELS.values()]
+    assert set(wanted) == {name for f, name in KERNELS if f == family}, "a kernel that no op runs, or no row names"
+    assert list(room(family, "compiled").KERNELS) == wanted
+    assert [name for name in functions(family, "compiled.pyx") if name in wanted] == wanted
+    for bench, rule in (("rules.py", True), ("jit.py", False)):
+        listed = [kernel.name for kernel in room(family, "table").KERNELS.values() if kernel.rule == rule]
+        assert [name for name in functions(family, bench) if name in listed] == listed, bench
+
+
+@for_each_family
+def test_compiled_kernels_have_an_address_for_each_type(family):
+    addresses = [address for pair in room(family, "compiled").KERNELS.values() for address in pair]
+    assert len(addresses) == len(DTYPES) * len(room(family, "compiled").KERNELS)
+    assert len(set(addresses)) == len(addresses)
+    assert all(addresses)
+
+
+@for_each_family
+def test_ops_stand_in_the_same_order_everywhere(family):
+    ops = [op.name for op in OPS if op.family == family]
+    module = getattr(fo, family)
+    shown = re.findall(r"^(?:def|class) (\w+)", Path(module.__file__).read_text(), flags=re.MULTILINE)
+    assert [name for name in functions(family, "reference.py") if name in ops] == ops
+    assert [name.lower() for name in shown if name.lower() in ops and name in module.__all__] == ops
+
+
+# ---- the same names on every target
+
+
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
+def test_cython_binds_the_names_of_the_row(kernel):
+    source = text(kernel.family, "compiled.pyx")
+    body = re.split(rf"^cdef cloned_void {kernel.name}\(", source, flags=re.MULTILINE)[1]
+    body = re.split(r"^\S", body.split("noexcept nogil:", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    assert bindings(body) == {
+        **{("buffers", k): name for k, name in enumerate(kernel.buffers)},
+        **{("dims", k): name for k, name in enumerate(kernel.dims)},
+        **{("scalars", k): name for k, name in enumerate(kernel.scalars)},
+    }
+
+
+def bindings(body):
+    found = re.findall(r"(\w+) = (?:<[\w *]+> ?|\w+\()?(buffers|dims|scalars)\[(\d+)\]", body)
+    return {(kind, int(k)): name for name, kind, k in found}
+
+
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
+def test_numba_takes_the_names_of_the_row(kernel):
+    if kernel.rule:
+        taken = list(inspect.signature(getattr(room(kernel.family, "rules"), kernel.name)).parameters)
+        assert taken == [*(name for name in kernel.buffers if name in taken), *kernel.scalars]
+        return
+    body = getattr(room(kernel.family, "jit"), kernel.name)
+    taken = list(inspect.signature(body).parameters)
+    assert taken == [*kernel.buffers, "dims", "scalars", "start", "stop", "partials"]
+    for (kind, k), name in bindings(inspect.getsource(body)).items():
+        assert getattr(kernel, kind)[k] == name
+
+
+@pytest.mark.parametrize("kernel", EACH_KERNEL)
+def test_rows_of_kernels_make_sense(kernel):
+    assert set(kernel.written) <= set(kernel.buffers)
+    assert set(kernel.types) <= set(kernel.buffers)
+    names = (*kernel.buffers, *kernel.dims, *kernel.scalars)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("op", EACH_OP)
+def test_the_reference_takes_the_options_that_people_give(op):
+    reference = inspect.signature(getattr(room(op.family, "reference"), op.name)).parameters
+    options = {name for name, parameter in reference.items() if parameter.kind is parameter.KEYWORD_ONLY}
+    given = set(inspect.signature(public(op)).parameters)
+    if op.family == "optimizers":
+        assert options - {"t"} == given - {"params"} - set(public(op)._only_at_start)
+    assert options - {"t"} <= given
+    assert {name for option in op.options for name in option} - given <= {"weighted", "given"}
+
+
+# ---- complete rows
+
+
+def test_names_of_ops_are_unique():
+    assert len({(op.family, op.name) for op in OPS}) == len(OPS)
+
+
+@pytest.mark.parametrize("op", EACH_OP)
+def test_rows_of_ops_are_complete(op):
+    assert op.family in FAMILIES
+    assert op.source
+    assert op.options
+    assert all(op.options.count(option) == 1 for option in op.options)
+    sizes = [int(np.prod(shape)) for shape in op.shapes]
+    assert len(set(op.shapes)) == len(op.shapes) >= 8
+    assert max(sizes) > 1000  # more than one block
+    assert op.tolerance.keys() == set(DTYPES)
+    assert all(0 <= part <= 1e-4 for part in op.tolerance["float32"])
+    assert all(0 <= part <= 1e-11 for part in op.tolerance["float64"])
+    assert len({bad.what for bad in op.bad}) == len(op.bad) >= 3
+    assert all(bad.words for bad in op.bad)
+    assert op.bench
+
+
+@pytest.mark.parametrize("op", EACH_OP)
+def test_traffic_is_counted_and_inputs_are_reproducible(op):
+    for k, options in enumerate(op.options):
+        shape = max(op.shapes, key=np.prod)
+        one, other = (op.inputs(np.random.default_rng(k), shape, "float32", options) for _ in range(2))
+        np.testing.assert_equal(one, other)
+        assert op.traffic(options, one) >= max(array.nbytes for array in one.values())
+
+
+# ---- what people read
+
+
+def documented():
+    for name in fo.__all__:
+        value = getattr(fo, name)
+        if inspect.ismodule(value):
+            yield from (pytest.param(getattr(value, part), id=f"{name}.{part}") for part in value.__all__)
+        else:
+            yield pytest.param(value, id=name)
+
+
+def sections(value):
+    """Return a docstring's sections by title; what stands before them is ''."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.getdoc(value) or "", flags=re.MULTILINE)
+    return dict(zip(["", *parts[1::2]], parts[0::2], strict=True))
+
+
+def parameters(section):
+    """Return the parameters that a section describes, each with the text of its first line."""
+    found = {}
+    for names, kind in re.findall(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : (.*))?$", section, flags=re.MULTILINE):
+        found.update({name.strip().lstrip("*"): kind for name in names.split(",")})
+    return found
+
+
+def methods(value):
+    return [(name, part) for name, part in vars(value).items() if name[0] != "_" and inspect.isfunction(part)]
+
+
+for_each_public = pytest.mark.parametrize("value", list(documented()))
+
+
+@for_each_public
+def test_public_names_are_documented(value):
+    found = sections(value)
+    assert re.match(r"[^\n]+\.(\n|$)", found[""]), "a first line, ended by a full stop"
+    if not callable(value):
+        return
+    taken = inspect.signature(value).parameters
+    if taken:
+        assert set(taken) <= set(parameters(found["Parameters"])), "Parameters"
+        assert found["Raises"].strip()
+    if inspect.isfunction(value) and inspect.signature(value).return_annotation not in (None, "None"):
+        assert found["Returns"].strip() or "Yields" in found
+    assert ">>>" in found["Examples"]
+    if inspect.isclass(value):
+        for name, method in methods(value):
+            assert inspect.getdoc(method), f"{name} has no docstring"
+
+
+@for_each_public
+def test_documented_defaults_are_the_defaults(value):
+    if not callable(value):
+        return
+    taken = inspect.signature(value).parameters
+    for name, kind in parameters(sections(value).get("Parameters", "")).items():
+        stated = re.search(r"\bdefault (.+)$", kind)
+        if stated and name in taken:
+            assert ast.literal_eval(stated[1]) == taken[name].default, f"{name}: {kind}"
+
+
+@for_each_public
+def test_numbers_state_their_range(value):
+    if not callable(value):
+        return
+    for name, kind in parameters(sections(value).get("Parameters", "")).items():
+        if kind.startswith(("float", "int ", "two floats")):
+            assert re.search(r"[≥>≤<\[(]", kind), f"{name}: {kind!r} states no range"
+
+
+@pytest.mark.parametrize("op", EACH_OP)
+def test_ops_state_shapes_dtypes_and_source(op):
+    found = sections(public(op))
+    assert re.search(r"float32", found["Parameters"])
+    assert re.search(r"\bshapes?\b|\(N\b|\(\)", found["Parameters"])
+    assert re.search(r"\b(1[789]|20)\d\d\b", found["References"]) or "torch" in found["References"], "a paper's year"
+    assert re.search(r"Keras|torch", " ".join(found.values())), "how rivals do it"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[-2] == "fastopt"], ids=lambda path: path.stem)
+def test_the_examples_run(path):
+    if path.stem == "__main__":
+        pytest.skip("it runs the command")
+    module = importlib.import_module("fastopt" if path.stem == "__init__" else f"fastopt.{path.stem}")
+    threads = fo.get_num_threads()
+    result = doctest.testmod(module)
+    fo.set_num_threads(threads)
+    assert result.failed == 0
+
+
+def test_every_public_class_and_function_has_an_example():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for family in FAMILIES:
+        module = getattr(fo, family, None)
+        for name in getattr(module, "__all__", ()):
+            assert any(test.examples for test in finder.find(getattr(module, name), name)), f"{family}.{name}"
+
+
+def test_every_name_of_all_exists():
+    for path in MODULES:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if "__all__" not in path.read_text() or name.endswith("__main__"):
+            continue
+        module = importlib.import_module(name.replace("kernels", "fastopt.kernels", 1))
+        assert len(set(module.__all__)) == len(module.__all__), name
+        assert all(hasattr(module, part) for part in module.__all__), name
+
+
+# ---- the house
+
+
+def code_lines(path):
+    """Return a file's lines, docstrings, comments and blank lines aside."""
+    source = re.sub(r'"""(?:[^"]|"(?!""))*"""', "", path.read_text())
+    source = re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
+    return [line for line in source.splitlines() if line.strip() and not line.strip().startswith(("#", "//"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "-".join(path.parts[-2:]))
+def test_modules_are_short_and_finished(path):
+    assert len(code_lines(path)) <= LONGEST
+    assert not re.search(r"\b(TO" + "DO|FIX" + r"ME|XXX|HACK)\b", path.read_text())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: "-".join(path.parts[-2:]))
+def test_modules_say_what_they_are(path):
+    if path.read_text().strip() in ("", "OPS = ()"):
+        pytest.skip("an empty file")
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module docstring"
+
+
+def test_the_kernels_import_under_their_own_name_alone():
+    spec = importlib.util.spec_from_file_location("kernels", ROOT / "kernels" / "__init__.py")
+    with pytest.raises(ImportError, match=r"fastopt\.kernels"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
