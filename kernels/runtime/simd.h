@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). */
+/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). It is
+ * flattened: a helper that is not inlined would be compiled once, for the oldest CPU. */
 #if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define CLONED __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define FASTOPT_CLONES 1
 #else
 #define CLONED
