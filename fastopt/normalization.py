@@ -154,7 +154,9 @@ def batch_norm_backward(
 
     Notes
     -----
-    The same gradients as torch's and Keras's. Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
+    The same gradients as torch's and Keras's.
+
+    Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
     NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64.
 
     References

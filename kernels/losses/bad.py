@@ -61,7 +61,7 @@ SHARED = (
         ("y_pred", "at least one element"),
     ),
     Bad("no axis", lambda o, a: a.update(y_pred=np.ones((), "f4")), ("y_pred", "at least")),
-    Bad("weights negative", _weight(-0.5), ("sample_weight", "≥ 0")),
+    Bad("weights negative", _weight(-0.5), ("sample_weight", "≥ 0", "-0.5")),
     Bad("weights NaN", _weight(np.nan), ("sample_weight", "≥ 0", "nan")),
     Bad("weights infinite", _weight(np.inf), ("sample_weight", "finite", "inf")),
     Bad(
@@ -125,7 +125,7 @@ PROBABILITY = (
 # the same for losses whose first options ask for logits
 PROBABILITY_NOT_LOGITS = tuple(map(_as_probabilities, PROBABILITY))
 SMOOTHING = (
-    Bad("label_smoothing above 1", lambda o, a: o.update(label_smoothing=1.5), ("label_smoothing", "[0, 1]")),
+    Bad("label_smoothing above 1", lambda o, a: o.update(label_smoothing=1.5), ("label_smoothing", "[0, 1]", "1.5")),
     Bad("label_smoothing a string", lambda o, a: o.update(label_smoothing="no"), ("label_smoothing",), TypeError),
 )
 LOGITS = (
