@@ -198,7 +198,7 @@ def test_from_end_to_end(tmp_path):
     assert len(table.read_text().splitlines()) >= 5
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 10_000
-    assert "| `optimizers.sgd` | 1000000 |" in readme.read_text()
+    assert "| `optimizers.sgd` | 1M |" in readme.read_text()
 
 
 @pytest.mark.parametrize(
