@@ -42,7 +42,8 @@ def extension(path: str) -> Extension:
 
 
 OPENMP = openmp_flags()
-INCLUDED = [str(path) for kind in ("h", "pxd") for path in sorted(Path("kernels").glob(f"*/*.{kind}"))]  # sdists need them
+# An sdist holds these because extensions depend on them.
+INCLUDED = [str(path) for kind in ("h", "pxd") for path in sorted(Path("kernels").glob(f"*/*.{kind}"))]
 MODULES = [str(path.with_suffix("")) for path in sorted(Path("kernels").glob("*/*.pyx"))]
 
 setup(
