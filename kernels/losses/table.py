@@ -214,8 +214,20 @@ ELEMENT_BENCH = (({}, (100,)), ({}, (10_000_000,)))
 LOGITS = {"from_logits": True}
 
 
-def _op(name, kernels, source, make, options, wrong, tolerance=TOLERANCE, shapes=ELEMENT_SHAPES, bench=ELEMENT_BENCH):
+def _op(
+    name,
+    kernels,
+    source,
+    make,
+    options,
+    wrong,
+    tolerance=TOLERANCE,
+    shapes=ELEMENT_SHAPES,
+    bench=ELEMENT_BENCH,
+    exact=True,
+):
     return Op(
+        exact=exact,
         name=name,
         family="losses",
         kernels=tuple(KERNELS[kernel] for kernel in kernels.split()),
@@ -256,6 +268,7 @@ OPS = (
             *bad.DENSE, *bad.BINARY, *bad.PROBABILITY, *bad.SMOOTHING, *bad.LOGITS,
         ),
         LOG_TOLERANCE, bench=((LOGITS, (100,)), (LOGITS, (10_000_000,)), ({}, (10_000_000,))),
+        exact=False,  # GCC and LLVM differ in the last bit of the logits' gradient; both are within the tolerance
     ),
     _op(
         "hinge", f"hinge signs {REDUCING}", "Cortes and Vapnik 1995", _signs, REDUCTIONS[1:4],
