@@ -99,21 +99,21 @@ class Loss:
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values: their sum over the number of samples (weights don't count as samples,
         as in Keras), their sum, or an array of them.
 
     Raises
     ------
     ValueError
-        If there is no such reduction.
+        If `reduction` is none of the three.
 
     Examples
     --------
     >>> import numpy as np, fastopt as fo
     >>> loss = fo.losses.MeanSquaredError(reduction="none")
-    >>> loss(np.zeros((2, 1)), np.array([[1.0], [2.0]]))
-    array([1., 4.])
+    >>> loss(np.zeros((2, 2)), np.array([[1.0, 3.0], [0.0, 2.0]]), sample_weight=np.array([1.0, 0.5]))
+    array([5., 1.])
     """
 
     _least_dimensions: ClassVar[int] = 1

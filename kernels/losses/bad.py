@@ -115,7 +115,7 @@ DENSE = (
 
 
 def _as_probabilities(bad):
-    return replace(bad, spoil=lambda o, a: (o.update(from_logits=False), bad.spoil(o, a)))
+    return replace(bad, spoil=lambda o, a: (o.update(from_logits=False), a["y_pred"].fill(0.5), bad.spoil(o, a)))
 
 
 PROBABILITY = (

@@ -27,7 +27,7 @@ def mean_absolute_error(y_true, y_pred):
     return np.mean(np.abs(y_pred - y_true), axis=-1), np.sign(y_pred - y_true) / y_pred.shape[-1]
 
 
-def huber(y_true, y_pred, delta):
+def huber(y_true, y_pred, *, delta):
     """Huber 1964: quadratic up to delta, linear beyond."""
     error = y_pred - y_true
     inner, outer = error**2 / 2, delta * np.abs(error) - delta**2 / 2
@@ -35,7 +35,7 @@ def huber(y_true, y_pred, delta):
     return value.mean(axis=-1), np.clip(error, -delta, delta) / y_pred.shape[-1]
 
 
-def binary_crossentropy(y_true, y_pred, from_logits, label_smoothing):
+def binary_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
     """-[t log p + (1 - t) log(1 - p)], in nats; p = 1 / (1 + exp(-x)) of a logit."""
     t = y_true * (1 - label_smoothing) + label_smoothing / 2
     if from_logits:
@@ -68,7 +68,7 @@ def _log_softmax(x):
     return d - np.log(np.exp(d).sum(axis=-1, keepdims=True))
 
 
-def categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing):
+def categorical_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
     """-sum over classes of t log p; p is the softmax of logits, or probabilities over their sum, clipped."""
     t = y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1]
     if from_logits:
@@ -83,12 +83,14 @@ def categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing):
         return -(t * np.log(p)).sum(axis=-1), (slope - through_total) / total
 
 
-def sparse_categorical_crossentropy(y_true, y_pred, from_logits, ignore_class):
+def sparse_categorical_crossentropy(y_true, y_pred, *, from_logits, ignore_class):
     """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones."""
     kept = np.ones(len(y_true), bool) if ignore_class is None else y_true != ignore_class
     value, gradient = np.zeros(len(y_true)), np.zeros(y_pred.shape)
     one_hot = (y_true[kept, None] == np.arange(y_pred.shape[-1])).astype(np.float64)
-    value[kept], gradient[kept] = categorical_crossentropy(one_hot, y_pred[kept], from_logits, 0.0)
+    value[kept], gradient[kept] = categorical_crossentropy(
+        one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=0.0
+    )
     return value, gradient
 
 

@@ -5,7 +5,8 @@ A rule takes an element of `y_true` and of `y_pred` and the loss's scalars, and 
 Labels are smoothed as keep * y_true + shift. Row losses are in jit.py.
 """
 
-from math import exp, log, log1p
+from math import atanh as artanh
+from math import exp, log
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
 HIGH = 0.9999999
@@ -55,10 +56,12 @@ def binary_crossentropy_logits(y_true, y_pred, scale, keep, shift):
     wrong = other if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing
-    less_likely = e / (1.0 + e)
+    inverse = 1.0 / ((1.0 + e) * (2.0 + e))
+    less_likely = e * (2.0 + e) * inverse  # e / (1 + e)
     above = other - less_likely
     below = less_likely - t
-    return scale * (above if y_pred > 0.0 else below), linear + log1p(e)
+    half_log = artanh(e * (1.0 + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
+    return scale * (above if y_pred > 0.0 else below), linear + 2.0 * half_log
 
 
 def hinge(y_true, y_pred, scale, slope, offset):

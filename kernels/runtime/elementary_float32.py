@@ -74,3 +74,15 @@ def log1p(x):
     divisor = w if w > 0.0 else 1.0
     y = log(w) + lost / divisor
     return x if x == 0.0 else y
+
+
+def artanh(s):
+    z = s * s
+    q = 0.06666666666666667
+    q = q * z + 0.07692307692307693
+    q = q * z + 0.09090909090909091
+    q = q * z + 0.1111111111111111
+    q = q * z + 0.14285714285714285
+    q = q * z + 0.2
+    q = q * z + 0.3333333333333333
+    return s + s * (z * q)

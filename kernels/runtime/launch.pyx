@@ -304,7 +304,7 @@ cdef class Pipeline:
             if g:
                 with nogil:
                     run_all(work, threads, aligned, scratch_size)
-            if per_grain or not partials:
+            if per_grain or not partials or (g == 1 and work.jobs == 1):
                 return grain_sums
             sums = np.zeros((work.jobs, partials))
             total = <double *> cnp.PyArray_DATA(sums)

@@ -41,6 +41,7 @@ def run(
     Parameters
     ----------
     stages : sequence of (kernel, slot names, kernel units in one unit of the job)
+        The plan is kept for the next call; a tuple of tuples finds it fastest.
     slots : mapping
         An array, or the bytes per unit of a block of scratch memory. An array that is not C-contiguous must hold
         the same number of elements in every unit, in C order.
@@ -62,19 +63,27 @@ def run(
     -------
     float64 array (partials,), or (grains, partials)
     """
-    arrays = [value if isinstance(value, np.ndarray) else None for value in slots.values()]
-    scratch = tuple([value if array is None else 0 for value, array in zip(slots.values(), arrays, strict=True)])
-    sizes, packed = tuple(dims), []
-    for slot, (name, array) in enumerate(zip(slots, arrays, strict=True)):
-        if array is not None and (name in staged or not array.flags.c_contiguous):
-            per_unit = array.size // max(units, 1)
-            packed.append((slot, array.itemsize, per_unit, len(sizes), name not in staged))
-            sizes += strides(array)
+    arrays: list[np.ndarray | None] = []
+    scratch: tuple[int, ...] = ()
+    packed: tuple[tuple[int, int, int, int, bool], ...] = ()
+    sizes = tuple(dims)
+    for name, value in slots.items():
+        if not isinstance(value, np.ndarray):
+            arrays.append(None)
+            scratch += (value,)
+            continue
+        if not value.flags.c_contiguous or name in staged:
+            per_unit = value.size // max(units, 1)
+            packed += ((len(arrays), value.itemsize, per_unit, len(sizes), name not in staged),)
+            sizes += strides(value)
+        arrays.append(value)
+        scratch += (0,)
     if packed:
         block = block or max(1, BLOCK // max(per_unit for _, _, per_unit, _, _ in packed))
         arrays += [None] * len(packed)
-    stages = tuple([(kernel, tuple(used), per_unit) for kernel, used, per_unit in stages])
-    plan = _plan(stages, tuple(slots), scratch, tuple(packed), dtype, target)
+    if not isinstance(stages, tuple):
+        stages = tuple([(kernel, tuple(used), per_unit) for kernel, used, per_unit in stages])
+    plan = _plan(stages, tuple(slots), scratch, packed, dtype, target)
     sums = plan.run_one(arrays, units, grain, block, sizes, tuple(scalars), partials, threads, per_grain)
     return sums if per_grain or not partials else sums[0]
 

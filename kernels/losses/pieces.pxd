@@ -1,0 +1,244 @@
+"""What the loss kernels are made of where that is more than a line. All inline: a kernel's clones hold them.
+
+Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones are taken 32 at a time, transposed into
+a tile, so that a lane is a row: a loop over a short row does not vectorise. exp and log stand in loops of their own,
+without a sum: those vectorise everywhere.
+"""
+from libc.stdint cimport int64_t
+
+from kernels.runtime.abi cimport real
+
+cdef extern from "simd.h" nogil:
+    float exp_float(float)
+    float log_float(float)
+    float artanh_float(float)
+    double exp_double(double)
+    double log_double(double)
+    double artanh_double(double)
+
+cdef enum:
+    SHORT = 32      # rows below this length go 32 at a time
+    CHUNK = 1024    # elements that are summed in the kernel's type before double takes over; size of a tile
+
+
+cdef inline real exp_of(real x) noexcept nogil:
+    if real is float:
+        return exp_float(x)
+    else:
+        return exp_double(x)
+
+
+cdef inline real log_of(real x) noexcept nogil:
+    if real is float:
+        return log_float(x)
+    else:
+        return log_double(x)
+
+
+cdef inline real artanh_of(real x) noexcept nogil:
+    if real is float:
+        return artanh_float(x)
+    else:
+        return artanh_double(x)
+
+
+# ---- sums and tiles
+
+cdef inline double lane_sum(const real *x, int64_t size) noexcept nogil:
+    """Return the sum of x[:size]: for each chunk in 32 lanes, folded in halves."""
+    cdef real lanes[32]
+    cdef int64_t first, last, i, l
+    cdef double total = 0
+    for first in range(0, size, 1024):
+        last = min(first + CHUNK, size)
+        for l in range(32):
+            lanes[l] = 0
+        for i in range(first, last - 31, 32):
+            for l in range(32):
+                lanes[l] += x[i + l]
+        i = last - (last - first) % 32
+        for l in range(last - i):
+            lanes[l] += x[i + l]
+        for l in range(16):
+            lanes[l] += lanes[l + 16]
+        for l in range(8):
+            lanes[l] += lanes[l + 8]
+        for l in range(4):
+            lanes[l] += lanes[l + 4]
+        total += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+    return total
+
+
+cdef inline double row_sum(const real *row, int64_t columns) noexcept nogil:
+    """Return the sum of a row: of a short one in order."""
+    cdef real total = 0
+    cdef int64_t c
+    if columns >= SHORT:
+        return lane_sum(row, columns)
+    for c in range(columns):
+        total += row[c]
+    return total
+
+
+cdef inline double product_sum(const real *a, const real *b, real *products, int64_t columns) noexcept nogil:
+    """Return the sum of a b, through a chunk of memory for the products."""
+    cdef int64_t first, size, c
+    cdef double total = 0
+    for first in range(0, columns, 1024):
+        size = min(<int64_t> CHUNK, columns - first)
+        for c in range(size):
+            products[c] = a[first + c] * b[first + c]
+        total += row_sum(products, size)
+    return total
+
+
+cdef inline real row_max(const real *row, int64_t columns) noexcept nogil:
+    """Return the largest element of a long row; NaN is passed over, or comes out."""
+    cdef real lanes[32]
+    cdef real x
+    cdef int64_t c, l
+    for l in range(32):
+        lanes[l] = row[l]
+    for c in range(32, columns - 31, 32):
+        for l in range(32):
+            x = row[c + l]
+            lanes[l] = x if x > lanes[l] else lanes[l]
+    c = columns - columns % 32
+    for l in range(columns - c):
+        x = row[c + l]
+        lanes[l] = x if x > lanes[l] else lanes[l]
+    for l in range(16):
+        lanes[l] = lanes[l + 16] if lanes[l + 16] > lanes[l] else lanes[l]
+    for l in range(8):
+        lanes[l] = lanes[l + 8] if lanes[l + 8] > lanes[l] else lanes[l]
+    for l in range(1, 8):
+        lanes[0] = lanes[l] if lanes[l] > lanes[0] else lanes[0]
+    return lanes[0]
+
+
+cdef inline void load_tile(real *tile, const real *rows, int64_t columns, int64_t count, real keep,
+                           real shift) noexcept nogil:
+    """Transpose `count` rows, times keep, plus shift, into a tile; the last one stands for those that are missing."""
+    cdef int64_t l, c
+    cdef const real *row
+    for l in range(32):
+        row = rows + min(l, count - 1) * columns
+        for c in range(columns):
+            tile[32 * c + l] = row[c]
+    for c in range(32 * columns):
+        tile[c] = keep * tile[c] + shift
+
+
+cdef inline void one_hot_tile(real *tile, const int64_t *labels, int64_t columns, int64_t count,
+                              int64_t ignore_class) noexcept nogil:
+    cdef int64_t l, c
+    for c in range(32 * columns):
+        tile[c] = 0
+    for l in range(count):
+        if labels[l] != ignore_class:
+            tile[32 * labels[l] + l] = 1
+
+
+cdef inline void store_tile(real *rows, const real *tile, int64_t columns, int64_t count) noexcept nogil:
+    cdef int64_t l, c
+    for l in range(count):
+        for c in range(columns):
+            rows[l * columns + c] = tile[32 * c + l]
+
+
+# ---- softmax. Logits that equal their row's maximum lie 0 below it, even when both are infinite.
+
+cdef inline real below(real x, real top) noexcept nogil:
+    cdef real difference = x - top
+    return 0 if x == top else difference
+
+
+cdef inline real exponentials(const real *row, real *out, int64_t columns, real top) noexcept nogil:
+    """Write exp(row - top) and return its sum."""
+    cdef int64_t first, last, c
+    cdef double mass = 0
+    for first in range(0, columns, 1024):
+        last = min(first + CHUNK, columns)
+        for c in range(first, last):
+            out[c] = exp_of(below(row[c], top))
+        mass += lane_sum(out + first, last - first)
+    return <real> mass
+
+
+cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t columns, real scale) noexcept nogil:
+    """Turn a tile of logits into gradients; a lane is a row."""
+    cdef real top[32]
+    cdef real mass[32]
+    cdef real targets[32]
+    cdef real dot[32]
+    cdef real factor[32]
+    cdef real d, term
+    cdef int64_t c, l
+    for l in range(32):
+        top[l] = x[l]
+        mass[l] = targets[l] = dot[l] = 0
+    for c in range(columns):
+        for l in range(32):
+            top[l] = x[32 * c + l] if x[32 * c + l] > top[l] else top[l]
+    for c in range(columns):
+        for l in range(32):
+            d = below(x[32 * c + l], top[l])
+            x[32 * c + l] = d
+            term = t[32 * c + l] * d
+            dot[l] += 0 if t[32 * c + l] == 0 else term
+            targets[l] += t[32 * c + l]
+    for c in range(32 * columns):
+        x[c] = exp_of(x[c])
+    for c in range(columns):
+        for l in range(32):
+            mass[l] += x[32 * c + l]
+    for l in range(32):
+        value[l] = targets[l] * log_of(mass[l]) - dot[l]
+        factor[l] = scale * targets[l] / mass[l]
+    for c in range(columns):
+        for l in range(32):
+            x[32 * c + l] = factor[l] * x[32 * c + l] - scale * t[32 * c + l]
+
+
+# ---- probabilities: a row is divided by its sum, then clipped; no gradient where the clip bites
+
+cdef inline real clipped(real q) noexcept nogil:
+    cdef real epsilon = <real> 1e-7
+    cdef real high = <real> 0.9999999
+    q = epsilon if q < epsilon else q
+    return high if q > high else q
+
+
+cdef inline bint inside(real q) noexcept nogil:
+    return (q >= <real> 1e-7) & (q <= <real> 0.9999999)
+
+
+cdef inline void probabilities_tile(real *x, const real *t, real *logs, real *value, int64_t columns,
+                                    real scale) noexcept nogil:
+    """Turn a tile of probabilities into gradients; a lane is a row."""
+    cdef real mass[32]
+    cdef real kept[32]
+    cdef real q, slope
+    cdef int64_t c, l
+    for l in range(32):
+        mass[l] = kept[l] = value[l] = 0
+    for c in range(columns):
+        for l in range(32):
+            mass[l] += x[32 * c + l]
+    for c in range(columns):
+        for l in range(32):
+            x[32 * c + l] = x[32 * c + l] / mass[l]
+    for c in range(32 * columns):
+        logs[c] = log_of(clipped(x[c]))
+    for c in range(columns):
+        for l in range(32):
+            value[l] -= t[32 * c + l] * logs[32 * c + l]
+            kept[l] += t[32 * c + l] if inside(x[32 * c + l]) else 0
+    for l in range(32):
+        mass[l] = scale / mass[l]
+    for c in range(columns):
+        for l in range(32):
+            q = x[32 * c + l]
+            slope = t[32 * c + l] / clipped(q)
+            slope = slope if inside(q) else 0
+            x[32 * c + l] = (kept[l] - slope) * mass[l]

@@ -1,0 +1,183 @@
+"""What the loops of jit.py are made of, for Numba: the operations of pieces.pxd, in the same order, explained there.
+
+`real`, the kernel's type, and `on_stack` belong to every kernel's module.
+"""
+# ruff: noqa: F821
+
+from math import exp, log
+
+import numpy as np
+from numba import carray
+
+from fastopt.kernels.losses.rules import EPSILON, HIGH
+
+SHORT = 32
+CHUNK = 1024
+
+
+# ---- sums and tiles
+
+
+def lane_sum(x):
+    lanes = carray(on_stack(32), 32)
+    total = np.float64(0)
+    for first in range(0, x.size, CHUNK):
+        last = min(first + CHUNK, x.size)
+        for k in range(32):
+            lanes[k] = 0.0
+        for i in range(first, last, 32):
+            step = x[i : min(i + 32, last)]
+            for k in range(step.size):
+                lanes[k] += step[k]
+        width = 16
+        while width > 0:
+            for k in range(width):
+                lanes[k] += lanes[k + width]
+            width //= 2
+        total += lanes[0]
+    return total
+
+
+def row_sum(row):
+    if row.size >= SHORT:
+        return lane_sum(row)
+    in_order = real(0)
+    for c in range(row.size):
+        in_order += row[c]
+    return np.float64(in_order)
+
+
+def product_sum(a, b):
+    products = carray(on_stack(1024), 1024)
+    total = np.float64(0)
+    for first in range(0, a.size, CHUNK):
+        x, y = a[first : min(first + CHUNK, a.size)], b[first : min(first + CHUNK, a.size)]
+        for c in range(x.size):
+            products[c] = x[c] * y[c]
+        total += row_sum(products[: x.size])
+    return total
+
+
+def row_max(row):
+    lanes = carray(on_stack(32), 32)
+    for k in range(32):
+        lanes[k] = row[k]
+    for i in range(32, row.size, 32):
+        step = row[i : min(i + 32, row.size)]
+        for k in range(step.size):
+            lanes[k] = step[k] if step[k] > lanes[k] else lanes[k]
+    for k in range(1, 32):
+        lanes[0] = lanes[k] if lanes[k] > lanes[0] else lanes[0]
+    return lanes[0]
+
+
+def load_tile(tile, rows, columns, count, keep, shift):
+    for k in range(32):
+        first = min(k, count - 1) * columns
+        for c in range(columns):
+            tile[32 * c + k] = rows[first + c]
+    for c in range(32 * columns):
+        tile[c] = keep * tile[c] + shift
+
+
+def one_hot_tile(tile, labels, columns, count, ignore_class):
+    for c in range(32 * columns):
+        tile[c] = 0.0
+    for k in range(count):
+        if labels[k] != ignore_class:
+            tile[32 * labels[k] + k] = 1.0
+
+
+def store_tile(rows, tile, columns, count):
+    for k in range(count):
+        for c in range(columns):
+            rows[k * columns + c] = tile[32 * c + k]
+
+
+# ---- softmax
+
+
+def below(x, top):
+    difference = x - top
+    return 0.0 if x == top else difference
+
+
+def exponentials(row, out, top):
+    mass = np.float64(0)
+    for first in range(0, row.size, CHUNK):
+        x, y = row[first : min(first + CHUNK, row.size)], out[first : min(first + CHUNK, row.size)]
+        for c in range(x.size):
+            y[c] = exp(below(x[c], top))
+        mass += lane_sum(y)
+    return real(mass)
+
+
+def softmax_tile(x, t, value, columns, scale):
+    top, mass, factor = carray(on_stack(32), 32), carray(on_stack(32), 32), carray(on_stack(32), 32)
+    targets, dot = carray(on_stack(32), 32), carray(on_stack(32), 32)
+    for k in range(32):
+        top[k] = x[k]
+        mass[k] = 0.0
+        targets[k] = 0.0
+        dot[k] = 0.0
+    for c in range(columns):
+        for k in range(32):
+            top[k] = x[32 * c + k] if x[32 * c + k] > top[k] else top[k]
+    for c in range(columns):
+        for k in range(32):
+            d = below(x[32 * c + k], top[k])
+            x[32 * c + k] = d
+            term = t[32 * c + k] * d
+            dot[k] += 0.0 if t[32 * c + k] == 0.0 else term
+            targets[k] += t[32 * c + k]
+    for c in range(32 * columns):
+        x[c] = exp(x[c])
+    for c in range(columns):
+        for k in range(32):
+            mass[k] += x[32 * c + k]
+    for k in range(32):
+        value[k] = targets[k] * log(mass[k]) - dot[k]
+        factor[k] = scale * targets[k] / mass[k]
+    for c in range(columns):
+        for k in range(32):
+            x[32 * c + k] = factor[k] * x[32 * c + k] - scale * t[32 * c + k]
+
+
+# ---- probabilities
+
+
+def clipped(q):
+    q = EPSILON if q < EPSILON else q
+    return HIGH if q > HIGH else q
+
+
+def inside(q):
+    return (q >= EPSILON) & (q <= HIGH)
+
+
+def probabilities_tile(x, t, logs, value, columns, scale):
+    mass, kept = carray(on_stack(32), 32), carray(on_stack(32), 32)
+    for k in range(32):
+        mass[k] = 0.0
+        kept[k] = 0.0
+        value[k] = 0.0
+    for c in range(columns):
+        for k in range(32):
+            mass[k] += x[32 * c + k]
+    for c in range(columns):
+        for k in range(32):
+            x[32 * c + k] = x[32 * c + k] / mass[k]
+    for c in range(32 * columns):
+        logs[c] = log(clipped(x[c]))
+    for c in range(columns):
+        for k in range(32):
+            value[k] -= t[32 * c + k] * logs[32 * c + k]
+            kept[k] += t[32 * c + k] if inside(x[32 * c + k]) else 0.0
+    for k in range(32):
+        mass[k] = scale / mass[k]
+    for c in range(columns):
+        for k in range(32):
+            q = x[32 * c + k]
+            slope = t[32 * c + k] / clipped(q)
+            slope = slope if inside(q) else 0.0
+            x[32 * c + k] = (kept[k] - slope) * mass[k]
