@@ -115,7 +115,12 @@ DENSE = (
 
 
 def _as_probabilities(bad):
-    return replace(bad, spoil=lambda o, a: (o.update(from_logits=False), bad.spoil(o, a)))
+    def spoil(options, arrays):
+        options.update(from_logits=False)
+        arrays["y_pred"].fill(0.5)
+        bad.spoil(options, arrays)
+
+    return replace(bad, spoil=spoil)
 
 
 PROBABILITY = (
