@@ -13,7 +13,7 @@ from fastopt.kernels.table import OPS
 MANY = Case(next(op for op in OPS if op.name == "adamw"), {}, (1000,), 1000)
 CASES = [*selection(OPS, quick=True), MANY]
 NAMES = [
-    pytest.param(case, name, id=f"{case.op.family}.{case.op.name}-{case.what}-{name}")
+    pytest.param(case, name, id=f"{case.name}-{name}")
     for case in CASES
     for name in ("cython", "numba", *_peers.MAKERS[case.op.family])
 ]
@@ -27,13 +27,13 @@ def prepared(case):
 
 @pytest.mark.benchmark(min_rounds=5, max_time=0.1)
 @pytest.mark.parametrize(("case", "name"), NAMES)
-def test_speed(benchmark, case, name):
+def test_speed(request, case, name):
     jobs, errors, wrong = prepared(case)
     if name not in jobs:
         pytest.skip(f"{name} is not installed" if name in _peers.missing() else f"{name} has no {case.op.name}")
     assert name in errors, wrong[name]
-    job = jobs[name]
-    benchmark.group = f"{case.op.family}.{case.op.name} {case.what}"
+    job, benchmark = jobs[name], request.getfixturevalue("benchmark")
+    benchmark.group = case.name
     benchmark.extra_info["threads"] = fastopt.get_num_threads()
     with fastopt.target(job.target or fastopt.get_target()):
         job.run()

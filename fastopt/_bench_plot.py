@@ -1,12 +1,23 @@
 """The picture: every op's bytes per second against what this machine's memory moves."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from fastopt._bench_rows import Row
+from fastopt._bench_rows import Row, counted, folder
 
+FORMATS = (".png", ".svg", ".pdf")
 MARKS = {"cython": ("o", "#1b6ca8"), "numba": ("D", "#e08e0b")}
 PEER = ("|", "#444444")
+
+
+def check(path: Path) -> None:
+    """Refuse a picture that could not be drawn."""
+    folder(path, "--plot")
+    if path.suffix not in FORMATS:
+        raise ValueError(f"--plot: expected a name that ends in {', '.join(FORMATS)}, got {path}")
+    if find_spec("matplotlib") is None:
+        raise ValueError("--plot: expected matplotlib, which is not installed: pip install 'fastopt[cli]'")
 
 
 def plot(path: Path, rows: Sequence[Row]) -> None:
@@ -45,7 +56,7 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
     axes.set_ylim(len(cases) - 0.4, -0.6)
     axes.grid(axis="x", which="major", color="#eeeeee")
     axes.set_title(
-        f"fastopt {first.fastopt} on {first.device}, {first.threads} threads, {first.dtype}", fontsize=10, loc="left"
+        f"fastopt {first.fastopt} on {first.device}, {counted(first.threads)}, {first.dtype}", fontsize=10, loc="left"
     )
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.savefig(path, dpi=130)

@@ -65,6 +65,9 @@ class Row:
         return f"{shape}, {self.options}" if self.options else shape
 
 
+NAMES = [field.name for field in fields(Row)]
+
+
 def circumstances(bandwidth: Bandwidth) -> dict[str, Any]:
     """Return the columns that all rows of a run share."""
     found = _report.config()
@@ -103,19 +106,35 @@ def commit() -> str:
         return ""
 
 
+def check_csv(path: Path) -> bool:
+    """Return whether a CSV file is new; refuse one that has other columns, and a place that can't be written."""
+    folder(path, "--csv")
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with path.open(newline="") as file:
+        if next(csv.reader(file)) != NAMES:
+            raise ValueError(f"--csv: expected a file with the columns that this version writes, got {path}")
+    return False
+
+
 def append_csv(path: Path, rows: Sequence[Row]) -> None:
     """Add the rows to a file, which is begun if it isn't there."""
-    names = [field.name for field in fields(Row)]
-    new = not path.exists() or path.stat().st_size == 0
-    if not new:
-        with path.open(newline="") as file:
-            if next(csv.reader(file)) != names:
-                raise ValueError(f"--csv: expected a file with the columns that this version writes, got {path}")
+    new = check_csv(path)
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, names)
+        writer = csv.DictWriter(file, NAMES)
         if new:
             writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
+
+
+def folder(path: Path, option: str) -> None:
+    """Refuse a file in a folder that is not there."""
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{option}: expected a file in a folder that exists, got {path}")
+
+
+def counted(threads: int) -> str:
+    return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
 def microseconds(value: float) -> str:
@@ -161,7 +180,7 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
     ratios = [row.times_faster_than_best_peer for row in fastest if row.times_faster_than_best_peer is not None]
     peers = sorted({f"{row.candidate} {row.version}" for row in rows if not row.ours})
     lines = [
-        f"{first.device}, {first.instruction_set}, {first.threads} threads, {first.dtype}; memory moves "
+        f"{first.device}, {first.instruction_set}, {counted(first.threads)}, {first.dtype}; memory moves "
         f"{first.copy_gb_s:.0f} GB/s in a copy and {first.in_place_gb_s:.0f} GB/s in place. fastopt {first.fastopt}"
         f"{f' at {first.commit}' if first.commit else ''}, Python {first.python}, NumPy {first.numpy}, Numba "
         f"{first.numba}{', beside ' + ', '.join(peers) if peers else ''}. Medians of {first.rounds} rounds, "
@@ -186,10 +205,18 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
 
 
-def write_readme(path: Path, text: str) -> None:
-    """Put the text between the two markers of a file."""
+def split_readme(path: Path) -> tuple[str, str]:
+    """Return what stands before and behind the results in a file, markers included."""
+    if not path.is_file():
+        raise ValueError(f"--readme: expected a file that exists, got {path}")
     before, begin, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"--readme: expected the lines {BEGIN} and {END} in {path}, got none")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    return before + begin, end + after
+
+
+def write_readme(path: Path, text: str) -> None:
+    """Put the text between the two markers of a file."""
+    before, after = split_readme(path)
+    path.write_text(f"{before}\n{text}{after}")

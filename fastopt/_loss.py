@@ -32,9 +32,9 @@ TOTAL_OF_ELEMENTS = (KERNELS["total"], ("value",), 1)
 
 
 def rows_in_a_block(columns: int) -> int:
-    """Return how many rows pass all stages together; a multiple of 16 where rows are short (see compiled.pyx)."""
+    """Return how many rows pass all stages together; a multiple of 32 where rows are short (see compiled.pyx)."""
     rows = max(1, pipeline.BLOCK // columns)
-    return rows - rows % 16 if rows >= 16 else rows
+    return rows - rows % 32 if rows >= 32 else rows
 
 
 def count(kernel: str, array: np.ndarray, units: int, partials: int, *, dims=(), scalars=()) -> tuple[int, ...]:
@@ -257,6 +257,8 @@ class ElementLoss(Loss):
 
     def _head(self, columns, wanted, itemsize):
         divisor = columns if self._mean else 1
+        if columns == 1:
+            return ((self._kernel(), ROW_BUFFERS, 1),), {}, (1, 1), 1
         stages = ((self._kernel(), BUFFERS, columns), MEANS)
         return stages, {"value": columns * itemsize}, (columns, divisor), divisor
 

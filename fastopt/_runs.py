@@ -20,7 +20,8 @@ def need(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = {"sklearn": "scikit-learn"}.get(str(error.name), error.name)
+        name = str(error.name).partition(".")[0]
+        package = {"sklearn": "scikit-learn"}.get(name, name)
         raise SystemExit(f"fastopt demo: needs {package}; install it with: pip install 'fastopt[cli]'") from None
 
 

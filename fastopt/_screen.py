@@ -77,8 +77,9 @@ class Screen:
             ("  matrix products (NumPy in both)", "products_ms"),
             ("  kernels, and the Python around them", "rest_ms"),
         ):
-            ratio = f"[bold]{ratios[key]:.1f}×[/] faster" if key in ratios else ""
-            table.add_row(name, f"{fast[key]:.1f} ms", f"{slow[key]:.1f} ms", ratio)
+            table.add_row(
+                name, f"{fast[key]:.1f} ms", f"{slow[key]:.1f} ms", _times(ratios[key]) if key in ratios else ""
+            )
         told = Text(
             "The differences are the largest between two values. Both runs start from the same seed and see the "
             "same batches, in float32; what they round differently grows with every step. Times are of the middle "
@@ -86,6 +87,10 @@ class Screen:
             style="dim",
         )
         return Group(table, told)
+
+
+def _times(ratio: float) -> str:
+    return f"[bold]{ratio:.1f}×[/] faster" if ratio >= 1 else f"[bold]{1 / ratio:.1f}×[/] slower"
 
 
 class Watch:

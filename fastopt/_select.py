@@ -50,6 +50,18 @@ def miss(got: Mapping[str, Any], expected: Mapping[str, Any], tolerance: tuple[f
     return worst
 
 
+def apart(got: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
+    """Return how far results are from those expected, relative to the largest of each: a peer rounds in its own way."""
+    worst = 0.0
+    for name, value in got.items():
+        came, wanted = np.asarray(value, np.float64), np.asarray(expected[name], np.float64)
+        if came.shape != wanted.shape or not np.isfinite(came).all():
+            return np.inf
+        largest = float(np.max(np.abs(wanted), initial=1e-30))
+        worst = max(worst, float(np.max(np.abs(came - wanted), initial=0.0)) / largest)
+    return worst
+
+
 def words(options: Mapping[str, Any]) -> str:
     """Return options as they are written in a call."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())

@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 import fastopt
-from fastopt import _bench_bars, _bench_rows, _peers, _report, _select
+from fastopt import _bench_bars, _bench_plot, _bench_rows, _peers, _report, _select
 from fastopt._bench_clock import Bandwidth, Job, interleave, measure_bandwidth
 from fastopt._bench_family import FAMILIES, Case, cases, prepare
 from fastopt._bench_rows import Row
 from fastopt.kernels.op import Arrays
 
 TARGETS = ("cython", "numba")
-PEER_SLACK = 1000  # a peer rounds in its own way; this many tolerances off, it does other work
+OTHER_WORK = 1e-3  # a peer that is further from the reference, relative to the largest value, does other work
 BUSY = 0.3  # of its CPUs: others are at work here
 QUICK_SIZE = 2_000_000  # elements
 
@@ -49,14 +49,19 @@ def verify(case: Case, dtype: str, peers: bool) -> tuple[dict[str, float | None]
         with fastopt.target(job.target or fastopt.get_target()):
             for _ in range(FAMILIES[case.op.family].calls):
                 job.run()
-        if job.results is None:
+            found = None if job.results is None else job.results()
+        if found is None:
             errors[name] = None
             continue
-        pairs = zip(job.results(), expected, strict=True)
-        tolerance = case.op.tolerance[dtype]
-        worst = max(_select.miss(got, {key: want[key] for key in got}, tolerance) for got, want in pairs)
-        if worst > (1 if job.target else PEER_SLACK):
-            wrong[name] = f"{case.op.name} {case.what}: {name} is off by {worst:.3g} tolerances; not timed"
+        worst = furthest = 0.0
+        for got, want in zip(found, expected, strict=True):
+            want = {key: want[key] for key in got}
+            worst = max(worst, _select.miss(got, want, case.op.tolerance[dtype]))
+            furthest = max(furthest, _select.apart(got, want))
+        if job.target and worst > 1:
+            wrong[name] = f"{case.name}: {name} is off by {worst:.3g} tolerances; not timed"
+        elif not job.target and furthest > OTHER_WORK:
+            wrong[name] = f"{case.name}: {name} does other work (off by {furthest:.1%}); not timed"
         else:
             errors[name] = worst
     return errors, wrong
@@ -156,6 +161,7 @@ def run(
     dtype = _select.one_of(dtype, "--dtype", ("float32", "float64"))
     todo = selection(_select.choose(family, op or ()), quick)
     peers, rounds = peers or readme is not None, rounds or (5 if quick else 21)
+    _check_files(csv, readme, plot)
     if threads is not None:
         fastopt.set_num_threads(threads)
     _peers.set_num_threads(fastopt.get_num_threads())
@@ -163,7 +169,7 @@ def run(
     bandwidth = measure_bandwidth(fastopt.get_num_threads(), 64 if quick else 256)
     shared = _bench_rows.circumstances(bandwidth)
     console.print(
-        f"{shared['device']}, {shared['instruction_set']}, {shared['threads']} threads: memory moves "
+        f"{shared['device']}, {shared['instruction_set']}, {_bench_rows.counted(shared['threads'])}: memory moves "
         f"{bandwidth.copy / 1e9:.1f} GB/s in a copy, {bandwidth.in_place / 1e9:.1f} GB/s in place",
         highlight=False,
     )
@@ -179,7 +185,7 @@ def run(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("timing", total=len(todo))
         for case in todo:
-            progress.update(task, description=f"{case.op.name} {case.what}")
+            progress.update(task, description=case.name)
             timed, failed = measure(case, dtype, rounds, peers, shared, bandwidth)
             rows += timed
             for name, sentence in failed.items():
@@ -193,17 +199,25 @@ def run(
     raise typer.Exit(1 if any(name in wrong for name in _bench_rows.OURS) else 0)
 
 
+def _check_files(csv: Path | None, readme: Path | None, plot: Path | None) -> None:
+    """Refuse files that could not be written at the end, before anything has been measured."""
+    try:
+        if csv is not None:
+            _bench_rows.check_csv(csv)
+        if readme is not None:
+            _bench_rows.split_readme(readme)
+        if plot is not None:
+            _bench_plot.check(plot)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def _write(rows: Sequence[Row], notes: Sequence[str], csv: Path | None, readme: Path | None, plot: Path | None) -> None:
     if not rows:
         return
-    try:
-        if csv is not None:
-            _bench_rows.append_csv(csv, rows)
-        if readme is not None:
-            _bench_rows.write_readme(readme, _bench_rows.markdown(rows, notes))
-        if plot is not None:
-            from fastopt import _bench_plot
-
-            _bench_plot.plot(plot, rows)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from None
+    if csv is not None:
+        _bench_rows.append_csv(csv, rows)
+    if readme is not None:
+        _bench_rows.write_readme(readme, _bench_rows.markdown(rows, notes))
+    if plot is not None:
+        _bench_plot.plot(plot, rows)

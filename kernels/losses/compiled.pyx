@@ -3,8 +3,9 @@
 Every loss kernel writes the gradient (times `scale`) and the value: one per element (elementwise losses), or one per row
 (softmax, probabilities, cosine). Small kernels behind it turn values into row means, weigh rows, and add up.
 
-Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones are taken 16 at a time, transposed in
-a local tile, so that a lane is a row: a loop over a short row does not vectorise.
+Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones are taken 32 at a time, transposed in
+a local tile, so that a lane is a row: a loop over a short row does not vectorise. exp and log stand in loops of their own,
+without a sum: those vectorise everywhere.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
@@ -20,7 +21,7 @@ cdef extern from "simd.h" nogil:
     double sqrt(double)
 
 cdef enum:
-    SHORT = 32      # rows below this length go 16 at a time
+    SHORT = 32      # rows below this length go 32 at a time
     CHUNK = 1024    # elements that are summed in the kernel's type before double takes over
 
 
@@ -227,20 +228,20 @@ cdef inline double row_sum(const real *row, int64_t columns) noexcept nogil:
 
 
 cdef inline void load_tile(real *tile, const real *rows, int64_t columns, int64_t count) noexcept nogil:
-    """Transpose `count` rows into a tile of 16; the last one stands for those that are missing."""
+    """Transpose `count` rows into a tile of 32; the last one stands for those that are missing."""
     cdef int64_t l, c
     cdef const real *row
-    for l in range(16):
+    for l in range(32):
         row = rows + min(l, count - 1) * columns
         for c in range(columns):
-            tile[16 * c + l] = row[c]
+            tile[32 * c + l] = row[c]
 
 
 cdef inline void store_tile(real *rows, const real *tile, int64_t columns, int64_t count) noexcept nogil:
     cdef int64_t l, c
     for l in range(count):
         for c in range(columns):
-            rows[l * columns + c] = tile[16 * c + l]
+            rows[l * columns + c] = tile[32 * c + l]
 
 
 # ---- what follows a loss kernel
@@ -251,19 +252,19 @@ cdef cloned_void row_means(real **buffers, const int64_t *dims, const double *sc
     cdef real *values = buffers[1]
     cdef int64_t columns = dims[0]
     cdef int64_t divisor = dims[1]
-    cdef real lanes[16]
+    cdef real lanes[32]
     cdef real share = <real> divisor
     cdef int64_t r, c, l
     r = start
-    while columns < SHORT and r + 16 <= stop:
-        for l in range(16):
+    while columns < SHORT and r + 32 <= stop:
+        for l in range(32):
             lanes[l] = 0
         for c in range(columns):
-            for l in range(16):
+            for l in range(32):
                 lanes[l] += value[(r + l) * columns + c]
-        for l in range(16):
+        for l in range(32):
             values[r + l] = lanes[l] / share
-        r += 16
+        r += 32
     while r < stop:
         values[r] = <real> row_sum(value + r * columns, columns) / share
         r += 1
@@ -328,34 +329,49 @@ cdef inline real below(real x, real top) noexcept nogil:
 
 cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t columns, real scale) noexcept nogil:
     """Turn a tile of logits into gradients; a lane is a row."""
-    cdef real top[16]
-    cdef real mass[16]
-    cdef real targets[16]
-    cdef real dot[16]
-    cdef real factor[16]
-    cdef real d, e, term
+    cdef real top[32]
+    cdef real mass[32]
+    cdef real targets[32]
+    cdef real dot[32]
+    cdef real factor[32]
+    cdef real d, term
     cdef int64_t c, l
-    for l in range(16):
+    for l in range(32):
         top[l] = x[l]
         mass[l] = targets[l] = dot[l] = 0
     for c in range(columns):
-        for l in range(16):
-            top[l] = x[16 * c + l] if x[16 * c + l] > top[l] else top[l]
+        for l in range(32):
+            top[l] = x[32 * c + l] if x[32 * c + l] > top[l] else top[l]
     for c in range(columns):
-        for l in range(16):
-            d = below(x[16 * c + l], top[l])
-            term = t[16 * c + l] * d
-            dot[l] += 0 if t[16 * c + l] == 0 else term
-            targets[l] += t[16 * c + l]
-            e = exp(d)
-            mass[l] += e
-            x[16 * c + l] = e
-    for l in range(16):
+        for l in range(32):
+            d = below(x[32 * c + l], top[l])
+            x[32 * c + l] = d
+            term = t[32 * c + l] * d
+            dot[l] += 0 if t[32 * c + l] == 0 else term
+            targets[l] += t[32 * c + l]
+    for c in range(32 * columns):
+        x[c] = exp(x[c])
+    for c in range(columns):
+        for l in range(32):
+            mass[l] += x[32 * c + l]
+    for l in range(32):
         value[l] = targets[l] * log(mass[l]) - dot[l]
         factor[l] = scale * targets[l] / mass[l]
     for c in range(columns):
-        for l in range(16):
-            x[16 * c + l] = factor[l] * x[16 * c + l] - scale * t[16 * c + l]
+        for l in range(32):
+            x[32 * c + l] = factor[l] * x[32 * c + l] - scale * t[32 * c + l]
+
+
+cdef inline double exponentials(const real *row, real *out, int64_t columns, real top) noexcept nogil:
+    """Write exp(row - top) and return its sum."""
+    cdef int64_t first, last, c
+    cdef double mass = 0
+    for first in range(0, columns, 1024):
+        last = min(first + CHUNK, columns)
+        for c in range(first, last):
+            out[c] = exp(below(row[c], top))
+        mass += lane_sum(out + first, last - first)
+    return mass
 
 
 cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const double *scalars,
@@ -368,31 +384,28 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
     cdef int64_t columns = dims[0]
     cdef int64_t gradient_wanted = dims[1]
     cdef int64_t ignore_class = dims[2]
-    cdef real lanes[32]
-    cdef real buffer[32]
-    cdef real x[512]
-    cdef real t[512]
-    cdef real value[16]
+    cdef real x[1024]
+    cdef real t[1024]
+    cdef real value[32]
     cdef const real *row
     cdef real *out
-    cdef real top, picked, factor
-    cdef double mass
-    cdef int64_t r, c, l, first, last, count
+    cdef real top, picked, mass, factor
+    cdef int64_t r, c, l, count
     if columns < SHORT:
-        for r in range(start, stop, 16):
-            count = min(<int64_t> 16, stop - r)
+        for r in range(start, stop, 32):
+            count = min(<int64_t> 32, stop - r)
             load_tile(x, y_pred + r * columns, columns, count)
-            for c in range(16 * columns):
+            for c in range(32 * columns):
                 t[c] = 0
             for l in range(count):
                 if labels[r + l] != ignore_class:
-                    t[16 * labels[r + l] + l] = 1
+                    t[32 * labels[r + l] + l] = 1
             softmax_tile(x, t, value, columns, scale)
             for l in range(count):
                 if labels[r + l] == ignore_class:
                     value[l] = 0
                     for c in range(columns):
-                        x[16 * c + l] = 0
+                        x[32 * c + l] = 0
                 values[r + l] = value[l]
             if gradient_wanted:
                 store_tile(gradient + r * columns, x, columns, count)
@@ -407,25 +420,10 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
             continue
         top = row_max(row, columns)
         picked = below(row[labels[r]], top)
-        mass = 0
-        for first in range(0, columns, 1024):
-            last = min(first + CHUNK, columns)
-            for l in range(32):
-                lanes[l] = 0
-            for c in range(first, last - 31, 32):
-                for l in range(32):
-                    buffer[l] = exp(below(row[c + l], top))
-                    lanes[l] += buffer[l]
-                for l in range(32):
-                    out[c + l] = buffer[l]
-            c = last - (last - first) % 32
-            for l in range(last - c):
-                out[c + l] = exp(below(row[c + l], top))
-                lanes[l] += out[c + l]
-            mass += folded(lanes)
-        values[r] = log(<real> mass) - picked
+        mass = <real> exponentials(row, out, columns, top)
+        values[r] = log(mass) - picked
         if gradient_wanted:
-            factor = scale / <real> mass
+            factor = scale / mass
             for c in range(columns):
                 out[c] = factor * out[c]
             out[labels[r]] -= scale
@@ -442,25 +440,23 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
     cdef real shift = <real> scalars[2]
     cdef int64_t columns = dims[0]
     cdef int64_t gradient_wanted = dims[1]
-    cdef real lanes[32]
     cdef real target_lanes[32]
     cdef real dot_lanes[32]
-    cdef real buffer[32]
-    cdef real x[512]
-    cdef real tile[512]
-    cdef real value[16]
+    cdef real x[1024]
+    cdef real tile[1024]
+    cdef real value[32]
     cdef const real *row
     cdef const real *wanted
     cdef real *out
-    cdef real top, d, t, term, factor
-    cdef double mass, targets, dot
+    cdef real top, mass, t, d, term, factor
+    cdef double targets, dot
     cdef int64_t r, c, l, first, last, count
     if columns < SHORT:
-        for r in range(start, stop, 16):
-            count = min(<int64_t> 16, stop - r)
+        for r in range(start, stop, 32):
+            count = min(<int64_t> 32, stop - r)
             load_tile(x, y_pred + r * columns, columns, count)
             load_tile(tile, y_true + r * columns, columns, count)
-            for c in range(16 * columns):
+            for c in range(32 * columns):
                 tile[c] = keep * tile[c] + shift
             softmax_tile(x, tile, value, columns, scale)
             for l in range(count):
@@ -471,11 +467,11 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
     for r in range(start, stop):
         row, wanted, out = y_pred + r * columns, y_true + r * columns, gradient + r * columns
         top = row_max(row, columns)
-        mass = targets = dot = 0
+        targets = dot = 0
         for first in range(0, columns, 1024):
             last = min(first + CHUNK, columns)
             for l in range(32):
-                lanes[l] = target_lanes[l] = dot_lanes[l] = 0
+                target_lanes[l] = dot_lanes[l] = 0
             for c in range(first, last - 31, 32):
                 for l in range(32):
                     t = keep * wanted[c + l] + shift
@@ -483,10 +479,6 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
                     term = t * d
                     dot_lanes[l] += 0 if t == 0 else term
                     target_lanes[l] += t
-                    buffer[l] = exp(d)
-                    lanes[l] += buffer[l]
-                for l in range(32):
-                    out[c + l] = buffer[l]
             c = last - (last - first) % 32
             for l in range(last - c):
                 t = keep * wanted[c + l] + shift
@@ -494,14 +486,12 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
                 term = t * d
                 dot_lanes[l] += 0 if t == 0 else term
                 target_lanes[l] += t
-                out[c + l] = exp(d)
-                lanes[l] += out[c + l]
-            mass += folded(lanes)
             targets += folded(target_lanes)
             dot += folded(dot_lanes)
-        values[r] = <real> targets * log(<real> mass) - <real> dot
+        mass = <real> exponentials(row, out, columns, top)
+        values[r] = <real> targets * log(mass) - <real> dot
         if gradient_wanted:
-            factor = scale * <real> targets / <real> mass
+            factor = scale * <real> targets / mass
             for c in range(columns):
                 t = keep * wanted[c] + shift
                 out[c] = factor * out[c] - scale * t
@@ -517,7 +507,7 @@ cdef inline real clipped(real q) noexcept nogil:
 
 
 cdef inline bint inside(real q) noexcept nogil:
-    return q >= <real> 1e-7 and q <= <real> 0.9999999
+    return (q >= <real> 1e-7) & (q <= <real> 0.9999999)
 
 
 cdef cloned_void probabilities_sparse(real **buffers, const int64_t *dims, const double *scalars,
@@ -551,27 +541,36 @@ cdef cloned_void probabilities_sparse(real **buffers, const int64_t *dims, const
                 out[labels[r]] = (kept - kept / clipped(q)) * factor
 
 
-cdef inline void probabilities_tile(real *x, const real *t, real *value, int64_t columns, real scale) noexcept nogil:
+cdef inline void probabilities_tile(real *x, const real *t, real *logs, real *value, int64_t columns,
+                                    real scale) noexcept nogil:
     """Turn a tile of probabilities into gradients; a lane is a row."""
-    cdef real mass[16]
-    cdef real kept[16]
+    cdef real mass[32]
+    cdef real kept[32]
+    cdef real factor[32]
     cdef real q, slope
     cdef int64_t c, l
-    for l in range(16):
+    for l in range(32):
         mass[l] = kept[l] = value[l] = 0
     for c in range(columns):
-        for l in range(16):
-            mass[l] += x[16 * c + l]
+        for l in range(32):
+            mass[l] += x[32 * c + l]
+    for l in range(32):
+        factor[l] = scale / mass[l]
     for c in range(columns):
-        for l in range(16):
-            q = x[16 * c + l] / mass[l]
-            value[l] -= t[16 * c + l] * log(clipped(q))
-            kept[l] += t[16 * c + l] if inside(q) else 0
-            slope = t[16 * c + l] / clipped(q)
-            x[16 * c + l] = slope if inside(q) else 0
+        for l in range(32):
+            x[32 * c + l] = x[32 * c + l] / mass[l]
+    for c in range(32 * columns):
+        logs[c] = log(clipped(x[c]))
     for c in range(columns):
-        for l in range(16):
-            x[16 * c + l] = (kept[l] - x[16 * c + l]) * (scale / mass[l])
+        for l in range(32):
+            value[l] -= t[32 * c + l] * logs[32 * c + l]
+            kept[l] += t[32 * c + l] if inside(x[32 * c + l]) else 0
+    for c in range(columns):
+        for l in range(32):
+            q = x[32 * c + l]
+            slope = t[32 * c + l] / clipped(q)
+            slope = slope if inside(q) else 0
+            x[32 * c + l] = (kept[l] - slope) * factor[l]
 
 
 cdef cloned_void probabilities(real **buffers, const int64_t *dims, const double *scalars,
@@ -587,10 +586,10 @@ cdef cloned_void probabilities(real **buffers, const int64_t *dims, const double
     cdef int64_t gradient_wanted = dims[1]
     cdef real lanes[32]
     cdef real kept_lanes[32]
-    cdef real buffer[32]
-    cdef real x[512]
-    cdef real tile[512]
-    cdef real value[16]
+    cdef real x[1024]
+    cdef real tile[1024]
+    cdef real logs[1024]
+    cdef real value[32]
     cdef const real *row
     cdef const real *wanted
     cdef real *out
@@ -598,13 +597,13 @@ cdef cloned_void probabilities(real **buffers, const int64_t *dims, const double
     cdef double loss, kept
     cdef int64_t r, c, l, first, last, count
     if columns < SHORT:
-        for r in range(start, stop, 16):
-            count = min(<int64_t> 16, stop - r)
+        for r in range(start, stop, 32):
+            count = min(<int64_t> 32, stop - r)
             load_tile(x, y_pred + r * columns, columns, count)
             load_tile(tile, y_true + r * columns, columns, count)
-            for c in range(16 * columns):
+            for c in range(32 * columns):
                 tile[c] = keep * tile[c] + shift
-            probabilities_tile(x, tile, value, columns, scale)
+            probabilities_tile(x, tile, logs, value, columns, scale)
             for l in range(count):
                 values[r + l] = value[l]
             if gradient_wanted:
@@ -616,34 +615,24 @@ cdef cloned_void probabilities(real **buffers, const int64_t *dims, const double
         loss = kept = 0
         for first in range(0, columns, 1024):
             last = min(first + CHUNK, columns)
-            for l in range(32):
-                lanes[l] = kept_lanes[l] = 0
-            for c in range(first, last - 31, 32):
-                for l in range(32):
-                    t = keep * wanted[c + l] + shift
-                    q = row[c + l] / mass
-                    lanes[l] -= t * log(clipped(q))
-                    kept_lanes[l] += t if inside(q) else 0
-                    slope = t / clipped(q)
-                    buffer[l] = slope if inside(q) else 0
-                for l in range(32):
-                    out[c + l] = buffer[l]
-            c = last - (last - first) % 32
-            for l in range(last - c):
-                t = keep * wanted[c + l] + shift
-                q = row[c + l] / mass
-                lanes[l] -= t * log(clipped(q))
-                kept_lanes[l] += t if inside(q) else 0
-                slope = t / clipped(q)
-                out[c + l] = slope if inside(q) else 0
-            loss += folded(lanes)
-            kept += folded(kept_lanes)
+            for c in range(last - first):
+                x[c] = row[first + c] / mass
+                tile[c] = keep * wanted[first + c] + shift
+            for c in range(last - first):
+                logs[c] = tile[c] * log(clipped(x[c]))
+                tile[c] = tile[c] if inside(x[c]) else 0
+            loss -= lane_sum(logs, last - first)
+            kept += lane_sum(tile, last - first)
         values[r] = <real> loss
         if gradient_wanted:
             all_kept = <real> kept
             factor = scale / mass
             for c in range(columns):
-                out[c] = (all_kept - out[c]) * factor
+                q = row[c] / mass
+                t = keep * wanted[c] + shift
+                slope = t / clipped(q)
+                slope = slope if inside(q) else 0
+                out[c] = (all_kept - slope) * factor
 
 
 # ---- cosine

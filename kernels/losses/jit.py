@@ -1,6 +1,6 @@
 """Loops of the losses where a plain elementwise loop won't do: the operations of compiled.pyx, in the same order.
 
-The shape of them is explained there: 32 lanes inside a long row, tiles of 16 short rows side by side. `real`, the
+The shape of them is explained there: 32 lanes inside a long row, tiles of 32 short rows side by side. `real`, the
 kernel's type, and `on_stack` belong to every kernel's module.
 """
 # ruff: noqa: F821
@@ -61,16 +61,16 @@ def row_sum(row):
 
 
 def load_tile(tile, rows, columns, count):
-    for k in range(16):
+    for k in range(32):
         first = min(k, count - 1) * columns
         for c in range(columns):
-            tile[16 * c + k] = rows[first + c]
+            tile[32 * c + k] = rows[first + c]
 
 
 def store_tile(rows, tile, columns, count):
     for k in range(count):
         for c in range(columns):
-            rows[k * columns + c] = tile[16 * c + k]
+            rows[k * columns + c] = tile[32 * c + k]
 
 
 # ---- what follows a loss kernel
@@ -79,18 +79,18 @@ def store_tile(rows, tile, columns, count):
 def row_means(value, values, dims, scalars, start, stop, partials):
     columns = dims[0]
     share = real(dims[1])
-    lanes = carray(on_stack(16), 16)
+    lanes = carray(on_stack(32), 32)
     r = start
-    while columns < SHORT and r + 16 <= stop:
-        tile = value[r * columns : (r + 16) * columns]
-        for k in range(16):
+    while columns < SHORT and r + 32 <= stop:
+        tile = value[r * columns : (r + 32) * columns]
+        for k in range(32):
             lanes[k] = 0.0
         for c in range(columns):
-            for k in range(16):
+            for k in range(32):
                 lanes[k] += tile[k * columns + c]
-        for k in range(16):
+        for k in range(32):
             values[r + k] = lanes[k] / share
-        r += 16
+        r += 32
     while r < stop:
         values[r] = real(row_sum(value[r * columns : (r + 1) * columns])) / share
         r += 1
@@ -139,81 +139,66 @@ def below(x, top):
     return 0.0 if x == top else difference
 
 
+def exponentials(row, out, top):
+    mass = np.float64(0)
+    for first in range(0, row.size, CHUNK):
+        x, y = row[first : min(first + CHUNK, row.size)], out[first : min(first + CHUNK, row.size)]
+        for c in range(x.size):
+            y[c] = exp(below(x[c], top))
+        mass += lane_sum(y)
+    return mass
+
+
 def softmax_tile(x, t, value, columns, scale):
-    top, mass = carray(on_stack(16), 16), carray(on_stack(16), 16)
-    targets, dot, factor = carray(on_stack(16), 16), carray(on_stack(16), 16), carray(on_stack(16), 16)
-    for k in range(16):
+    top, mass, factor = carray(on_stack(32), 32), carray(on_stack(32), 32), carray(on_stack(32), 32)
+    targets, dot = carray(on_stack(32), 32), carray(on_stack(32), 32)
+    for k in range(32):
         top[k] = x[k]
         mass[k] = 0.0
         targets[k] = 0.0
         dot[k] = 0.0
     for c in range(columns):
-        for k in range(16):
-            top[k] = x[16 * c + k] if x[16 * c + k] > top[k] else top[k]
+        for k in range(32):
+            top[k] = x[32 * c + k] if x[32 * c + k] > top[k] else top[k]
     for c in range(columns):
-        for k in range(16):
-            d = below(x[16 * c + k], top[k])
-            term = t[16 * c + k] * d
-            dot[k] += 0.0 if t[16 * c + k] == 0.0 else term
-            targets[k] += t[16 * c + k]
-            e = exp(d)
-            mass[k] += e
-            x[16 * c + k] = e
-    for k in range(16):
+        for k in range(32):
+            d = below(x[32 * c + k], top[k])
+            x[32 * c + k] = d
+            term = t[32 * c + k] * d
+            dot[k] += 0.0 if t[32 * c + k] == 0.0 else term
+            targets[k] += t[32 * c + k]
+    for c in range(32 * columns):
+        x[c] = exp(x[c])
+    for c in range(columns):
+        for k in range(32):
+            mass[k] += x[32 * c + k]
+    for k in range(32):
         value[k] = targets[k] * log(mass[k]) - dot[k]
         factor[k] = scale * targets[k] / mass[k]
     for c in range(columns):
-        for k in range(16):
-            x[16 * c + k] = factor[k] * x[16 * c + k] - scale * t[16 * c + k]
+        for k in range(32):
+            x[32 * c + k] = factor[k] * x[32 * c + k] - scale * t[32 * c + k]
 
 
 def softmax_sparse_short(labels, y_pred, gradient, values, columns, gradient_wanted, ignore_class, scale, start, stop):
-    x, t, value = carray(on_stack(512), 512), carray(on_stack(512), 512), carray(on_stack(16), 16)
-    for r in range(start, stop, 16):
-        count = min(16, stop - r)
+    x, t, value = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(32), 32)
+    for r in range(start, stop, 32):
+        count = min(32, stop - r)
         load_tile(x, y_pred[r * columns : (r + count) * columns], columns, count)
-        for c in range(16 * columns):
+        for c in range(32 * columns):
             t[c] = 0.0
         for k in range(count):
             if labels[r + k] != ignore_class:
-                t[16 * labels[r + k] + k] = 1.0
+                t[32 * labels[r + k] + k] = 1.0
         softmax_tile(x, t, value, columns, scale)
         for k in range(count):
             if labels[r + k] == ignore_class:
                 value[k] = 0.0
                 for c in range(columns):
-                    x[16 * c + k] = 0.0
+                    x[32 * c + k] = 0.0
             values[r + k] = value[k]
         if gradient_wanted:
             store_tile(gradient[r * columns : (r + count) * columns], x, columns, count)
-
-
-def softmax_sparse_row(label, row, out, gradient_wanted, scale):
-    lanes = carray(on_stack(32), 32)
-    top = row_max(row)
-    picked = below(row[label], top)
-    mass = np.float64(0)
-    for first in range(0, row.size, CHUNK):
-        x, y = row[first : min(first + CHUNK, row.size)], out[first : min(first + CHUNK, row.size)]
-        cleared(lanes)
-        for i in range(x.size // 32):
-            a, b = x[32 * i : 32 * i + 32], y[32 * i : 32 * i + 32]
-            for k in range(32):
-                e = exp(below(a[k], top))
-                b[k] = e
-                lanes[k] += e
-        a, b = x[x.size - x.size % 32 :], y[x.size - x.size % 32 :]
-        for k in range(a.size):
-            e = exp(below(a[k], top))
-            b[k] = e
-            lanes[k] += e
-        mass += folded(lanes)
-    if gradient_wanted:
-        factor = scale / real(mass)
-        for c in range(out.size):
-            out[c] = factor * out[c]
-        out[label] -= scale
-    return log(real(mass)) - picked
 
 
 def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop, partials):
@@ -224,13 +209,21 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
         )
         return
     for r in range(start, stop):
-        row, out = y_pred[r * columns : (r + 1) * columns], gradient[r * columns : (r + 1) * columns]
-        if labels[r] == ignore_class:
+        row, out, label = y_pred[r * columns : (r + 1) * columns], gradient[r * columns : (r + 1) * columns], labels[r]
+        if label == ignore_class:
             values[r] = 0.0
             if gradient_wanted:
                 out[:] = real(0)
-        else:
-            values[r] = softmax_sparse_row(labels[r], row, out, gradient_wanted, scale)
+            continue
+        top = row_max(row)
+        picked = below(row[label], top)
+        mass = real(exponentials(row, out, top))
+        values[r] = log(mass) - picked
+        if gradient_wanted:
+            factor = scale / mass
+            for c in range(out.size):
+                out[c] = factor * out[c]
+            out[label] -= scale
 
 
 def smoothed(t, keep, shift):
@@ -239,12 +232,12 @@ def smoothed(t, keep, shift):
 
 
 def softmax_short(y_true, y_pred, gradient, values, columns, gradient_wanted, scale, keep, shift, start, stop):
-    x, t, value = carray(on_stack(512), 512), carray(on_stack(512), 512), carray(on_stack(16), 16)
-    for r in range(start, stop, 16):
-        count = min(16, stop - r)
+    x, t, value = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(32), 32)
+    for r in range(start, stop, 32):
+        count = min(32, stop - r)
         load_tile(x, y_pred[r * columns : (r + count) * columns], columns, count)
         load_tile(t, y_true[r * columns : (r + count) * columns], columns, count)
-        smoothed(t[: 16 * columns], keep, shift)
+        smoothed(t[: 32 * columns], keep, shift)
         softmax_tile(x, t, value, columns, scale)
         for k in range(count):
             values[r + k] = value[k]
@@ -252,39 +245,31 @@ def softmax_short(y_true, y_pred, gradient, values, columns, gradient_wanted, sc
             store_tile(gradient[r * columns : (r + count) * columns], x, columns, count)
 
 
-def softmax_step(wanted, row, out, lanes, target_lanes, dot_lanes, top, keep, shift):
-    for k in range(row.size):
-        t = keep * wanted[k] + shift
-        d = below(row[k], top)
-        term = t * d
-        dot_lanes[k] += 0.0 if t == 0.0 else term
-        target_lanes[k] += t
-        e = exp(d)
-        out[k] = e
-        lanes[k] += e
-
-
 def softmax_row(wanted, row, out, gradient_wanted, scale, keep, shift):
-    lanes, target_lanes, dot_lanes = carray(on_stack(32), 32), carray(on_stack(32), 32), carray(on_stack(32), 32)
+    target_lanes, dot_lanes = carray(on_stack(32), 32), carray(on_stack(32), 32)
     top = row_max(row)
-    mass = targets = dot = np.float64(0)
+    targets = dot = np.float64(0)
     for first in range(0, row.size, CHUNK):
         last = min(first + CHUNK, row.size)
-        cleared(lanes)
         cleared(target_lanes)
         cleared(dot_lanes)
         for i in range(first, last, 32):
-            j = min(i + 32, last)
-            softmax_step(wanted[i:j], row[i:j], out[i:j], lanes, target_lanes, dot_lanes, top, keep, shift)
-        mass += folded(lanes)
+            x, w = row[i : min(i + 32, last)], wanted[i : min(i + 32, last)]
+            for k in range(x.size):
+                t = keep * w[k] + shift
+                d = below(x[k], top)
+                term = t * d
+                dot_lanes[k] += 0.0 if t == 0.0 else term
+                target_lanes[k] += t
         targets += folded(target_lanes)
         dot += folded(dot_lanes)
+    mass = real(exponentials(row, out, top))
     if gradient_wanted:
-        factor = scale * real(targets) / real(mass)
+        factor = scale * real(targets) / mass
         for c in range(out.size):
             t = keep * wanted[c] + shift
             out[c] = factor * out[c] - scale * t
-    return real(targets) * log(real(mass)) - real(dot)
+    return real(targets) * log(mass) - real(dot)
 
 
 def softmax(y_true, y_pred, gradient, values, dims, scalars, start, stop, partials):
@@ -330,68 +315,71 @@ def probabilities_sparse(labels, y_pred, gradient, values, dims, scalars, start,
             out[label] = (kept - kept / clipped(q)) * factor
 
 
-def probabilities_tile(x, t, value, columns, scale):
-    mass, kept = carray(on_stack(16), 16), carray(on_stack(16), 16)
-    for k in range(16):
+def probabilities_tile(x, t, logs, value, columns, scale):
+    mass, kept, factor = carray(on_stack(32), 32), carray(on_stack(32), 32), carray(on_stack(32), 32)
+    for k in range(32):
         mass[k] = 0.0
         kept[k] = 0.0
         value[k] = 0.0
     for c in range(columns):
-        for k in range(16):
-            mass[k] += x[16 * c + k]
+        for k in range(32):
+            mass[k] += x[32 * c + k]
+    for k in range(32):
+        factor[k] = scale / mass[k]
     for c in range(columns):
-        for k in range(16):
-            q = x[16 * c + k] / mass[k]
-            value[k] -= t[16 * c + k] * log(clipped(q))
-            kept[k] += t[16 * c + k] if inside(q) else 0.0
-            slope = t[16 * c + k] / clipped(q)
-            x[16 * c + k] = slope if inside(q) else 0.0
+        for k in range(32):
+            x[32 * c + k] = x[32 * c + k] / mass[k]
+    for c in range(32 * columns):
+        logs[c] = log(clipped(x[c]))
     for c in range(columns):
-        for k in range(16):
-            x[16 * c + k] = (kept[k] - x[16 * c + k]) * (scale / mass[k])
+        for k in range(32):
+            value[k] -= t[32 * c + k] * logs[32 * c + k]
+            kept[k] += t[32 * c + k] if inside(x[32 * c + k]) else 0.0
+    for c in range(columns):
+        for k in range(32):
+            q = x[32 * c + k]
+            slope = t[32 * c + k] / clipped(q)
+            slope = slope if inside(q) else 0.0
+            x[32 * c + k] = (kept[k] - slope) * factor[k]
 
 
 def probabilities_short(y_true, y_pred, gradient, values, columns, gradient_wanted, scale, keep, shift, start, stop):
-    x, t, value = carray(on_stack(512), 512), carray(on_stack(512), 512), carray(on_stack(16), 16)
-    for r in range(start, stop, 16):
-        count = min(16, stop - r)
+    x, t = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024)
+    logs, value = carray(on_stack(1024), 1024), carray(on_stack(32), 32)
+    for r in range(start, stop, 32):
+        count = min(32, stop - r)
         load_tile(x, y_pred[r * columns : (r + count) * columns], columns, count)
         load_tile(t, y_true[r * columns : (r + count) * columns], columns, count)
-        smoothed(t[: 16 * columns], keep, shift)
-        probabilities_tile(x, t, value, columns, scale)
+        smoothed(t[: 32 * columns], keep, shift)
+        probabilities_tile(x, t, logs, value, columns, scale)
         for k in range(count):
             values[r + k] = value[k]
         if gradient_wanted:
             store_tile(gradient[r * columns : (r + count) * columns], x, columns, count)
 
 
-def probabilities_step(wanted, row, out, lanes, kept_lanes, mass, keep, shift):
-    for k in range(row.size):
-        t = keep * wanted[k] + shift
-        q = row[k] / mass
-        lanes[k] -= t * log(clipped(q))
-        kept_lanes[k] += t if inside(q) else 0.0
-        slope = t / clipped(q)
-        out[k] = slope if inside(q) else 0.0
-
-
 def probabilities_row(wanted, row, out, gradient_wanted, scale, keep, shift):
-    lanes, kept_lanes = carray(on_stack(32), 32), carray(on_stack(32), 32)
+    x, t = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024)
     mass = real(row_sum(row))
     loss = kept = np.float64(0)
     for first in range(0, row.size, CHUNK):
-        last = min(first + CHUNK, row.size)
-        cleared(lanes)
-        cleared(kept_lanes)
-        for i in range(first, last, 32):
-            j = min(i + 32, last)
-            probabilities_step(wanted[i:j], row[i:j], out[i:j], lanes, kept_lanes, mass, keep, shift)
-        loss += folded(lanes)
-        kept += folded(kept_lanes)
+        size = min(CHUNK, row.size - first)
+        p, w = row[first : first + size], wanted[first : first + size]
+        for c in range(size):
+            q = p[c] / mass
+            share = keep * w[c] + shift
+            x[c] = share * log(clipped(q))
+            t[c] = share if inside(q) else 0.0
+        loss -= lane_sum(x[:size])
+        kept += lane_sum(t[:size])
     if gradient_wanted:
         all_kept, factor = real(kept), scale / mass
         for c in range(out.size):
-            out[c] = (all_kept - out[c]) * factor
+            q = row[c] / mass
+            share = keep * wanted[c] + shift
+            slope = share / clipped(q)
+            slope = slope if inside(q) else 0.0
+            out[c] = (all_kept - slope) * factor
     return real(loss)
 
 

@@ -280,9 +280,10 @@ def radix_sort(scores, weights, spare, spare_weights, weighted, first, low, high
                 target_weights[at] = source_weights[i]
         source, target, source_weights, target_weights = target, source, target_weights, source_weights
     if digits % 2:
-        scores[low:high] = source[low:high]
-        if weighted:
-            weights[low:high] = source_weights[low:high]
+        for i in range(low, high):
+            scores[i] = spare[i]
+            if weighted:
+                weights[i] = spare_weights[i]
 
 
 def sort_parts(scores, spare, first, dims, scalars, start, stop, partials):

@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). */
+/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). It is
+ * flattened: a helper that is not inlined would be compiled once, for the oldest CPU. */
 #if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define CLONED __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define FASTOPT_CLONES 1
 #else
 #define CLONED
@@ -142,7 +143,9 @@ FASTOPT_INLINE double log_double(double x)
     double scale = x < 2.2250738585072014e-308 ? 4503599627370496.0 : 1.0;
     double k0 = x < 2.2250738585072014e-308 ? -52.0 : 0.0;
     int64_t i = bits_double(x * scale) - 0x3fe6a09e667f3bcdLL;
-    double k = k0 + (double)(i >> 52);
+    /* (double)(i >> 52), by what AVX2 has: the exponent made positive, shifted, and put into the low bits of 2^52 */
+    uint64_t e = ((uint64_t)i + 0x3ff0000000000000ULL) >> 52;
+    double k = k0 + (double_of_bits((int64_t)(e | 0x4330000000000000ULL)) - 4503599627371519.0);
     double f = double_of_bits((i & 0x000fffffffffffffLL) + 0x3fe6a09e667f3bcdLL) - 1.0;
     double s = f / (2.0 + f);
     double z = s * s;

@@ -1,0 +1,262 @@
+"""`fastopt bench`: what it times is what the table says, and every number goes where it should."""
+
+import csv
+import re
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fastopt import _bench_bars, _bench_clock, _bench_rows, _config, _peers, _report, _select, cli
+from fastopt._bench_clock import Bandwidth, Job
+from fastopt._bench_family import CHECKED, FAMILIES, Case, cases
+from fastopt._bench_rows import BEGIN, END, Row
+from fastopt.bench import candidates, measure, selection, verify
+from fastopt.kernels.table import OPS
+
+ADAMW = next(op for op in OPS if op.name == "adamw")
+SHARED = _bench_rows.circumstances(Bandwidth(1e9, 2e9))
+KINDS = [pytest.param(Case(op, options, shape), id=f"{op.family}.{op.name}-{k}")
+         for op in OPS for k, (options, shape) in enumerate(op.bench)
+         if options not in [before for before, _ in op.bench[:k]]]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _quick_bandwidth(monkeypatch):
+    """No test waits for the memory's bandwidth, and none leaves another number of threads behind."""
+    monkeypatch.setattr("fastopt.bench.measure_bandwidth", lambda *arguments: Bandwidth(1e9, 2e9))
+    monkeypatch.setattr(_config, "_threads", _config.get_num_threads())
+    yield
+    monkeypatch.undo()
+    _peers.set_num_threads(_config.get_num_threads())
+
+
+def call(*words, code=0):
+    done = CliRunner().invoke(cli.app, ["bench", *map(str, words)])
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())
+
+
+@pytest.fixture(scope="module")
+def rows():
+    few = Case(ADAMW, {}, (100,))
+    return measure(few, "float32", 3, True, SHARED, Bandwidth(1e9, 2e9))[0]
+
+
+# ---- what is timed
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_the_very_calls_that_are_timed_match_the_reference(case):
+    errors, wrong = verify(case.smaller(), "float32", peers=True)
+    assert not wrong
+    assert {"cython", "numba"} <= errors.keys()
+    assert all(errors[target] is not None for target in ("cython", "numba"))
+
+
+def test_every_op_is_on_the_bench():
+    assert {op.family for op in OPS} <= FAMILIES.keys() & _peers.MAKERS.keys()
+    for op in OPS:
+        assert cases(op), op.name
+
+
+def test_a_step_of_many_arrays_is_judged_array_by_array():
+    errors, wrong = verify(Case(ADAMW, {}, (33,), 5), "float64", peers=True)
+    assert not wrong
+    assert "cython" in errors
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "expected", "few"),
+    [
+        ((20_000_000,), 1, (CHECKED,), 1),
+        ((1000,), 1000, (1000,), 131),
+        ((2048, 32_000), 1, (4, 32_000), 1),
+        ((4, 32, 224, 224), 1, (1, 32, 56, 56), 1),
+        ((17, 3), 1, (17, 3), 1),
+    ],
+)
+def test_large_cases_are_judged_at_a_smaller_size(shape, count, expected, few):
+    smaller = Case(ADAMW, {}, shape, count).smaller()
+    assert (smaller.shape, smaller.count) == (expected, few)
+    assert smaller.size <= CHECKED
+
+
+def test_a_quick_run_takes_one_small_case_of_each_op():
+    chosen = selection(OPS, quick=True)
+    assert [case.op for case in chosen] == list(OPS)
+    assert all(case.size < 5_000_000 for case in chosen)
+
+
+def test_a_wrong_kernel_is_named_and_not_timed():
+    wrong = replace(ADAMW, expect=lambda o, a: {name: value + 1e-3 for name, value in ADAMW.expect(o, a).items()})
+    rows, sentences = measure(Case(wrong, {}, (33,)), "float32", 1, False, SHARED, Bandwidth(1e9, 2e9))
+    assert not rows
+    assert "off by" in sentences["cython"]
+
+
+def test_a_wrong_kernel_is_the_exit_code(monkeypatch):
+    wrong = replace(ADAMW, expect=lambda o, a: {name: value + 1e-3 for name, value in ADAMW.expect(o, a).items()})
+    monkeypatch.setattr(_select, "OPS", (wrong,))
+    assert "not timed" in call("--quick", "--rounds", 1, "--op", "adamw", code=1)
+
+
+def test_a_peer_that_does_other_work_is_named_and_not_timed(monkeypatch):
+    def lazy(op, options, sets):
+        return Job(lambda: None, lambda: [{"param": arrays["param"]} for arrays in sets])
+
+    monkeypatch.setitem(_peers.MAKERS["optimizers"], "numpy", lazy)
+    _, sentences = measure(Case(ADAMW, {}, (33,)), "float32", 1, True, SHARED, Bandwidth(1e9, 2e9))
+    assert "numpy does other work" in sentences["numpy"]
+
+
+def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
+    monkeypatch.setitem(_peers.MODULES, "torch", "a_package_that_is_not_there")
+    assert "torch" not in candidates(Case(ADAMW, {}, (33,)), Case(ADAMW, {}, (33,)).inputs("float32"), True)
+    assert "not installed, left out: torch" in call("--quick", "--rounds", 1, "--op", "adamw", "--peers")
+
+
+# ---- the clock
+
+
+def test_jobs_are_timed_in_turn(monkeypatch):
+    order = []
+    monkeypatch.setattr(_bench_clock, "_calls_per_sample", lambda job: 1)
+    jobs = [Job(lambda name=name: order.append(name)) for name in "ab"]
+    samples = _bench_clock.interleave(jobs, 3)
+    assert "".join(order) == "aabb" * 3  # each once untimed, then once timed
+    assert [sample.shape for sample in samples] == [(3,), (3,)]
+
+
+def test_short_work_is_repeated_until_the_clock_can_see_it():
+    assert _bench_clock._calls_per_sample(Job(lambda: None)) > 1000
+
+
+def test_bandwidth_is_measured():
+    found = _bench_clock.measure_bandwidth(2, megabytes=8, rounds=2)
+    assert 1e8 < found.copy < 1e13
+    assert 1e8 < found.in_place < 1e13
+
+
+# ---- where the numbers go
+
+
+def test_rows_say_all_that_a_judge_needs(rows):
+    assert [row.candidate for row in rows[:2]] == ["cython", "numba"]
+    for row in rows:
+        assert 0 < row.p20_us <= row.p50_us <= row.p80_us
+        assert row.gb_s == pytest.approx(100 * 4 * 7 / row.p50_us / 1e3, abs=2e-3)  # 4 reads, 3 writes of 4 bytes
+        assert row.device == _report.device()
+        assert row.threads >= 1
+        assert row.verified_on == "100"
+    peer = rows[-1]
+    if peer.candidate == "torch":
+        assert rows[0].times_faster_than_best_peer == pytest.approx(peer.p50_us / rows[0].p50_us, rel=1e-2)
+
+
+def test_csv_is_begun_once_and_then_grows(tmp_path, rows):
+    path = tmp_path / "runs.csv"
+    _bench_rows.append_csv(path, rows)
+    _bench_rows.append_csv(path, rows)
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == [field.name for field in fields(Row)]
+    assert [line["candidate"] for line in lines] == 2 * [row.candidate for row in rows]
+    path.write_text("op,time\n")
+    with pytest.raises(ValueError, match="--csv: expected a file with the columns"):
+        _bench_rows.append_csv(path, rows)
+    assert path.read_text() == "op,time\n"
+
+
+def test_the_readme_keeps_all_but_its_table(tmp_path, rows):
+    path = tmp_path / "README.md"
+    path.write_text(f"# before\n{BEGIN}\nold\n{END}\nafter\n")
+    lost = [replace(row, times_faster_than_best_peer=0.5) for row in rows]
+    for given in (rows, lost):
+        _bench_rows.write_readme(path, _bench_rows.markdown(given, ["a note"]))
+    text = path.read_text()
+    assert text.startswith(f"# before\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    assert "`optimizers.adamw`" in text
+    assert "**0.50×**" in text  # a loss is there, and stands out
+    assert "- a note" in text
+    path.write_text("# no markers\n")
+    with pytest.raises(ValueError, match="--readme: expected the lines"):
+        _bench_rows.write_readme(path, "text")
+
+
+def test_from_end_to_end(tmp_path):
+    table, picture, readme = tmp_path / "runs.csv", tmp_path / "roofline.png", tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    text = call(
+        "optimizers", "--op", "adamw", "--op", "sgd", "--quick", "--rounds", 2, "--threads", 1,
+        "--csv", table, "--plot", picture, "--readme", readme,
+    )  # fmt: skip
+    assert "optimizers.adamw" in text
+    assert len(table.read_text().splitlines()) >= 5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 10_000
+    assert "| `optimizers.sgd` | 1000000 |" in readme.read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "expected"),
+    [
+        ("--csv", "no/file.csv", "--csv: expected a file in a folder that exists"),
+        ("--plot", "no/file.png", "--plot: expected a file in a folder that exists"),
+        ("--plot", "file.docx", "--plot: expected a name that ends in .png"),
+        ("--readme", "README.md", "--readme: expected a file that exists"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, option, name, expected):
+    monkeypatch.setattr("fastopt.bench.measure", None)
+    text = CliRunner().invoke(cli.app, ["bench", "--op", "sgd", option, str(tmp_path / name)])
+    assert text.exit_code == 2
+    assert expected in " ".join(text.output.replace("│", " ").split())
+
+
+def test_times_have_a_unit_that_suits_them():
+    assert [_bench_rows.microseconds(value) for value in (0.25, 12.34, 2345.6, 7.5e6)] == [
+        "0.25 µs", "12.3 µs", "2.35 ms", "7.5 s",
+    ]  # fmt: skip
+
+
+def test_commit_is_of_this_checkout_or_none():
+    assert re.fullmatch(r"([0-9a-f]{7,}\+?)?", _bench_rows.commit())
+
+
+# ---- the bars
+
+
+def test_bars_are_judged(rows):
+    cython = next(row for row in rows if row.candidate == "cython")
+    many = replace(cython, arrays=1000, shape="1000", best_peer="torch", times_faster_than_best_peer=12.0)
+    large = replace(cython, shape="20000000", best_peer="torch", times_faster_than_best_peer=0.9)
+    sentences = _bench_bars.judge([many, large], with_import=False)
+    assert "12.0× as fast as torch (bar: 10×; met)" in sentences[0]
+    assert "1.11 of torch's time (bar: 1.05; MISSED)" in sentences[1]
+
+
+def test_import_times_are_measured_and_no_step_imports_numba():
+    numpy, ours, numba = _bench_bars.import_times(rounds=1)
+    assert numpy > 0
+    assert ours > 0
+    assert not numba
+
+
+def test_peers_get_the_same_threads():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        _peers.set_num_threads(1)
+        assert torch.get_num_threads() == 1
+    finally:
+        _peers.set_num_threads(before)
+
+
+def test_inputs_are_the_same_every_time():
+    case = Case(ADAMW, {}, (33,))
+    first, second = case.inputs("float32")[0], case.inputs("float32")[0]
+    assert all(np.array_equal(first[name], second[name]) for name in first)

@@ -1,0 +1,198 @@
+"""The command line: info, check, help, and what it says of wrong calls."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+import fastopt
+from fastopt import _config, _report, _select, cli
+from fastopt.kernels.runtime import launch
+from fastopt.kernels.table import FAMILIES, OPS
+
+SGD = next(op for op in OPS if op.name == "sgd")
+
+
+def call(*words, code=0):
+    done = CliRunner().invoke(cli.app, list(words), prog_name="fastopt")
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())
+
+
+def python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+def test_version():
+    assert call("--version") == f"fastopt {fastopt.__version__}"
+
+
+def test_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "fastopt", "--version"], capture_output=True, text=True)
+    assert done.stdout == f"fastopt {fastopt.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("info",), ("check",), ("bench",)])
+def test_help_teaches_by_examples(words):
+    text = call(*words, "--help")
+    assert "Examples:" in text
+    assert f"fastopt {words[0] if words else 'info'}" in text
+
+
+def test_info_as_json():
+    found = json.loads(CliRunner().invoke(cli.app, ["info", "--json"]).output)
+    assert found == _report.config()
+    assert found["targets"]["cython"] == "available"
+    assert found["targets"]["cuda"] == _config.why_no_cuda()
+    assert found["instruction_set"] == launch.instruction_set()
+
+
+def test_info_shows_every_line():
+    text = call("info")
+    for name, _ in _report.lines(_report.config())[1:]:
+        assert name in text
+
+
+def test_show_config_prints_and_returns(capsys):
+    assert fastopt.show_config() is None
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("target numba", "instruction set", "threads", "OpenMP", "kernel cache"))
+    assert fastopt.show_config("dicts") == _report.config()
+    with pytest.raises(ValueError, match="mode: expected 'stdout' or 'dicts', got 'yaml'"):
+        fastopt.show_config("yaml")
+
+
+def test_a_build_without_openmp_is_loud(monkeypatch):
+    monkeypatch.setattr(launch, "OPENMP", 0)
+    assert _report.config()["openmp"] == _report.NO_OPENMP
+
+
+@pytest.mark.parametrize(
+    ("environment", "before", "origin"),
+    [
+        ({"FASTOPT_NUM_THREADS": "3"}, "fo.get_num_threads()", "FASTOPT_NUM_THREADS"),
+        ({"FASTOPT_NUM_THREADS": "3"}, "fo.set_num_threads(2)", "set_num_threads"),
+        ({}, "os.sched_setaffinity(0, {0})", "CPU affinity"),
+    ],
+)
+def test_config_says_where_the_threads_come_from(environment, before, origin):
+    code = f"import os, fastopt as fo; {before}; print(fo.show_config('dicts')['threads_from'])"
+    assert python(code, **environment).stdout.strip() == origin
+
+
+def test_the_cgroup_is_named(monkeypatch):
+    files = {"/sys/fs/cgroup/cpu.max": "50000 100000"}
+    monkeypatch.setattr(_config, "_read", files.get)
+    monkeypatch.setattr(_config, "_threads", None)
+    if len(os.sched_getaffinity(0)) > 1:
+        assert _config.where_threads_come_from() == "cgroup quota of 0.5 CPUs"
+
+
+def test_info_imports_nothing_heavy():
+    code = "import fastopt, sys; fastopt.show_config(); print({'numba', 'torch', 'sklearn'} & set(sys.modules))"
+    assert python(code).stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_the_extra_there_is_one_sentence(missing):
+    done = python(f"import sys; sys.modules['{missing}'] = None; from fastopt.cli import main; main()")
+    assert done.returncode == 1
+    assert done.stderr.startswith("fastopt: the command line needs")
+    assert "pip install 'fastopt[cli]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("FASTOPT_NUM_THREADS", "many"), ("FASTOPT_TARGET", "metal"), ("FASTOPT_TARGET", "cuda")]
+)
+def test_a_wrong_variable_is_one_sentence(variable, value):
+    done = subprocess.run(
+        [sys.executable, "-m", "fastopt", "info"], capture_output=True, text=True, env={**os.environ, variable: value}
+    )
+    assert done.returncode == 2
+    assert value in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ---- check
+
+
+def test_check_passes_an_op_on_both_targets():
+    text = call("check", "--op", "sgd")
+    assert "all right" in text
+    assert "cython" in text
+    assert "numba" in text
+
+
+def test_check_as_json():
+    verdicts = json.loads(CliRunner().invoke(cli.app, ["check", "--op", "sgd", "--target", "cython", "--json"]).stdout)
+    assert [verdict["op"] for verdict in verdicts] == ["sgd"]
+    assert verdicts[0]["passed"]
+    assert verdicts[0]["cases"] > 0
+    assert 0 <= verdicts[0]["worst"] <= 1
+
+
+def test_check_fails_on_a_wrong_kernel(monkeypatch):
+    wrong = replace(SGD, expect=lambda o, a: {name: value + 1e-3 for name, value in SGD.expect(o, a).items()})
+    monkeypatch.setattr(_select, "OPS", (wrong,))
+    text = call("check", "--target", "cython", code=1)
+    assert "WRONG" in text
+    assert "sgd() of float32" in text
+
+
+def test_check_goes_on_after_an_error(monkeypatch):
+    def broken(options, arrays):
+        raise RuntimeError("params[0]: a bug")
+
+    monkeypatch.setattr(_select, "OPS", (replace(SGD, call=broken), SGD))
+    text = call("check", "--target", "cython", code=1)
+    assert "RuntimeError: params[0]: a bug" in text
+
+
+@pytest.mark.parametrize("command", ["check", "bench"])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("optimisers",), ("optimisers", *FAMILIES)),
+        (("--op", "adamx"), ("adamx", "adamw")),
+        (("losses", "--op", "adamw"), ("adamw", "of losses")),
+    ],
+)
+def test_an_unknown_name_is_one_sentence(command, words, expected):
+    text = call(command, *words, code=2)
+    for word in ("expected", *expected):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("check", "--target", "metal"), ("--target", "cython", "'metal'")),
+        (("check", "--target", "cuda"), ("--target cuda", _config.why_no_cuda()[:20])),
+        (("bench", "--dtype", "int8"), ("--dtype", "float32", "'int8'")),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(words, expected):
+    text = call(*words, code=2)
+    for word in expected:
+        assert word in text
+
+
+# ---- the judge
+
+
+def test_miss_counts_in_tolerances():
+    tolerance = (0.0, 0.5)
+    assert _select.miss({"a": [1.0, 2.0]}, {"a": [1.0, 2.25]}, tolerance) == 0.5
+    assert _select.miss({"a": [float("nan")]}, {"a": [float("nan")]}, tolerance) == 0
+    assert _select.miss({"a": [float("inf")]}, {"a": [float("inf")]}, tolerance) == 0
+    for got in ([float("nan")], [float("inf")], [1.0, 2.0], []):
+        assert _select.miss({"a": got}, {"a": [1.0]}, tolerance) == float("inf")
+    assert _select.miss({"b": [1.0]}, {"a": [1.0]}, tolerance) == float("inf")
+    assert _select.miss({"a": 1.5}, {"a": 1.0}, (0.0, 0.0)) == float("inf")
