@@ -102,6 +102,18 @@ class Loss:
     reduction : {"mean", "sum", "none"}
         What becomes of the samples' values: their sum over the number of samples (weights don't count as samples,
         as in Keras), their sum, or an array of them.
+
+    Raises
+    ------
+    ValueError
+        If `reduction` is none of them.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> loss = fo.losses.MeanSquaredError(reduction="none")
+    >>> loss(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2)))
+    array([ 2.5, 12.5])
     """
 
     _least_dimensions: ClassVar[int] = 1

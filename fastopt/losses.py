@@ -475,8 +475,8 @@ class CosineProximity(RowLoss):
     --------
     >>> import numpy as np, fastopt as fo
     >>> loss = fo.losses.CosineProximity()
-    >>> loss.value_and_grad(np.array([[0.0, 2.0]]), np.array([[0.5, 0.0]]))
-    (-0.0, array([[ 0., -2.]]))
+    >>> loss.value_and_grad(np.array([[3.0, 4.0]]), np.array([[0.5, 0.0]]))
+    (-0.6, array([[ 0. , -1.6]]))
     """
 
     _reference = staticmethod(reference.cosine_proximity)

@@ -155,7 +155,8 @@ def batch_norm_backward(
     Notes
     -----
     Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
-    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64.
+    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64. torch and Keras give the same
+    gradients.
 
     References
     ----------
