@@ -37,11 +37,13 @@ def extension(path: str) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS + openmp,
         extra_link_args=openmp,
-        depends=["kernels/runtime/simd.h", "kernels/runtime/random.h", "kernels/runtime/abi.pxd"],
+        depends=INCLUDED,
     )
 
 
 OPENMP = openmp_flags()
+# An sdist holds these because extensions depend on them.
+INCLUDED = [str(path) for kind in ("h", "pxd") for path in sorted(Path("kernels").glob(f"*/*.{kind}"))]
 MODULES = [str(path.with_suffix("")) for path in sorted(Path("kernels").glob("*/*.pyx"))]
 
 setup(

@@ -1,8 +1,14 @@
 """Fused training kernels for CPUs: optimizers, batch normalization, losses with gradients, initializers, metrics."""
 
-from fastopt import initializers, losses, metrics, normalization, optimizers, schedules
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from fastopt._config import get_num_threads, get_target, set_num_threads, target
 from fastopt._report import show_config
+
+if TYPE_CHECKING:
+    from fastopt import initializers, losses, metrics, normalization, optimizers, schedules
 
 __version__ = "0.1.0"
 
@@ -19,3 +25,10 @@ __all__ = [
     "show_config",
     "target",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a family when it is first used: a program pays for what it needs."""
+    if name in __all__:
+        return import_module(f"fastopt.{name}")
+    raise AttributeError(f"module 'fastopt' has no attribute {name!r}")

@@ -13,6 +13,7 @@ import numpy as np
 
 import fastopt
 from fastopt._bench_clock import Job
+from fastopt._select import words
 from fastopt.kernels.op import Arrays, Op
 
 CHECKED = 1 << 17  # elements: larger cases are verified at a size for which the table states tolerances
@@ -33,8 +34,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        return f"{self.op.family}.{self.op.name} {self.what} {options}".rstrip()
+        return f"{self.op.family}.{self.op.name} {self.what} {words(self.options)}".rstrip()
 
     @property
     def what(self) -> str:

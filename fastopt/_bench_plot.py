@@ -31,7 +31,7 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
     cases: dict[str, dict[str, Row]] = {}
     for row in rows:
         cases.setdefault(f"{row.family}.{row.op}  {row.what}", {})[row.candidate] = row
-    figure, axes = plt.subplots(figsize=(9, 1.8 + 0.24 * len(cases)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10, 1.8 + 0.24 * len(cases)), layout="constrained")
     seen = set()
     for y, found in enumerate(cases.values()):
         best = found.get(next(iter(found.values())).best_peer)
@@ -51,8 +51,8 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
         axes.axvline(speed, color="#b03030", linestyle=style, linewidth=1, label=f"memory, {label}: {speed:.0f} GB/s")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("GB/s (bytes that must cross memory / median time; right of the lines: it stayed in cache)")
-    axes.set_yticks(range(len(cases)), list(cases), fontsize=8)
+    axes.set_xlabel("GB/s: bytes that must cross memory / median time (above memory's: it stayed in cache)", fontsize=8)
+    axes.set_yticks(range(len(cases)), list(cases), fontsize=7)
     axes.set_ylim(len(cases) - 0.4, -0.6)
     axes.grid(axis="x", which="major", color="#eeeeee")
     axes.set_title(

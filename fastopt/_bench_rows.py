@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 import fastopt
 from fastopt import _report
@@ -61,7 +61,8 @@ class Row:
 
     @property
     def what(self) -> str:
-        shape = f"{self.arrays} × ({self.shape})" if self.arrays > 1 else self.shape
+        shape = re.sub("000000\\b", "M", self.shape)
+        shape = f"{self.arrays} arrays of {shape}" if self.arrays > 1 else shape
         return f"{shape}, {self.options}" if self.options else shape
 
 
@@ -145,29 +146,24 @@ def microseconds(value: float) -> str:
     return f"{value / 1e6:.3g} s"
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Return the rows for the terminal."""
-    drawn = Table(title=f"p20, p50 and p80 of {rows[0].rounds} rounds, {rows[0].dtype}" if rows else None)
-    drawn.add_column("op, size, and who")
-    for heading in ("p20", "p50", "p80", "vs best\npeer", "GB/s", "of band-\nwidth"):
-        drawn.add_column(heading, justify="right", no_wrap=True)
+def lines(rows: Sequence[Row]) -> list[str]:
+    """Return the rows for the terminal, in rich's markup: a line for each case, and one for each candidate."""
+    headings = ("p20", "p50", "p80", "vs peer", "GB/s", "bandwidth")
+    widths = (9, 9, 9, 10, 8, 11)
+    found = [f"[bold]{'':<24}{''.join(f'{word:>{width}}' for word, width in zip(headings, widths, strict=True))}[/]"]
     before = None
     for row in rows:
         case = f"{row.family}.{row.op}  {row.what}"
         if case != before:
-            drawn.add_section()
-            drawn.add_row(f"[bold]{escape(case)}")
+            found.append(f"[bold]{escape(case)}[/]")
         before = case
         ratio = row.times_faster_than_best_peer if row.ours else None
-        colour = "" if ratio is None else "[green]" if ratio >= 1 else "[red]"
-        drawn.add_row(
-            f"  {row.candidate}",
-            *(microseconds(value) for value in (row.p20_us, row.p50_us, row.p80_us)),
-            "" if ratio is None else f"{colour}{ratio:.3g}×",
-            f"{row.gb_s:.3g}",
-            f"{row.bandwidth_fraction:.0%}",
-        )
-    return drawn
+        versus = f"{'' if ratio is None else f'{ratio:.3g}×':>10}"
+        if ratio is not None:
+            versus = f"[{'green' if ratio >= 1 else 'red'}]{versus}[/]"
+        times = "".join(f"{microseconds(value):>9}" for value in (row.p20_us, row.p50_us, row.p80_us))
+        found.append(f"  {row.candidate:<22}{times}{versus}{row.gb_s:>8.3g}{row.bandwidth_fraction:>11.0%}")
+    return found
 
 
 def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
@@ -176,33 +172,37 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
     cases: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in rows:
         cases.setdefault((row.family, row.op, row.what), {})[row.candidate] = row
-    fastest = [min((row for row in case.values() if row.ours), key=lambda row: row.p50_us) for case in cases.values()]
+    fastest = [
+        min((case[name] for name in ("cython", "numba") if name in case), key=lambda row: row.p50_us)
+        for case in cases.values()
+    ]
     ratios = [row.times_faster_than_best_peer for row in fastest if row.times_faster_than_best_peer is not None]
     peers = sorted({f"{row.candidate} {row.version}" for row in rows if not row.ours})
-    lines = [
+    text = [
         f"{first.device}, {first.instruction_set}, {counted(first.threads)}, {first.dtype}; memory moves "
         f"{first.copy_gb_s:.0f} GB/s in a copy and {first.in_place_gb_s:.0f} GB/s in place. fastopt {first.fastopt}"
         f"{f' at {first.commit}' if first.commit else ''}, Python {first.python}, NumPy {first.numpy}, Numba "
         f"{first.numba}{', beside ' + ', '.join(peers) if peers else ''}. Medians of {first.rounds} rounds, "
-        f"{first.time[:10]}; every candidate was checked against the reference before it was timed.",
+        f"{first.time[:10]}; every candidate was checked against the reference before it was timed. Outputs are "
+        "reused, or new at every call in the column `fresh`; torch runs eagerly and makes new ones.",
         "",
-        f"Faster than the best peer present in {sum(r >= 1 for r in ratios)} of {len(ratios)} cases.",
+        f"Faster than the best peer present in {sum(r >= 1 for r in ratios)} of {len(ratios)} cases; "
+        "**bold** where slower.",
         "",
-        "| op | size | cython | numba | best peer | faster by | GB/s | of bandwidth |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| op | size | cython | fresh | numba | best peer | faster by | GB/s | of bandwidth |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for best, ((family, op, what), found) in zip(fastest, cases.items(), strict=True):
         peer = found.get(best.best_peer)
         ratio = best.times_faster_than_best_peer
         cells = [
-            f"`{family}.{op}`", what,
-            *(microseconds(found[name].p50_us) if name in found else "" for name in ("cython", "numba")),
+            f"`{family}.{op}`", what, *(microseconds(found[name].p50_us) if name in found else "–" for name in OURS),
             f"{peer.candidate} {microseconds(peer.p50_us)}" if peer else "–",
             "–" if ratio is None else f"{ratio:.2f}×" if ratio >= 1 else f"**{ratio:.2f}×**",
             f"{best.gb_s:.3g}", f"{best.bandwidth_fraction:.0%}",
         ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
+        text.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*text, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
 
 
 def split_readme(path: Path) -> tuple[str, str]:

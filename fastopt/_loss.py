@@ -106,14 +106,14 @@ class Loss:
     Raises
     ------
     ValueError
-        If `reduction` is none of them.
+        If there is no such reduction.
 
     Examples
     --------
     >>> import numpy as np, fastopt as fo
     >>> loss = fo.losses.MeanSquaredError(reduction="none")
-    >>> loss(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2)))
-    array([ 2.5, 12.5])
+    >>> loss(np.zeros((2, 1)), np.array([[1.0], [2.0]]))
+    array([1., 4.])
     """
 
     _least_dimensions: ClassVar[int] = 1

@@ -14,8 +14,8 @@ from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.table import KERNELS
 from fastopt.kernels.runtime import pipeline
 
-GRAIN = 65536  # elements of a grain of rows: its second pass finds it in the L2 cache
-ROWS = 64  # rows of a grain at the least: partial results are 1/16 of the float32 data then
+GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its later passes find it in
+ROWS = 128  # rows of a grain at the least: partial results are 1/32 of the float32 data then
 
 
 class Plan(NamedTuple):
@@ -39,39 +39,42 @@ class Plan(NamedTuple):
     values: int
     dims: tuple[int, ...]
 
-    def run(
-        self, name: str, large: Mapping[str, np.ndarray], small: Mapping[str, np.ndarray], scalars=(), per_grain=False
-    ):
-        """Run a kernel; `large` arrays have the shape of x, `small` ones an entry or two for each channel.
-
-        Kernels that sum over rows get whole grains, so that strided rows are summed as packed ones are; so do
-        those of channels, whose unit is summed whole anyway. The others may take blocks as small as they like.
-        """
-        kernel, sums = KERNELS[name], name in ("row_moments", "row_sums")
-        slots = {key: array if self.order is None else array.transpose(self.order) for key, array in large.items()}
-        slots |= small
-        grain = self.grain
-        return pipeline.run(
-            [(kernel, kernel.buffers, 1)],
-            slots,
-            self.values if self.by_rows else self.channels,
-            dtype=str(next(iter(large.values())).dtype),
-            target=get_target(),
-            threads=get_num_threads(),
-            grain=grain,
-            block=grain if sums or not self.by_rows else 0,
-            dims=self.dims,
-            scalars=scalars,
-            partials=2 * self.channels if sums else 0,
-            per_grain=per_grain,
-        )
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are one grain of so few elements that one call does every pass."""
+        return self.by_rows and self.values * self.channels <= GRAIN
 
     @property
     def grain(self) -> int:
         """Units that one thread runs at a time."""
         if self.by_rows:
-            return max(ROWS, GRAIN // self.channels)
-        return max(1, pipeline.GRAIN // self.values)
+            return self.values if self.whole else max(ROWS, GRAIN // self.channels)
+        return max(1, GRAIN // self.values)
+
+    def run(
+        self, name: str, large: Mapping[str, np.ndarray], small: Mapping[str, np.ndarray], scalars=(), per_grain=False
+    ):
+        """Run a kernel; `large` arrays have the shape of x, `small` ones an entry or two for each channel.
+
+        Blocks are whole grains, so that strided arrays are summed as packed ones are, but where rows are merely
+        normalized.
+        """
+        kernel, elementwise = KERNELS[name], name in ("row_normalize", "row_gradient")
+        slots = {key: array if self.order is None else array.transpose(self.order) for key, array in large.items()}
+        return pipeline.run(
+            [(kernel, kernel.buffers, 1)],
+            {**slots, **small},
+            self.values if self.by_rows else self.channels,
+            dtype="float32" if slots["x"].itemsize == 4 else "float64",
+            target=get_target(),
+            threads=get_num_threads(),
+            grain=self.grain,
+            block=0 if elementwise else self.grain,
+            dims=self.dims,
+            scalars=scalars,
+            partials=2 * self.channels if name in ("row_moments", "row_sums", "row_backward") else 0,
+            per_grain=per_grain,
+        )
 
 
 def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
@@ -105,14 +108,15 @@ def forward(
                 array[...] = value
         return mean, invstd
     way = plan(axis, x, y)
-    if way.by_rows:
+    if way.by_rows and not way.whole:
         mean, variance = merge(way.run("row_moments", {"x": x}, {}, per_grain=True), way.grain, way.values)
         invstd = 1.0 / np.sqrt(variance + eps)
         way.run("row_normalize", {"x": x, "y": y}, _small(gamma, beta, mean, invstd), [activation == "relu"])
     else:
         mean, variance, invstd = np.empty((3, way.channels))
         small = _small(gamma, beta, mean, invstd) | {"variance": variance}
-        way.run("channel_forward", {"x": x, "y": y}, small, [eps, activation == "relu"])
+        name = "row_forward" if way.by_rows else "channel_forward"
+        way.run(name, {"x": x, "y": y}, small, [eps, activation == "relu"])
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
     if running_var is not None:
@@ -149,13 +153,14 @@ def backward(dy, x, gamma, beta, mean, invstd, dx, *, training, axis, activation
         return dgamma, dbeta
     way = plan(axis, x, dy, dx)
     small = _small(gamma, gamma if beta is None else beta, mean, invstd)
-    if way.by_rows:
-        sums = way.run("row_sums", {"dy": dy, "x": x}, small, [activation == "relu"])
+    scalars = [training, activation == "relu"]
+    if way.by_rows and not way.whole:
+        sums = way.run("row_sums", {"dy": dy, "x": x}, small, scalars[1:])
         dbeta[...], dgamma[...] = sums[: way.channels], sums[way.channels :]
-        name, small = "row_backward", small | {"sums": sums}
+        way.run("row_gradient", {"dy": dy, "x": x, "dx": dx}, small | {"sums": sums}, scalars)
     else:
-        name, small = "channel_backward", small | {"dgamma": dgamma, "dbeta": dbeta}
-    way.run(name, {"dy": dy, "x": x, "dx": dx}, small, [training, activation == "relu"])
+        name = "row_backward" if way.by_rows else "channel_backward"
+        way.run(name, {"dy": dy, "x": x, "dx": dx}, small | {"dgamma": dgamma, "dbeta": dbeta}, scalars)
     return dgamma, dbeta
 
 

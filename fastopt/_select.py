@@ -63,5 +63,5 @@ def apart(got: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
 
 
 def words(options: Mapping[str, Any]) -> str:
-    """Return options as they are written in a call."""
-    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+    """Return options as they are written in a call; `given` is in words already."""
+    return ", ".join(value if name == "given" else f"{name}={value!r}" for name, value in options.items())

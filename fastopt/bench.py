@@ -191,7 +191,10 @@ def run(
             for name, sentence in failed.items():
                 wrong.setdefault(name, []).append(sentence)
             progress.advance(task)
-    console.print(_bench_rows.table(rows))
+    if rows:
+        console.print(f"{rounds} rounds of each, {dtype}; more than 100% of the bandwidth: it stayed in cache")
+        for line in _bench_rows.lines(rows):
+            console.print(line, highlight=False, soft_wrap=True)
     notes = _bench_bars.judge(rows, with_import=family is None and not op)
     for sentence in (*notes, *(sentence for sentences in wrong.values() for sentence in sentences)):
         console.print(escape(sentence), highlight=False)

@@ -345,7 +345,7 @@ class SparseCategoricalCrossentropy(RowLoss):
     from_logits : bool, default False
         Whether y_pred holds logits, p = softmax(y_pred), rather than probabilities, p = y_pred over its row's sum.
         Right for any logits, ±Inf too: equal infinite ones share the probability.
-    ignore_class : int or None, default None
+    ignore_class : int (any label) or None, default None
         Samples of this label don't count: value 0, gradient 0 whatever y_pred holds, and "mean" divides by the number
         of the others. Where all are ignored the value is 0 (torch gives NaN).
     reduction : {"mean", "sum", "none"}, default "mean"
@@ -475,8 +475,8 @@ class CosineProximity(RowLoss):
     --------
     >>> import numpy as np, fastopt as fo
     >>> loss = fo.losses.CosineProximity()
-    >>> loss.value_and_grad(np.array([[3.0, 4.0]]), np.array([[0.5, 0.0]]))
-    (-0.6, array([[ 0. , -1.6]]))
+    >>> loss(np.array([[0.0, 2.0]]), np.array([[0.0, 0.5]]))
+    -1.0
     """
 
     _reference = staticmethod(reference.cosine_proximity)
@@ -495,14 +495,78 @@ KullbackLeiblerDivergence = KLDivergence
 def mean_squared_error(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: Weight = None, reduction: str = "mean"
 ) -> Any:
-    """Return the value of :class:`MeanSquaredError`."""
+    """Return the mean of squared errors, the value of :class:`MeanSquaredError`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Gauss 1809; torch.nn.functional.mse_loss is the same.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.mean_squared_error(np.zeros(2), np.array([1.0, 3.0])), 6)
+    5.0
+    """
     return MeanSquaredError(reduction)(y_true, y_pred, sample_weight)
 
 
 def mean_absolute_error(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: Weight = None, reduction: str = "mean"
 ) -> Any:
-    """Return the value of :class:`MeanAbsoluteError`."""
+    """Return the mean of absolute errors, the value of :class:`MeanAbsoluteError`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Laplace 1774; torch.nn.functional.l1_loss is the same.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.mean_absolute_error(np.zeros(2), np.array([1.0, -3.0])), 6)
+    2.0
+    """
     return MeanAbsoluteError(reduction)(y_true, y_pred, sample_weight)
 
 
@@ -513,7 +577,41 @@ def huber(
     sample_weight: Weight = None,
     reduction: str = "mean",
 ) -> Any:
-    """Return the value of :class:`Huber`."""
+    """Return Huber's loss, the value of :class:`Huber`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    delta : float > 0, default 1.0
+        Where the parabola becomes a line.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Huber 1964; torch.nn.functional.huber_loss is the same.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.huber(np.zeros((1, 2)), np.array([[1.0, -3.0]]), delta=2.0), 6)
+    2.25
+    """
     return Huber(delta, reduction)(y_true, y_pred, sample_weight)
 
 
@@ -525,12 +623,80 @@ def binary_crossentropy(
     sample_weight: Weight = None,
     reduction: str = "mean",
 ) -> Any:
-    """Return the value of :class:`BinaryCrossentropy`."""
+    """Return the binary cross-entropy, the value of :class:`BinaryCrossentropy`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    from_logits : bool, default False
+        Whether `y_pred` holds logits instead of probabilities.
+    label_smoothing : float in [0, 1], default 0.0
+        Share of the target spread over all classes.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Good 1952; Keras clips probabilities to the same range, torch clamps the logarithm at -100 instead.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.binary_crossentropy(np.array([1.0, 0.0]), np.array([0.5, 0.5])), 6)
+    0.693147
+    """
     return BinaryCrossentropy(from_logits, label_smoothing, reduction)(y_true, y_pred, sample_weight)
 
 
 def hinge(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: Weight = None, reduction: str = "mean") -> Any:
-    """Return the value of :class:`Hinge`."""
+    """Return the hinge loss, the value of :class:`Hinge`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Cortes and Vapnik 1995; Keras is the same.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.hinge(np.array([1.0, -1.0]), np.array([0.5, 0.5])), 6)
+    1.0
+    """
     return Hinge(reduction)(y_true, y_pred, sample_weight)
 
 
@@ -542,7 +708,43 @@ def categorical_crossentropy(
     sample_weight: Weight = None,
     reduction: str = "mean",
 ) -> Any:
-    """Return the value of :class:`CategoricalCrossentropy`."""
+    """Return the cross-entropy of distributions, the value of :class:`CategoricalCrossentropy`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    from_logits : bool, default False
+        Whether `y_pred` holds logits instead of probabilities.
+    label_smoothing : float in [0, 1], default 0.0
+        Share of the target spread over all classes.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Good 1952; Keras is the same, torch takes logits alone.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.categorical_crossentropy(np.eye(2), np.array([[0.5, 0.5], [0.5, 0.5]])), 6)
+    0.693147
+    """
     return CategoricalCrossentropy(from_logits, label_smoothing, reduction)(y_true, y_pred, sample_weight)
 
 
@@ -554,21 +756,121 @@ def sparse_categorical_crossentropy(
     sample_weight: Weight = None,
     reduction: str = "mean",
 ) -> Any:
-    """Return the value of :class:`SparseCategoricalCrossentropy`."""
+    """Return the cross-entropy of labels, the value of :class:`SparseCategoricalCrossentropy`.
+
+    Parameters
+    ----------
+    y_true : array of shape (N,) or (...,), any integer dtype
+        Labels in [0, classes).
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    from_logits : bool, default False
+        Whether `y_pred` holds logits instead of probabilities.
+    ignore_class : int (any label) or None, default None
+        Label of samples that don't count.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Good 1952; Keras is the same, torch takes logits alone.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.sparse_categorical_crossentropy(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]])), 6)
+    0.693147
+    """
     return SparseCategoricalCrossentropy(from_logits, ignore_class, reduction)(y_true, y_pred, sample_weight)
 
 
 def kullback_leibler_divergence(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: Weight = None, reduction: str = "mean"
 ) -> Any:
-    """Return the value of :class:`KLDivergence`."""
+    """Return the divergence of distributions, the value of :class:`KLDivergence`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Kullback and Leibler 1951; Keras is the same, torch takes log-probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.kullback_leibler_divergence(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])), 6)
+    0.143841
+    """
     return KLDivergence(reduction)(y_true, y_pred, sample_weight)
 
 
 def cosine_proximity(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: Weight = None, reduction: str = "mean"
 ) -> Any:
-    """Return the value of :class:`CosineProximity`."""
+    """Return the negative cosine of the angle between rows, the value of :class:`CosineProximity`.
+
+    Parameters
+    ----------
+    y_true : array, float32 or float64
+        Of the shape and dtype of `y_pred`; its domain is that of the class.
+    y_pred : array of shape (N,) or (..., features), float32 or float64
+        Predictions; not written.
+    sample_weight : array ≥ 0 of the samples' shape or a prefix of it, optional
+        Factor of each sample's value, of y_pred's dtype.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        What becomes of the samples' values.
+
+    Returns
+    -------
+    float, or array of the samples' shape
+        The reduced value; for reduction "none" every sample's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    References
+    ----------
+    Keras is the same; torch.nn.functional.cosine_similarity has the other sign.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.losses.cosine_proximity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])), 6)
+    -0.707107
+    """
     return CosineProximity(reduction)(y_true, y_pred, sample_weight)
 
 

@@ -154,9 +154,11 @@ def batch_norm_backward(
 
     Notes
     -----
+    The same gradients as torch's and Keras's.
+
     Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
-    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64. torch and Keras give the same
-    gradients.
+    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64. torch and Keras give the
+    same gradients; torch keeps mean and invstd in the type of x, whose rounding shows where the mean is large.
 
     References
     ----------

@@ -171,14 +171,14 @@ def test_csv_is_begun_once_and_then_grows(tmp_path, rows):
 
 def test_the_readme_keeps_all_but_its_table(tmp_path, rows):
     path = tmp_path / "README.md"
-    path.write_text(f"# before\n{BEGIN}\nold\n{END}\nafter\n")
+    path.write_text(f"# before\n{BEGIN}\nstale\n{END}\nafter\n")
     lost = [replace(row, times_faster_than_best_peer=0.5) for row in rows]
     for given in (rows, lost):
         _bench_rows.write_readme(path, _bench_rows.markdown(given, ["a note"]))
     text = path.read_text()
     assert text.startswith(f"# before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "`optimizers.adamw`" in text
     assert "**0.50×**" in text  # a loss is there, and stands out
     assert "- a note" in text
@@ -198,7 +198,7 @@ def test_from_end_to_end(tmp_path):
     assert len(table.read_text().splitlines()) >= 5
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 10_000
-    assert "| `optimizers.sgd` | 1000000 |" in readme.read_text()
+    assert "| `optimizers.sgd` | 1M |" in readme.read_text()
 
 
 @pytest.mark.parametrize(

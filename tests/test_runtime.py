@@ -105,12 +105,12 @@ def test_gather_and_scatter_move_every_element_to_its_place(dtype, block):
 
 def test_neighbouring_axes_are_merged():
     a = np.zeros((4, 5, 6))
-    assert pipeline.strides(a) == [1, 120, 8]
-    assert pipeline.strides(a[:, :, ::2]) == [1, 60, 16]
-    assert pipeline.strides(a[:, :, :3]) == [2, 20, 3, 48, 8]
-    assert pipeline.strides(a[::2]) == [2, 2, 30, 480, 8]
-    assert pipeline.strides(a[:1, :1, :1]) == [1, 1, 0]
-    assert pipeline.strides(np.zeros(())) == [1, 1, 0]
+    assert pipeline.strides(a) == (1, 120, 8)
+    assert pipeline.strides(a[:, :, ::2]) == (1, 60, 16)
+    assert pipeline.strides(a[:, :, :3]) == (2, 20, 3, 48, 8)
+    assert pipeline.strides(a[::2]) == (2, 2, 30, 480, 8)
+    assert pipeline.strides(a[:1, :1, :1]) == (1, 1, 0)
+    assert pipeline.strides(np.zeros(())) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("target", ["cython", "numba"])

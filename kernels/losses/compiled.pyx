@@ -767,11 +767,11 @@ KERNELS = {     # (float32, float64)
     "weigh_values": (<uintptr_t> <void *> weigh_values[float], <uintptr_t> <void *> weigh_values[double]),
     "weigh_gradient": (<uintptr_t> <void *> weigh_gradient[float], <uintptr_t> <void *> weigh_gradient[double]),
     "total": (<uintptr_t> <void *> total[float], <uintptr_t> <void *> total[double]),
-    "softmax": (<uintptr_t> <void *> softmax[float], <uintptr_t> <void *> softmax[double]),
     "softmax_sparse": (<uintptr_t> <void *> softmax_sparse[float], <uintptr_t> <void *> softmax_sparse[double]),
-    "probabilities": (<uintptr_t> <void *> probabilities[float], <uintptr_t> <void *> probabilities[double]),
+    "softmax": (<uintptr_t> <void *> softmax[float], <uintptr_t> <void *> softmax[double]),
     "probabilities_sparse": (
         <uintptr_t> <void *> probabilities_sparse[float], <uintptr_t> <void *> probabilities_sparse[double]),
+    "probabilities": (<uintptr_t> <void *> probabilities[float], <uintptr_t> <void *> probabilities[double]),
     "cosine_proximity": (<uintptr_t> <void *> cosine_proximity[float], <uintptr_t> <void *> cosine_proximity[double]),
     "outside": (<uintptr_t> <void *> outside[float], <uintptr_t> <void *> outside[double]),
     "signs": (<uintptr_t> <void *> signs[float], <uintptr_t> <void *> signs[double]),

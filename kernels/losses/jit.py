@@ -78,7 +78,7 @@ def store_tile(rows, tile, columns, count):
 
 def row_means(value, values, dims, scalars, start, stop, partials):
     columns = dims[0]
-    share = real(dims[1])
+    divisor = real(dims[1])
     lanes = carray(on_stack(32), 32)
     r = start
     while columns < SHORT and r + 32 <= stop:
@@ -89,10 +89,10 @@ def row_means(value, values, dims, scalars, start, stop, partials):
             for k in range(32):
                 lanes[k] += tile[k * columns + c]
         for k in range(32):
-            values[r + k] = lanes[k] / share
+            values[r + k] = lanes[k] / divisor
         r += 32
     while r < stop:
-        values[r] = real(row_sum(value[r * columns : (r + 1) * columns])) / share
+        values[r] = real(row_sum(value[r * columns : (r + 1) * columns])) / divisor
         r += 1
 
 

@@ -8,6 +8,7 @@ from fastopt.kernels.losses import bad, reference
 from fastopt.kernels.op import Op
 from fastopt.kernels.runtime.kernel import Kernel
 
+COUNTS = "it compares and counts: no arithmetic of its own type"
 VALUE_AND_GRADIENT = ("gradient", "value")
 
 
@@ -73,11 +74,16 @@ KERNELS = {
         _sparse("probabilities_sparse"),
         _rows("probabilities", "keep shift"),
         _rows("cosine_proximity"),
-        _loop("outside", "value", unit="element", scalars=("low", "high")),
-        _loop("signs", "y_true", unit="element"),
+        _loop("outside", "value", unit="element", scalars=("low", "high"), sequential=COUNTS),
+        _loop("signs", "y_true", unit="element", sequential=COUNTS),
         _loop("not_distributions", "y_true", dims=("columns",)),
         _loop(
-            "labels_outside", "labels", unit="element", dims=("columns", "ignore_class"), types={"labels": "np.int64"}
+            "labels_outside",
+            "labels",
+            unit="element",
+            dims=("columns", "ignore_class"),
+            types={"labels": "np.int64"},
+            sequential=COUNTS,
         ),
     )
 }

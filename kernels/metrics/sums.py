@@ -9,7 +9,7 @@ import numpy as np
 
 from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.metrics import reference
-from fastopt.kernels.metrics.table import KERNELS
+from fastopt.kernels.metrics.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline, stages
 from fastopt.kernels.runtime.kernel import Kernel
 

@@ -5,69 +5,8 @@ from functools import partial
 import numpy as np
 
 from fastopt.kernels.metrics import reference, wrong
+from fastopt.kernels.metrics.kernels import KERNELS
 from fastopt.kernels.op import Op
-from fastopt.kernels.runtime.kernel import Kernel
-
-INTEGERS = ("y_true", "rows", "label", "labels", "wide", "first")  # buffers of int64, whatever the kernel's type
-
-OTHER = "compares, counts and adds: labels are integers, sums are float64"
-
-
-def _kernel(name, buffers, written="", dims="", scalars="", unit="element", integers=INTEGERS, sequential=OTHER):
-    """A kernel of jit.py."""
-    names = tuple(buffers.split())
-    return Kernel(
-        name,
-        "metrics",
-        buffers=names,
-        written=tuple(written.split()),
-        scalars=tuple(scalars.split()),
-        dims=tuple(dims.split()),
-        unit=unit,
-        types={name: "np.int64" for name in names if name in integers},
-        rule=False,
-        sequential=sequential,
-    )
-
-
-def _rule(name):
-    return Kernel(name, "metrics", buffers=("y_true", "y_pred", "value"), written=("value",))
-
-
-BOTH = (*INTEGERS, "y_pred")  # kernels of labels alone
-
-KERNELS = {
-    kernel.name: kernel
-    for kernel in (
-        _rule("squared_error"),
-        _rule("absolute_error"),
-        _kernel("binary_log_loss", "y_true y_pred value", "value", scalars="eps one_minus_eps", sequential=""),
-        _kernel("log_loss", "y_true y_pred value", "value", "classes", "eps one_minus_eps tolerance", "row"),
-        _kernel("same", "y_true y_pred value", "value", "classes", integers=BOTH),
-        _kernel("above", "y_pred label", "label", scalars="threshold"),
-        _kernel("bin_of", "y_pred label", "label", "columns"),
-        _kernel("argmax", "y_pred label", "label", "classes", unit="row"),
-        _kernel("one_hot", "rows label", "label", "classes", unit="row"),
-        _kernel("in_top_k", "y_true y_pred label", "label", "classes top_k", unit="row"),
-        _kernel("total", "value"),
-        _kernel("weighted_total", "value sample_weight"),
-        _kernel("binary_counts", "y_true y_pred", integers=BOTH),
-        _kernel("counts", "y_true y_pred", dims="columns rows", integers=BOTH),
-        _kernel("counts_weighted", "y_true y_pred sample_weight", dims="columns rows", integers=BOTH),
-        _kernel("part", "y_true y_pred scores", "scores", "samples"),
-        _kernel("part_weighted", "y_true y_pred sample_weight scores weights", "scores weights", "samples"),
-        _kernel("sort_parts", "scores spare first", "scores spare first", "samples positives", unit="part"),
-        _kernel(
-            "sort_parts_weighted",
-            "scores weights spare spare_weights first",
-            "scores weights spare spare_weights first",
-            "samples positives",
-            unit="part",
-        ),
-        _kernel("rank_sums", "scores", dims="samples positives", unit="set of samples"),
-        _kernel("rank_sums_weighted", "scores weights", dims="samples positives", unit="set of samples"),
-    )
-}
 
 CLASSES = 5
 

@@ -1,4 +1,5 @@
-"""Batch normalization loops for Numba: those of compiled.pyx, operation by operation, explained there.
+"""Batch normalization loops for Numba: those of compiled.pyx, planes.pxd and rows.pxd, explained there. Every sum and
+every result is made by the same operations in the same order; only which rows and channels take turns is simpler.
 
 `real`, the kernel's type, and the two `on_stack` belong to every kernel's module.
 """
@@ -8,12 +9,12 @@ from math import sqrt
 
 from numba import carray
 
-from fastopt.kernels.normalization.rules import activated, gradient, passed, residual, standardized
+from fastopt.kernels.normalization.rules import gradient, passed, residual, standardized
 
 LANES = 32
 BLOCK = 1024
 ROWS = 32
-PANEL = 256
+PANEL = 1024
 
 
 def fold(lanes):
@@ -31,23 +32,6 @@ def clear(lanes):
 
 
 # ---- a plane of one channel
-
-
-def add_values(x, sums):
-    lane = carray(on_stack(32), LANES)
-    for first in range(0, x.size, BLOCK):
-        block = x[first : min(first + BLOCK, x.size)]
-        clear(lane)
-        whole = block.size // LANES
-        for k in range(whole):
-            values = block[LANES * k : LANES * k + LANES]
-            for j in range(LANES):
-                lane[j] += values[j]
-        values = block[LANES * whole :]
-        for j in range(values.size):
-            lane[j] += values[j]
-        for j in range(LANES):
-            sums[j] += lane[j]
 
 
 def add_deviations(x, center, sums, squares):
@@ -73,13 +57,12 @@ def add_deviations(x, center, sums, squares):
             squares[j] += square[j]
 
 
-def normalize_plane(x, y, center, rest, inv, weight, bias, relu):
-    if relu:
-        for i in range(x.size):
-            y[i] = activated(standardized(x[i], center, rest, inv) * weight + bias)
-    else:
-        for i in range(x.size):
-            y[i] = standardized(x[i], center, rest, inv) * weight + bias
+def normalize_plane(x, y, mean, invstd, weight, bias, relu):
+    center = real(mean)
+    rest, inv = real(residual(mean, center)), real(invstd)
+    for i in range(x.size):
+        z = standardized(x[i], center, rest, inv) * weight + bias
+        y[i] = passed(z, z, relu)
 
 
 def add_gradients(dy, x, center, rest, inv, weight, bias, relu, sums, products):
@@ -92,21 +75,15 @@ def add_gradients(dy, x, center, rest, inv, weight, bias, relu, sums, products):
         whole = block.size // LANES
         for k in range(whole):
             values, slope = block[LANES * k : LANES * k + LANES], slopes[LANES * k : LANES * k + LANES]
-            if relu:
-                for j in range(LANES):
-                    xhat = standardized(values[j], center, rest, inv)
-                    d = passed(slope[j], xhat * weight + bias)
-                    lane[j] += d
-                    product[j] += d * xhat
-            else:
-                for j in range(LANES):
-                    xhat = standardized(values[j], center, rest, inv)
-                    lane[j] += slope[j]
-                    product[j] += slope[j] * xhat
+            for j in range(LANES):
+                xhat = standardized(values[j], center, rest, inv)
+                d = passed(slope[j], xhat * weight + bias, relu)
+                lane[j] += d
+                product[j] += d * xhat
         values, slope = block[LANES * whole :], slopes[LANES * whole :]
         for j in range(values.size):
             xhat = standardized(values[j], center, rest, inv)
-            d = passed(slope[j], xhat * weight + bias) if relu else slope[j]
+            d = passed(slope[j], xhat * weight + bias, relu)
             lane[j] += d
             product[j] += d * xhat
         for j in range(LANES):
@@ -116,71 +93,66 @@ def add_gradients(dy, x, center, rest, inv, weight, bias, relu, sums, products):
 
 def gradient_plane(dy, x, dx, center, rest, inv, weight, bias, relu, training, mean_dy, mean_product):
     scale = weight * inv
-    if training and relu:
-        for i in range(x.size):
-            xhat = standardized(x[i], center, rest, inv)
-            d = passed(dy[i], xhat * weight + bias)
-            dx[i] = gradient(d, xhat, scale, mean_dy, mean_product)
-    elif training:
-        for i in range(x.size):
-            xhat = standardized(x[i], center, rest, inv)
-            dx[i] = gradient(dy[i], xhat, scale, mean_dy, mean_product)
-    elif relu:
-        for i in range(x.size):
-            xhat = standardized(x[i], center, rest, inv)
-            dx[i] = scale * passed(dy[i], xhat * weight + bias)
-    else:
-        for i in range(x.size):
-            dx[i] = scale * dy[i]
+    for i in range(x.size):
+        xhat = standardized(x[i], center, rest, inv)
+        d = passed(dy[i], xhat * weight + bias, relu)
+        dx[i] = gradient(d, xhat, scale, mean_dy, mean_product) if training else scale * d
 
 
 # ---- kernels whose unit is a channel
 
 
 def channel_forward(x, gamma, beta, y, mean, variance, invstd, dims, scalars, start, stop, partials):
-    batch, inner, batch_stride, channel_stride = dims[0], dims[1], dims[2], dims[3]
-    eps, relu = scalars[0], scalars[1] != 0.0
+    batch = dims[0]
+    inner = dims[1]
+    batch_stride = dims[2]
+    channel_stride = dims[3]
+    eps = scalars[0]
+    relu = scalars[1]
     count = batch * inner
     sums, squares = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
     for c in range(start, stop):
-        clear(sums)
-        for n in range(batch):
-            at = c * channel_stride + n * batch_stride
-            add_values(x[at : at + inner], sums)
-        average = fold(sums) / count
-        center = real(average)
-        clear(sums)
-        clear(squares)
-        for n in range(batch):
-            at = c * channel_stride + n * batch_stride
-            add_deviations(x[at : at + inner], center, sums, squares)
-        total = fold(sums)
-        delta = total / count
-        mean[c] = center + delta if delta - delta == 0.0 else average
+        center = real(0.0)
+        for turn in range(2):
+            clear(sums)
+            clear(squares)
+            for n in range(batch):
+                at = c * channel_stride + n * batch_stride
+                add_deviations(x[at : at + inner], center, sums, squares)
+            total = fold(sums)
+            delta = total / count
+            if turn == 0:
+                mean[c] = delta
+                center = real(delta)
+        if delta - delta == 0.0:
+            mean[c] = center + delta
         spread = (fold(squares) - total * delta) / count
         variance[c] = 0.0 if spread < 0.0 else spread
         invstd[c] = 1.0 / sqrt(variance[c] + eps)
-        center = real(mean[c])
-        rest, inv = real(residual(mean[c], center)), real(invstd[c])
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x[at : at + inner], y[at : at + inner], center, rest, inv, gamma[c], beta[c], relu)
+            normalize_plane(x[at : at + inner], y[at : at + inner], mean[c], invstd[c], gamma[c], beta[c], relu != 0.0)
 
 
 def channel_normalize(x, gamma, beta, mean, invstd, y, dims, scalars, start, stop, partials):
-    batch, inner, batch_stride, channel_stride = dims[0], dims[1], dims[2], dims[3]
-    relu = scalars[0] != 0.0
-    for c in range(start, stop):
-        center = real(mean[c])
-        rest, inv = real(residual(mean[c], center)), real(invstd[c])
-        for n in range(batch):
+    batch = dims[0]
+    inner = dims[1]
+    batch_stride = dims[2]
+    channel_stride = dims[3]
+    relu = scalars[0]
+    for n in range(batch):
+        for c in range(start, stop):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x[at : at + inner], y[at : at + inner], center, rest, inv, gamma[c], beta[c], relu)
+            normalize_plane(x[at : at + inner], y[at : at + inner], mean[c], invstd[c], gamma[c], beta[c], relu != 0.0)
 
 
 def channel_backward(dy, x, gamma, beta, mean, invstd, dx, dgamma, dbeta, dims, scalars, start, stop, partials):
-    batch, inner, batch_stride, channel_stride = dims[0], dims[1], dims[2], dims[3]
-    training, relu = scalars[0] != 0.0, scalars[1] != 0.0
+    batch = dims[0]
+    inner = dims[1]
+    batch_stride = dims[2]
+    channel_stride = dims[3]
+    training = scalars[0]
+    relu = scalars[1]
     count = batch * inner
     sums, products = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
     for c in range(start, stop):
@@ -191,21 +163,22 @@ def channel_backward(dy, x, gamma, beta, mean, invstd, dx, dgamma, dbeta, dims, 
         clear(products)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            plane = dy[at : at + inner], x[at : at + inner]
-            add_gradients(plane[0], plane[1], center, rest, inv, weight, bias, relu, sums, products)
+            slope, plane = dy[at : at + inner], x[at : at + inner]
+            add_gradients(slope, plane, center, rest, inv, weight, bias, relu != 0.0, sums, products)
         total, product = fold(sums), fold(products)
         dbeta[c] = real(total)
         dgamma[c] = real(product)
         mean_dy, mean_product = real(total / count), real(product / count)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
+            slope, plane, result = dy[at : at + inner], x[at : at + inner], dx[at : at + inner]
             gradient_plane(
-                dy[at : at + inner], x[at : at + inner], dx[at : at + inner], center, rest, inv, weight, bias,
-                relu, training, mean_dy, mean_product,
+                slope, plane, result, center, rest, inv, weight, bias, relu != 0.0, training != 0.0, mean_dy,
+                mean_product,
             )  # fmt: skip
 
 
-# ---- kernels whose unit is a row
+# ---- rows of many channels
 
 
 def load_constants(mean, invstd, center, rest, inv):
@@ -215,52 +188,46 @@ def load_constants(mean, invstd, center, rest, inv):
         inv[c] = real(invstd[c])
 
 
-def row_moments(x, dims, scalars, start, stop, partials):
-    columns = dims[0]
+def row_statistics(x, columns, start, stop, all_sums, all_squares):
     count = stop - start
-    lanes, squares_lanes = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
-    centers = carray(on_stack(256), PANEL)
-    all_sums, all_squares = carray(doubles_on_stack(256), PANEL), carray(doubles_on_stack(256), PANEL)
-    result = carray(partials, 2 * columns)
+    centers, lanes, more_lanes = (
+        carray(on_stack(1024), PANEL),
+        carray(on_stack(1024), PANEL),
+        carray(on_stack(1024), PANEL),
+    )
+    totals = carray(doubles_on_stack(1024), PANEL)
     for first in range(0, columns, PANEL):
-        width = min(PANEL, columns - first)
-        lane, square, center = lanes[:width], squares_lanes[:width], centers[:width]
-        sums, squares = all_sums[:width], all_squares[:width]
-        sums[:] = 0.0
-        for block in range(start, stop, ROWS):
-            lane[:] = 0.0
-            for i in range(block, min(block + ROWS, stop)):
-                row = x[i * columns + first : i * columns + first + width]
-                for c in range(width):
-                    lane[c] += row[c]
-            for c in range(width):
-                sums[c] += lane[c]
-        for c in range(width):
-            result[first + c] = sums[c]
-            center[c] = real(sums[c] / count)
-        sums[:] = 0.0
-        squares[:] = 0.0
-        for block in range(start, stop, ROWS):
-            lane[:] = 0.0
-            square[:] = 0.0
-            for i in range(block, min(block + ROWS, stop)):
-                row = x[i * columns + first : i * columns + first + width]
-                for c in range(width):
-                    d = row[c] - center[c]
-                    lane[c] += d
-                    square[c] += d * d
-            for c in range(width):
-                sums[c] += lane[c]
-                squares[c] += square[c]
-        for c in range(width):
-            if sums[c] - sums[c] == 0.0:
-                result[first + c] = count * center[c] + sums[c]
-            result[columns + first + c] = squares[c] - sums[c] * (sums[c] / count)
+        last = min(first + PANEL, columns)
+        sums, squares, total = all_sums[first:last], all_squares[first:last], totals[: last - first]
+        center, lane, square = centers[: last - first], lanes[: last - first], more_lanes[: last - first]
+        center[:] = 0.0
+        for turn in range(2):
+            total[:] = 0.0
+            squares[:] = 0.0
+            for block in range(start, stop, ROWS):
+                lane[:] = 0.0
+                square[:] = 0.0
+                for i in range(block, min(block + ROWS, stop)):
+                    row = x[i * columns + first : i * columns + last]
+                    for c in range(row.size):
+                        d = row[c] - center[c]
+                        lane[c] += d
+                        square[c] += d * d
+                for c in range(lane.size):
+                    total[c] += lane[c]
+                    squares[c] += square[c]
+            for c in range(total.size):
+                if turn == 0:
+                    sums[c] = total[c]
+                    center[c] = real(total[c] / count)
+                elif total[c] - total[c] == 0.0:
+                    sums[c] = count * center[c] + total[c]
+        for c in range(total.size):
+            squares[c] = squares[c] - total[c] * (total[c] / count)
 
 
-def row_normalize(x, gamma, beta, mean, invstd, y, dims, scalars, start, stop, partials):
-    columns, relu = dims[0], scalars[0] != 0.0
-    centers, rests, invs = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
+def normalize_all(x, y, columns, start, stop, gamma, beta, mean, invstd, relu):
+    centers, rests, invs = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
     for first in range(0, columns, PANEL):
         last = min(first + PANEL, columns)
         weight, bias = gamma[first:last], beta[first:last]
@@ -268,79 +235,119 @@ def row_normalize(x, gamma, beta, mean, invstd, y, dims, scalars, start, stop, p
         load_constants(mean[first:last], invstd[first:last], center, rest, inv)
         for i in range(start, stop):
             row, out = x[i * columns + first : i * columns + last], y[i * columns + first : i * columns + last]
-            if relu:
-                for c in range(row.size):
-                    out[c] = activated(standardized(row[c], center[c], rest[c], inv[c]) * weight[c] + bias[c])
-            else:
-                for c in range(row.size):
-                    out[c] = standardized(row[c], center[c], rest[c], inv[c]) * weight[c] + bias[c]
+            for c in range(row.size):
+                z = standardized(row[c], center[c], rest[c], inv[c]) * weight[c] + bias[c]
+                out[c] = passed(z, z, relu)
 
 
-def row_sums(dy, x, gamma, beta, mean, invstd, dims, scalars, start, stop, partials):
-    columns, relu = dims[0], scalars[0] != 0.0
-    centers, rests, invs = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
-    lanes, products = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
-    result = carray(partials, 2 * columns)
+def sum_gradients(dy, x, columns, start, stop, gamma, beta, mean, invstd, relu, all_sums, all_products):
+    centers, rests, invs = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
+    lanes, more_lanes = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
     for first in range(0, columns, PANEL):
         last = min(first + PANEL, columns)
         weight, bias = gamma[first:last], beta[first:last]
+        sums, products = all_sums[first:last], all_products[first:last]
         center, rest, inv = centers[: last - first], rests[: last - first], invs[: last - first]
-        lane, product = lanes[: last - first], products[: last - first]
+        lane, product = lanes[: last - first], more_lanes[: last - first]
         load_constants(mean[first:last], invstd[first:last], center, rest, inv)
+        sums[:] = 0.0
+        products[:] = 0.0
         for block in range(start, stop, ROWS):
             lane[:] = 0.0
             product[:] = 0.0
             for i in range(block, min(block + ROWS, stop)):
                 row, slope = x[i * columns + first : i * columns + last], dy[i * columns + first : i * columns + last]
-                if relu:
-                    for c in range(row.size):
-                        xhat = standardized(row[c], center[c], rest[c], inv[c])
-                        d = passed(slope[c], xhat * weight[c] + bias[c])
-                        lane[c] += d
-                        product[c] += d * xhat
-                else:
-                    for c in range(row.size):
-                        xhat = standardized(row[c], center[c], rest[c], inv[c])
-                        lane[c] += slope[c]
-                        product[c] += slope[c] * xhat
+                for c in range(row.size):
+                    xhat = standardized(row[c], center[c], rest[c], inv[c])
+                    d = passed(slope[c], xhat * weight[c] + bias[c], relu)
+                    lane[c] += d
+                    product[c] += d * xhat
             for c in range(lane.size):
-                result[first + c] += lane[c]
-                result[columns + first + c] += product[c]
+                sums[c] += lane[c]
+                products[c] += product[c]
 
 
-def row_backward(dy, x, gamma, beta, mean, invstd, sums, dx, dims, scalars, start, stop, partials):
-    columns, rows = dims[0], dims[1]
-    training, relu = scalars[0] != 0.0, scalars[1] != 0.0
-    centers, rests, invs = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
-    scales, means = carray(on_stack(256), PANEL), carray(on_stack(256), PANEL)
-    mean_products = carray(on_stack(256), PANEL)
+def gradient_all(dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, products, count, relu, training):
+    centers, rests, invs = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
+    means, mean_products = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
     for first in range(0, columns, PANEL):
         last = min(first + PANEL, columns)
         weight, bias = gamma[first:last], beta[first:last]
         center, rest, inv = centers[: last - first], rests[: last - first], invs[: last - first]
-        scale, mean_dy = scales[: last - first], means[: last - first]
-        mean_product = mean_products[: last - first]
+        mean_dy, mean_product = means[: last - first], mean_products[: last - first]
         load_constants(mean[first:last], invstd[first:last], center, rest, inv)
-        for c in range(scale.size):
-            scale[c] = weight[c] * inv[c]
-            mean_dy[c] = real(sums[first + c] / rows)
-            mean_product[c] = real(sums[columns + first + c] / rows)
+        for c in range(center.size):
+            mean_dy[c] = real(sums[first + c] / count)
+            mean_product[c] = real(products[first + c] / count)
         for i in range(start, stop):
             row, slope = x[i * columns + first : i * columns + last], dy[i * columns + first : i * columns + last]
             out = dx[i * columns + first : i * columns + last]
-            if training and relu:
-                for c in range(row.size):
-                    xhat = standardized(row[c], center[c], rest[c], inv[c])
-                    d = passed(slope[c], xhat * weight[c] + bias[c])
-                    out[c] = gradient(d, xhat, scale[c], mean_dy[c], mean_product[c])
-            elif training:
-                for c in range(row.size):
-                    xhat = standardized(row[c], center[c], rest[c], inv[c])
-                    out[c] = gradient(slope[c], xhat, scale[c], mean_dy[c], mean_product[c])
-            elif relu:
-                for c in range(row.size):
-                    xhat = standardized(row[c], center[c], rest[c], inv[c])
-                    out[c] = scale[c] * passed(slope[c], xhat * weight[c] + bias[c])
-            else:
-                for c in range(row.size):
-                    out[c] = scale[c] * slope[c]
+            for c in range(row.size):
+                xhat = standardized(row[c], center[c], rest[c], inv[c])
+                d = passed(slope[c], xhat * weight[c] + bias[c], relu)
+                scale = weight[c] * inv[c]
+                out[c] = gradient(d, xhat, scale, mean_dy[c], mean_product[c]) if training else scale * d
+
+
+# ---- kernels whose unit is a row
+
+
+def row_forward(x, gamma, beta, y, mean, variance, invstd, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    eps = scalars[0]
+    relu = scalars[1]
+    count = stop - start
+    row_statistics(x, columns, start, stop, mean, variance)
+    for c in range(columns):
+        mean[c] = mean[c] / count
+        variance[c] = 0.0 if variance[c] < 0.0 else variance[c] / count
+        invstd[c] = 1.0 / sqrt(variance[c] + eps)
+    normalize_all(x, y, columns, start, stop, gamma, beta, mean, invstd, relu != 0.0)
+
+
+def row_moments(x, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    results = carray(partials, 2 * columns)
+    row_statistics(x, columns, start, stop, results[:columns], results[columns:])
+
+
+def row_normalize(x, gamma, beta, mean, invstd, y, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    relu = scalars[0]
+    normalize_all(x, y, columns, start, stop, gamma, beta, mean, invstd, relu != 0.0)
+
+
+def row_backward(dy, x, gamma, beta, mean, invstd, dx, dgamma, dbeta, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    training = scalars[0]
+    relu = scalars[1]
+    results = carray(partials, 2 * columns)
+    sums, products = results[:columns], results[columns:]
+    sum_gradients(dy, x, columns, start, stop, gamma, beta, mean, invstd, relu != 0.0, sums, products)
+    for c in range(columns):
+        dbeta[c] = real(sums[c])
+        dgamma[c] = real(products[c])
+    gradient_all(
+        dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, products, stop - start, relu != 0.0,
+        training != 0.0,
+    )  # fmt: skip
+
+
+def row_sums(dy, x, gamma, beta, mean, invstd, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    relu = scalars[0]
+    results = carray(partials, 2 * columns)
+    sum_gradients(
+        dy, x, columns, start, stop, gamma, beta, mean, invstd, relu != 0.0, results[:columns], results[columns:]
+    )
+
+
+def row_gradient(dy, x, gamma, beta, mean, invstd, sums, dx, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    rows = dims[1]
+    training = scalars[0]
+    relu = scalars[1]
+    products = sums[columns:]
+    gradient_all(
+        dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, products, rows, relu != 0.0, training != 0.0
+    )

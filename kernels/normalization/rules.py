@@ -16,14 +16,9 @@ def standardized(x, center, rest, inv):
     return ((x - center) - rest) * inv
 
 
-def activated(z):
-    """ReLU."""
-    return 0.0 if z <= 0.0 else z
-
-
-def passed(dy, z):
-    """What ReLU lets through of the gradient at its output, given its input."""
-    return 0.0 if z <= 0.0 else dy
+def passed(value, z, relu):
+    """What ReLU lets through where its input is z: of z itself, or of a gradient."""
+    return 0.0 if relu and z <= 0.0 else value
 
 
 def gradient(dy, xhat, scale, mean_dy, mean_product):

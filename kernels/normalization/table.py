@@ -11,8 +11,10 @@ from fastopt.kernels.runtime.kernel import Kernel
 STATISTICS = {name: "np.float64" for name in ("mean", "variance", "invstd", "sums")}  # of C numbers, whatever x is
 
 
-def _kernel(name: str, buffers: str, written: str, scalars: str = "") -> Kernel:
-    by_channel = name.startswith("channel")
+PLANES = "batch inner batch_stride channel_stride"
+
+
+def _kernel(name: str, buffers: str, written: str, dims: str, scalars: str = "") -> Kernel:
     names = tuple(buffers.split())
     return Kernel(
         name,
@@ -20,8 +22,8 @@ def _kernel(name: str, buffers: str, written: str, scalars: str = "") -> Kernel:
         buffers=names,
         written=tuple(written.split()),
         scalars=tuple(scalars.split()),
-        dims=("batch", "inner", "batch_stride", "channel_stride") if by_channel else ("columns", "rows"),
-        unit="channel" if by_channel else "row",
+        dims=tuple(dims.split()),
+        unit=name.split("_")[0],
         types={name: STATISTICS[name] for name in names if name in STATISTICS},
         rule=False,
     )
@@ -30,15 +32,21 @@ def _kernel(name: str, buffers: str, written: str, scalars: str = "") -> Kernel:
 KERNELS = {
     kernel.name: kernel
     for kernel in (
-        _kernel("channel_forward", "x gamma beta y mean variance invstd", "y mean variance invstd", "eps relu"),
-        _kernel("channel_normalize", "x gamma beta mean invstd y", "y", "relu"),
+        _kernel("channel_forward", "x gamma beta y mean variance invstd", "y mean variance invstd", PLANES, "eps relu"),
+        _kernel("channel_normalize", "x gamma beta mean invstd y", "y", PLANES, "relu"),
         _kernel(
-            "channel_backward", "dy x gamma beta mean invstd dx dgamma dbeta", "dx dgamma dbeta", "training relu"
+            "channel_backward", "dy x gamma beta mean invstd dx dgamma dbeta", "dx dgamma dbeta", PLANES,
+            "training relu",
         ),
-        _kernel("row_moments", "x", ""),
-        _kernel("row_normalize", "x gamma beta mean invstd y", "y", "relu"),
-        _kernel("row_sums", "dy x gamma beta mean invstd", "", "relu"),
-        _kernel("row_backward", "dy x gamma beta mean invstd sums dx", "dx", "training relu"),
+        _kernel("row_forward", "x gamma beta y mean variance invstd", "y mean variance invstd", "columns", "eps relu"),
+        _kernel("row_moments", "x", "", "columns"),
+        _kernel("row_normalize", "x gamma beta mean invstd y", "y", "columns", "relu"),
+        _kernel(
+            "row_backward", "dy x gamma beta mean invstd dx dgamma dbeta", "dx dgamma dbeta", "columns",
+            "training relu",
+        ),
+        _kernel("row_sums", "dy x gamma beta mean invstd", "", "columns", "relu"),
+        _kernel("row_gradient", "dy x gamma beta mean invstd sums dx", "dx", "columns rows", "training relu"),
     )
 }  # fmt: skip
 
@@ -160,11 +168,15 @@ def _shared_bad(vectors):
     )
 
 
+def _kernels(names):
+    return tuple(KERNELS[name] for name in names.split())
+
+
 OPS = (
     Op(
         name="batch_norm_forward",
         family="normalization",
-        kernels=tuple(KERNELS[k] for k in ("channel_forward", "channel_normalize", "row_moments", "row_normalize")),
+        kernels=_kernels("channel_forward channel_normalize row_forward row_moments row_normalize"),
         source="Ioffe and Szegedy 2015, Algorithms 1 and 2",
         options=(
             {}, {"channel_axis": -1, "activation": "relu"}, {"training": False},
@@ -201,7 +213,7 @@ OPS = (
     Op(
         name="batch_norm_backward",
         family="normalization",
-        kernels=tuple(KERNELS[k] for k in ("channel_backward", "row_sums", "row_backward")),
+        kernels=_kernels("channel_backward row_backward row_sums row_gradient"),
         source="Ioffe and Szegedy 2015, section 3",
         options=(
             {}, {"channel_axis": -1, "activation": "relu"}, {"training": False},

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 cdef extern from "simd.h" nogil:
     ctypedef void cloned_void "CLONED void"     # return type of a kernel: one clone per instruction set
+    ctypedef void inlined_void "INLINED void"   # return type of a `cdef inline` part of several kernels
 
 cdef extern from *:
     """

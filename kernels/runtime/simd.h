@@ -21,6 +21,13 @@
 #define FASTOPT_CLONES 0
 #endif
 
+/* For a part of several kernels: it must be compiled inside each clone, or it would be of no CPU in particular. */
+#if defined(__GNUC__)
+#define INLINED __attribute__((always_inline))
+#else
+#define INLINED
+#endif
+
 #define FASTOPT_INLINE static inline __attribute__((always_inline))
 
 /* The instruction set whose clone the loader picked. */
