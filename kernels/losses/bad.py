@@ -115,17 +115,12 @@ DENSE = (
 
 
 def _as_probabilities(bad):
-    def spoil(options, arrays):
-        options.update(from_logits=False)
-        arrays["y_pred"].fill(0.5)
-        bad.spoil(options, arrays)
-
-    return replace(bad, spoil=spoil)
+    return replace(bad, spoil=lambda o, a: (o.update(from_logits=False), a["y_pred"].fill(0.5), bad.spoil(o, a)))
 
 
 PROBABILITY = (
-    Bad("a probability above 1", _set("y_pred", 1.5), ("y_pred", "[0, 1]")),
-    Bad("a probability below 0", _set("y_pred", -0.5), ("y_pred", "[0, 1]")),
+    Bad("a probability above 1", _set("y_pred", 1.5), ("y_pred", "[0, 1]", "1.5")),
+    Bad("a probability below 0", _set("y_pred", -0.5), ("y_pred", "[0, 1]", "-0.5")),
 )
 # the same for losses whose first options ask for logits
 PROBABILITY_NOT_LOGITS = tuple(map(_as_probabilities, PROBABILITY))

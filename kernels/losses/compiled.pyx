@@ -50,7 +50,7 @@ cdef cloned_void mean_squared_error(real **buffers, const int64_t *dims, const d
     cdef int64_t i
     for i in range(start, stop):
         error = y_pred[i] - y_true[i]
-        gradient[i] = scale * (<real> 2 * error)
+        gradient[i] = scale * (2 * error)
         value[i] = error * error
 
 
@@ -140,7 +140,7 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
         wrong = other if y_pred[i] > 0 else t
         linear = size * wrong
         linear = 0 if wrong == 0 else linear
-        less_likely = e / (<real> 1 + e)     # a bare 1 is a double in C
+        less_likely = e / (1 + e)
         above = other - less_likely
         below = less_likely - t
         gradient[i] = scale * (above if y_pred[i] > 0 else below)
