@@ -66,11 +66,13 @@ def test_the_import_brings_nothing_heavy():
     assert python(f"import sys, fastopt; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
 
 
-def test_the_import_adds_at_most_50_ms_to_numpy():
+def test_the_import_adds_at_most_50_ms_to_numpy(tmp_path):
     code = (  # the processor's time: what others do on the machine is not ours; nothing waits in an import
         "from time import process_time as now\nimport numpy\nstart = now()\nimport fastopt\nprint(now() - start)"
     )
-    added = [float(python(code)) for _ in range(7)]
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}  # as an installed package is
+    python(code, **compiled)
+    added = [float(python(code, **compiled)) for _ in range(7)]
     assert min(added) <= 0.05, added  # the machine can only add to it
 
 
@@ -178,9 +180,9 @@ def test_a_failed_step_changes_nothing(target):
 
 
 def packed(text, dtype, registers="[yz]"):
-    """Return the packed arithmetic of a type in a listing, wider than the registers that every CPU has."""
+    """Return whether a listing holds packed arithmetic of a type, in registers wider than every CPU has."""
     kind = "s" if dtype == "float32" else "d"
-    return re.findall(rf"\bv(?:add|sub|mul|div|sqrt|max|min)p{kind}\s[^\n]*%{registers}mm", text)
+    return bool(re.search(rf"\bv(?:add|sub|mul|div|sqrt|max|min)p{kind}\s[^\n]*%{registers}mm", text))
 
 
 @cache

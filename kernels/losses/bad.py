@@ -119,8 +119,8 @@ def _as_probabilities(bad):
 
 
 PROBABILITY = (
-    Bad("a probability above 1", _set("y_pred", 1.5), ("y_pred", "[0, 1]")),
-    Bad("a probability below 0", _set("y_pred", -0.5), ("y_pred", "[0, 1]")),
+    Bad("a probability above 1", _set("y_pred", 1.5), ("y_pred", "[0, 1]", "1.5")),
+    Bad("a probability below 0", _set("y_pred", -0.5), ("y_pred", "[0, 1]", "-0.5")),
 )
 # the same for losses whose first options ask for logits
 PROBABILITY_NOT_LOGITS = tuple(map(_as_probabilities, PROBABILITY))
