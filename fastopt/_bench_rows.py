@@ -158,12 +158,16 @@ def lines(rows: Sequence[Row]) -> list[str]:
             found.append(f"[bold]{escape(case)}[/]")
         before = case
         ratio = row.times_faster_than_best_peer if row.ours else None
-        versus = f"{'' if ratio is None else f'{ratio:.3g}×':>10}"
+        versus = f"{'' if ratio is None else _times(ratio):>10}"
         if ratio is not None:
             versus = f"[{'green' if ratio >= 1 else 'red'}]{versus}[/]"
         times = "".join(f"{microseconds(value):>9}" for value in (row.p20_us, row.p50_us, row.p80_us))
         found.append(f"  {row.candidate:<22}{times}{versus}{row.gb_s:>8.3g}{row.bandwidth_fraction:>11.0%}")
     return found
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}×" if ratio >= 100 else f"{ratio:.2f}×"
 
 
 def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
@@ -198,7 +202,7 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
         cells = [
             f"`{family}.{op}`", what, *(microseconds(found[name].p50_us) if name in found else "–" for name in OURS),
             f"{peer.candidate} {microseconds(peer.p50_us)}" if peer else "–",
-            "–" if ratio is None else f"{ratio:.2f}×" if ratio >= 1 else f"**{ratio:.2f}×**",
+            "–" if ratio is None else _times(ratio) if ratio >= 1 else f"**{_times(ratio)}**",
             f"{best.gb_s:.3g}", f"{best.bandwidth_fraction:.0%}",
         ]  # fmt: skip
         text.append("| " + " | ".join(cells) + " |")
