@@ -23,8 +23,9 @@ cdef inline real passed(real value, real z, bint relu) noexcept nogil:
     return <real> 0 if relu and z <= 0 else value
 
 
-cdef inline real gradient(real dy, real xhat, real scale, real mean_dy, real mean_product) noexcept nogil:
-    return scale * ((dy - mean_dy) - xhat * mean_product)
+cdef inline real direction(real dy, real xhat, real mean_dy, real mean_product) noexcept nogil:
+    """dx up to gamma invstd, where the statistics depend on x."""
+    return (dy - mean_dy) - xhat * mean_product
 
 
 cdef inline inlined_void load_constants(const double *mean, const double *invstd, int64_t count, real *center,

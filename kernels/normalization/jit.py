@@ -9,7 +9,7 @@ from math import sqrt
 
 from numba import carray
 
-from fastopt.kernels.normalization.rules import gradient, passed, residual, standardized
+from fastopt.kernels.normalization.rules import direction, passed, residual, standardized
 
 LANES = 32
 BLOCK = 1024
@@ -96,7 +96,7 @@ def gradient_plane(dy, x, dx, center, rest, inv, weight, bias, relu, training, m
     for i in range(x.size):
         xhat = standardized(x[i], center, rest, inv)
         d = passed(dy[i], xhat * weight + bias, relu)
-        dx[i] = gradient(d, xhat, scale, mean_dy, mean_product) if training else scale * d
+        dx[i] = scale * (direction(d, xhat, mean_dy, mean_product) if training else d)
 
 
 # ---- kernels whose unit is a channel
@@ -286,7 +286,7 @@ def gradient_all(dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sum
                 xhat = standardized(row[c], center[c], rest[c], inv[c])
                 d = passed(slope[c], xhat * weight[c] + bias[c], relu)
                 scale = weight[c] * inv[c]
-                out[c] = gradient(d, xhat, scale, mean_dy[c], mean_product[c]) if training else scale * d
+                out[c] = scale * (direction(d, xhat, mean_dy[c], mean_product[c]) if training else d)
 
 
 # ---- kernels whose unit is a row

@@ -1,9 +1,10 @@
 # What channel_* kernels do with a plane: elements of one channel, side by side in memory.
 #
-# Results go through a tile on the stack: the compiler need not ask whether y is x, or dx is dy, before it vectorises.
+# Results go through a tile on the stack: the compiler need not ask whether y is x, or dx is dy, before it vectorises. A
+# tile that is merely copied would be a `rep movs`, slower than all the rest; so the last operation is left for the copy.
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport gradient, passed, residual, standardized
+from kernels.normalization.elements cimport direction, passed, residual, standardized
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
@@ -93,10 +94,10 @@ cdef inline inlined_void normalize_plane(const real *x, real *y, int64_t count, 
     while k < count:
         width = min(<int64_t> TILE, count - k)
         for j in range(width):
-            z = standardized(x[k + j], center, rest, inv) * weight + bias
-            tile[j] = passed(z, z, relu)
+            tile[j] = standardized(x[k + j], center, rest, inv) * weight
         for j in range(width):
-            y[k + j] = tile[j]
+            z = tile[j] + bias
+            y[k + j] = passed(z, z, relu)
         k += width
 
 
@@ -113,7 +114,7 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, real *dx,
         for j in range(width):
             xhat = standardized(x[k + j], center, rest, inv)
             d = passed(dy[k + j], xhat * weight + bias, relu)
-            tile[j] = gradient(d, xhat, scale, mean_dy, mean_product) if training else scale * d
+            tile[j] = direction(d, xhat, mean_dy, mean_product) if training else d
         for j in range(width):
-            dx[k + j] = tile[j]
+            dx[k + j] = scale * tile[j]
         k += width

@@ -2,8 +2,18 @@
 # for four elements. Sums take the rows one after the other all the same.
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport clear, gradient, load_constants, passed, residual, standardized
+from kernels.normalization.elements cimport clear, direction, load_constants, passed, residual, standardized
 from kernels.runtime.abi cimport inlined_void, real
+
+cdef extern from *:
+    """
+    #define FETCH_ROWS(p, columns, width, rows) \\
+        do { for (int r_ = 0; r_ < (rows); r_++) \\
+            for (int64_t c_ = 0; c_ < (width); c_ += 64 / (int) sizeof(*(p))) \\
+                __builtin_prefetch((p) + ((rows) + r_) * (columns) + c_); } while (0)
+    """
+    void FETCH_ROWS(const void *, int64_t, int64_t, int) noexcept nogil
+
 
 cdef enum:
     ROWS = 32           # rows that are summed in the kernel's type, before the sums go on in double precision
@@ -82,14 +92,15 @@ cdef inline inlined_void normalize_rows(const real *x, real *y, int64_t columns,
     c = 0
     while c < width:
         count = min(<int64_t> TILE, width - c)
+        FETCH_ROWS(x + c, columns, count, rows)
         for j in range(count):
             for r in range(rows):
                 z = standardized(x[r * columns + c + j], center[c + j], rest[c + j], inv[c + j])
-                z = z * weight[c + j] + bias[c + j]
-                tile[r * TILE + j] = passed(z, z, relu)
+                tile[r * TILE + j] = z * weight[c + j]
         for r in range(rows):
             for j in range(count):
-                y[r * columns + c + j] = tile[r * TILE + j]
+                z = tile[r * TILE + j] + bias[c + j]
+                y[r * columns + c + j] = passed(z, z, relu)
         c += count
 
 
@@ -172,27 +183,24 @@ cdef inline inlined_void sum_gradients(const real *dy, const real *x, int64_t co
 
 cdef inline inlined_void gradient_rows(const real *dy, const real *x, real *dx, int64_t columns, int64_t width,
                                        const real *center, const real *rest, const real *inv, const real *weight,
-                                       const real *bias, const real *mean_dy, const real *mean_product, bint relu,
-                                       bint training, int rows) noexcept nogil:
+                                       const real *bias, const real *scale, const real *mean_dy,
+                                       const real *mean_product, bint relu, bint training, int rows) noexcept nogil:
     cdef real tile[4 * TILE]
-    cdef real xhat, d, scale
+    cdef real xhat, d
     cdef int64_t c = 0, j, count
     cdef int r
     while c < width:
         count = min(<int64_t> TILE, width - c)
+        FETCH_ROWS(x + c, columns, count, rows)
+        FETCH_ROWS(dy + c, columns, count, rows)
         for j in range(count):
-            scale = weight[c + j] * inv[c + j]
             for r in range(rows):
                 xhat = standardized(x[r * columns + c + j], center[c + j], rest[c + j], inv[c + j])
                 d = passed(dy[r * columns + c + j], xhat * weight[c + j] + bias[c + j], relu)
-                if training:
-                    d = gradient(d, xhat, scale, mean_dy[c + j], mean_product[c + j])
-                else:
-                    d = scale * d
-                tile[r * TILE + j] = d
+                tile[r * TILE + j] = direction(d, xhat, mean_dy[c + j], mean_product[c + j]) if training else d
         for r in range(rows):
             for j in range(count):
-                dx[r * columns + c + j] = tile[r * TILE + j]
+                dx[r * columns + c + j] = scale[c + j] * tile[r * TILE + j]
         c += count
 
 
@@ -203,6 +211,7 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, real *dx, i
     cdef real center[PANEL]
     cdef real rest[PANEL]
     cdef real inv[PANEL]
+    cdef real scale[PANEL]
     cdef real mean_dy[PANEL]
     cdef real mean_product[PANEL]
     cdef int64_t first = 0, width, c, i, at
@@ -210,6 +219,7 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, real *dx, i
         width = min(<int64_t> PANEL, columns - first)
         load_constants(mean + first, invstd + first, width, center, rest, inv)
         for c in range(width):
+            scale[c] = gamma[first + c] * inv[c]
             mean_dy[c] = <real> (sums[first + c] / count)
             mean_product[c] = <real> (products[first + c] / count)
         i = start
@@ -217,10 +227,10 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, real *dx, i
             at = i * columns + first
             if i + 4 <= stop:
                 gradient_rows(dy + at, x + at, dx + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                              mean_dy, mean_product, relu, training, 4)
+                              scale, mean_dy, mean_product, relu, training, 4)
                 i += 4
             else:
                 gradient_rows(dy + at, x + at, dx + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                              mean_dy, mean_product, relu, training, 1)
+                              scale, mean_dy, mean_product, relu, training, 1)
                 i += 1
         first += width

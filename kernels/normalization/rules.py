@@ -21,6 +21,6 @@ def passed(value, z, relu):
     return 0.0 if relu and z <= 0.0 else value
 
 
-def gradient(dy, xhat, scale, mean_dy, mean_product):
-    """dx of an element on which the statistics depend."""
-    return scale * ((dy - mean_dy) - xhat * mean_product)
+def direction(dy, xhat, mean_dy, mean_product):
+    """dx up to gamma invstd, where the statistics depend on x."""
+    return (dy - mean_dy) - xhat * mean_product
