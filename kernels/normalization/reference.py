@@ -6,10 +6,15 @@ Written from the paper alone. Computes in the type of its arguments; the tests g
 import numpy as np
 
 
-def _axes(x, channel_axis):
-    """All axes but the channel's, and the shape in which a vector of channels broadcasts against x."""
-    axis = channel_axis % x.ndim
-    return tuple(k for k in range(x.ndim) if k != axis), [-1 if k == axis else 1 for k in range(x.ndim)]
+def _wide(x, channel_axis):
+    """The shape in which a vector of channels broadcasts against x."""
+    return [-1 if k == channel_axis % x.ndim else 1 for k in range(x.ndim)]
+
+
+def _sum(x, channel_axis):
+    """The sum of each channel. NumPy adds in pairs along a contiguous axis only, and one by one along others."""
+    channels = np.moveaxis(x, channel_axis, 0)
+    return np.ascontiguousarray(channels).reshape(len(channels), -1).sum(axis=1)
 
 
 def batch_norm_forward(
@@ -20,12 +25,12 @@ def batch_norm_forward(
 
     Returns y, mean, 1 / sqrt(variance + eps), and the new running mean and variance (None where there were none).
     """
-    axes, wide = _axes(x, channel_axis)
+    wide = _wide(x, channel_axis)
     if training:
-        mean = x.mean(axis=axes)
+        count = x.size // gamma.size
+        mean = _sum(x, channel_axis) / count
         centered = x - mean.reshape(wide)
-        variance = (centered**2).mean(axis=axes)
-        count = x.size // mean.size
+        variance = _sum(centered**2, channel_axis) / count
         if running_mean is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
         if running_var is not None:
@@ -49,13 +54,13 @@ def batch_norm_backward(
     (d invstd/dx = -x̂ invstd^2 / m): dx = gamma invstd (dy - sum(dy)/m - x̂ sum(dy x̂)/m). Constant statistics leave the
     direct path alone.
     """
-    axes, wide = _axes(x, channel_axis)
+    wide = _wide(x, channel_axis)
     xhat = (x - mean.reshape(wide)) * invstd.reshape(wide)
     if activation == "relu":
         z = gamma.reshape(wide) * xhat + beta.reshape(wide)
         dy = np.where(z <= 0, 0.0, dy)
-    dbeta = dy.sum(axis=axes)
-    dgamma = (dy * xhat).sum(axis=axes)
+    dbeta = _sum(dy, channel_axis)
+    dgamma = _sum(dy * xhat, channel_axis)
     scale = (gamma * invstd).reshape(wide)
     if not training:
         return scale * dy, dgamma, dbeta

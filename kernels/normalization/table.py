@@ -128,8 +128,8 @@ BENCH = (
 # few roundings of the spread, divided by the root of the number of lanes.
 FORWARD_TOLERANCE = {"float32": (2e-6, 2e-6), "float64": (4e-15, 4e-15)}
 # dx: a dozen roundings of values of order 3. dgamma and dbeta: each lane of 32 values leaves an error of some 1e-6 (in
-# float32), and errors of n / 32 lanes add up as a root: 2e-5 for the 9003 values of the longest channel.
-BACKWARD_TOLERANCE = {"float32": (2e-6, 2e-5), "float64": (4e-15, 4e-14)}
+# float32), and errors of n / 32 lanes add up as a root: 5e-5 for 65 536 values, the longest channel that is verified.
+BACKWARD_TOLERANCE = {"float32": (2e-6, 5e-5), "float64": (4e-15, 1e-13)}
 
 
 def _spoil(**changes):
