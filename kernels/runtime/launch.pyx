@@ -35,7 +35,7 @@ cdef extern from "simd.h":
     const char *fastopt_isa()
 
 cdef enum:
-    MAX_SLOTS = 24              # arrays and scratch blocks of one pipeline
+    MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
     MAX_NUMBERS = 512           # dims, and scalars, of a job that runs without tables
     CHUNKS_PER_THREAD = 16      # work is handed out in this many pieces a thread, to even out slow cores
     LINE = 64                   # bytes of a cache line

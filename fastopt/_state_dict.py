@@ -1,0 +1,108 @@
+"""State that outlives the process: `state_dict`, `load_state_dict`, copies and pickles of optimizers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastopt import _check
+
+Group = dict[str, Any]
+TABLES = ("_plans", "_starts", "_stops")  # of addresses: made anew for a copy
+
+
+def _alike(value: Any, own: np.ndarray, name: str) -> None:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {_check.describe(value)}")
+    if value.dtype != own.dtype:
+        raise TypeError(f"{name}: expected {own.dtype}, got {value.dtype}")
+    if value.shape != own.shape:
+        raise ValueError(f"{name}: expected shape {own.shape}, got {value.shape}")
+
+
+class StateDict:
+    """The part of an optimizer that saves and loads; `Optimizer` holds what it speaks of."""
+
+    steps: int
+    groups: list[Group]
+    state: list[dict[str, np.ndarray]]
+    _names: list[str]
+    _params: list[np.ndarray]
+    _seen: list[Group]
+
+    def _checked(self, group: Group) -> Group:
+        raise NotImplementedError
+
+    def _keeps_state(self, group: Group, seen: Group, name: str) -> None:
+        raise NotImplementedError
+
+    def _build_tables(self) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
+        groups = [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
+        state = {
+            name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
+        }
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
+        """
+        wanted = {"optimizer", "steps", "groups", "state"}
+        if not isinstance(state_dict, Mapping) or not wanted <= state_dict.keys():
+            raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {_check.describe(state_dict)}")
+        if state_dict["optimizer"] != type(self).__name__:
+            raise ValueError(
+                f"state_dict: expected the state of {type(self).__name__}, got {state_dict['optimizer']!r}"
+            )
+        steps, groups, state = state_dict["steps"], state_dict["groups"], state_dict["state"]
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {steps!r}")
+        if not isinstance(groups, list | tuple) or len(groups) != len(self.groups):
+            raise ValueError(f"state_dict['groups']: expected {len(self.groups)} groups, got {_check.describe(groups)}")
+        fresh = []
+        for k, (group, own) in enumerate(zip(groups, self.groups)):
+            if not isinstance(group, Mapping) or group.keys() != own.keys():
+                raise ValueError(
+                    f"state_dict['groups'][{k}]: expected the keys {sorted(own)}, got {_check.describe(group)}"
+                )
+            fresh.append(self._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
+            self._keeps_state(fresh[k], self._seen[k], f"state_dict['groups'][{k}]")
+        if not isinstance(state, Mapping) or list(state) != self._names:
+            raise ValueError(
+                f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
+            )
+        for k, name in enumerate(self._names):
+            own_state = self.state[k]
+            if not isinstance(state[name], Mapping) or state[name].keys() != own_state.keys():
+                raise ValueError(
+                    f"state_dict['state'][{name!r}]: expected the keys {sorted(own_state)}, got "
+                    f"{_check.describe(state[name])}"
+                )
+            for key, array in own_state.items():
+                _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
+        for k, name in enumerate(self._names):
+            for key, array in self.state[k].items():
+                array[...] = state[name][key]
+        for group, values in zip(self.groups, fresh):
+            group.update(values)
+        self._seen, self.steps = [dict(group) for group in self.groups], steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs: all but the tables of addresses."""
+        return {name: value for name, value in vars(self).items() if name not in TABLES}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self._build_tables()
+
+    def __repr__(self) -> str:
+        hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
+        return f"{type(self).__name__}({len(self._params)} parameters, {hyper}, steps={self.steps})"
