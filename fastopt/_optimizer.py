@@ -265,11 +265,13 @@ class Optimizer(StateDict):
             If a gradient is missing, of another shape or type, or overlaps a parameter. Nothing has been written then.
         """
         unscale = 1.0 if grad_scale is None else 1.0 / _check.number(grad_scale, "grad_scale", _check.POSITIVE)
+        if zero_grads is not False or skip_nonfinite is not False or return_stats is not False:
+            zero_grads = _check.flag(zero_grads, "zero_grads")
+            skip_nonfinite = _check.flag(skip_nonfinite, "skip_nonfinite")
+            return_stats = _check.flag(return_stats, "return_stats")
         gradients = self._tree.flatten(grads, "grads")
         groups = self._digested()
-        parts, contiguous = _stepping.bound(
-            self, gradients, zero_grads is not False and _check.flag(zero_grads, "zero_grads")
-        )
+        parts, contiguous = _stepping.bound(self, gradients, zero_grads)
         options, factor, norm = self.options, unscale, 0.0
         if return_stats or skip_nonfinite or options.clip_norm is not None:
             norm, finite = _stepping.norm(parts, contiguous)
@@ -282,7 +284,7 @@ class Optimizer(StateDict):
             if options.clip_norm is not None and not norm <= options.clip_norm:
                 factor *= options.clip_norm / norm
         run = _stepping.run_reference if get_target() == "reference" else _stepping.run
-        update = run(self, parts, contiguous, groups, factor, bool(zero_grads), bool(return_stats))
+        update = run(self, parts, contiguous, groups, factor, zero_grads, return_stats)
         self.steps += 1
         return Stats(norm, update, False) if return_stats else None
 

@@ -210,7 +210,7 @@ def _reference_of(optimizer, recipe, i, gradient, group, factor) -> float:
     param = wide.pop("param")
     values = type(optimizer)._reference(param, grad, **wide, **hyper, t=optimizer.steps + 1)
     for (kind, arrays), value in zip(held.values(), values, strict=True):
-        kinds.write(kind, arrays, value.astype(compute), (options.seed, optimizer.steps + 1), i)
+        kinds.write(kind, arrays, np.asarray(value, compute), (options.seed, optimizer.steps + 1), i)
     if recipe.average:
         own["average"][...] = options.ema_decay * own["average"] + (1.0 - options.ema_decay) * values[0]
     if recipe.copy:
