@@ -1,5 +1,6 @@
 """How a step runs: parameters of one recipe share a launch; gradients are bound anew every time."""
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from fastopt._config import get_num_threads, get_target
 from fastopt._state_dict import Group
 from fastopt.kernels.optimizers import plan
 from fastopt.kernels.runtime import kinds
-from fastopt.kernels.runtime.jobs import Jobs
+from fastopt.kernels.runtime.jobs import Jobs, Program
 from fastopt.kernels.runtime.launch import first_overlap
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Part(NamedTuple):
     groups: list[int]  # that they are of
     jobs: Jobs
     sizes: np.ndarray  # bytes of each gradient
+    programs: dict[tuple[str, bool, bool], Program]  # by target, zero and stats: a recipe's hash takes its time
 
 
 def bound(optimizer: "Optimizer", gradients: list[Any], zeroed: bool) -> tuple[list[Part], bool]:
@@ -77,7 +79,9 @@ def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
         rows = [optimizer._group_of[i] for i in indices]
         sizes = np.array([gradients[i].nbytes for i in indices], np.int64)
         grad = recipe.columns.index("grad")
-        parts.append(Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, indices, recipe.slots), sizes))
+        parts.append(
+            Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, indices, recipe.slots), sizes, {})
+        )
     return parts
 
 
@@ -127,12 +131,12 @@ def _refuse_shared(seen: list[tuple[int, int, str, np.ndarray]]) -> None:
 def norm(parts: list[Part], contiguous: bool) -> tuple[float, bool]:
     """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
     total = np.zeros(2)
-    for recipe, _, _, _, jobs, _ in parts:
-        scalars = np.zeros((int(jobs.rows.max(initial=0)) + 1, 1))
-        total += jobs.run(
-            *plan.norm(recipe), (), scalars=scalars, threads=get_num_threads(), contiguous=contiguous, partials=2
+    for part in parts:
+        unused = np.zeros((part.groups[-1] + 1, 1))
+        total += part.jobs.run(
+            plan.norm(part.recipe), scalars=unused, threads=get_num_threads(), contiguous=contiguous, partials=2
         )
-    return float(np.sqrt(total[0])), bool(total[1] == 0)
+    return math.sqrt(total[0]), bool(total[1] == 0)
 
 
 def _row(optimizer: "Optimizer", recipe: plan.Recipe, group: Group, factor: float) -> tuple[float, ...]:
@@ -163,16 +167,17 @@ def run(
 ) -> float:  # fmt: skip
     """Run the step's pipelines and return the norm of the update (0.0 unless `stats`)."""
     target, threads, total = get_target(), get_num_threads(), 0.0
-    for recipe, _, _, own_groups, jobs, _ in parts:
-        scalars = np.zeros((len(groups), len(plan.SCALARS) + len(recipe.kernel.scalars)))
-        for k in own_groups:
-            scalars[k] = _row(optimizer, recipe, groups[k], factor)
-        stages, scratch, written = plan.build(recipe, target, zero, stats)
-        sums = jobs.run(
-            stages, scratch, written, scalars=scalars, threads=threads, contiguous=contiguous, partials=int(stats)
-        )
-        total += float(sums[0]) if stats else 0.0
-    return float(np.sqrt(total))
+    for part in parts:
+        scalars = np.zeros((len(groups), len(plan.SCALARS) + len(part.recipe.kernel.scalars)))
+        for k in part.groups:
+            scalars[k] = _row(optimizer, part.recipe, groups[k], factor)
+        program = part.programs.get((target, zero, stats))
+        if program is None:
+            program = part.programs[target, zero, stats] = plan.build(part.recipe, target, zero, stats)
+        sums = part.jobs.run(program, scalars=scalars, threads=threads, contiguous=contiguous, partials=int(stats))
+        if stats:
+            total += float(sums[0])
+    return math.sqrt(total)
 
 
 def run_reference(
@@ -181,12 +186,12 @@ def run_reference(
 ) -> float:  # fmt: skip
     """The same in NumPy and float64: values are decoded, the paper's formula is applied, results are encoded."""
     total = 0.0
-    for recipe, column, members, _, jobs, _ in parts:
-        for i, gradient in zip(members, jobs.columns[column], strict=True):
-            total += _reference_of(optimizer, recipe, i, gradient, groups[optimizer._group_of[i]], factor)
+    for part in parts:
+        for i, gradient in zip(part.members, part.jobs.columns[part.grad], strict=True):
+            total += _reference_of(optimizer, part.recipe, i, gradient, groups[optimizer._group_of[i]], factor)
             if zero:
                 gradient[...] = 0
-    return float(np.sqrt(total)) if stats else 0.0
+    return math.sqrt(total) if stats else 0.0
 
 
 def _reference_of(optimizer, recipe, i, gradient, group, factor) -> float:

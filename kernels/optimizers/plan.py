@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from fastopt.kernels.optimizers import stages
+from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.storage import LOAD, STORE
 
@@ -16,7 +17,7 @@ SCALARS = ("grad_scale", "clip_value", "decay_kept", "average_kept", "average_ad
 FLOATS = ("float32", "float64", "bfloat16", "float16")  # of parameters and gradients
 SMALL = 4096  # elements: 8-bit state of smaller parameters stays in the compute type
 SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares"}  # never negative
-BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "split": 16, "stochastic": 16}
+BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "split": 2, "stochastic": 2, "mean8": 1, "square8": 1}
 
 
 def state_kind(name: str, wanted: str, compute: str, size: int) -> str:
@@ -72,22 +73,24 @@ class Recipe:
 
 
 @cache
-def build(recipe: Recipe, target: str, zero: bool, stats: bool) -> tuple[tuple, tuple[int, ...], frozenset[int]]:
-    """Return the stages, the scratch bytes per slot, and the slots of arrays that are written."""
+def build(recipe: Recipe, target: str, zero: bool, stats: bool) -> Program:
+    """Return what a step runs; `zero` writes zeros into the gradients, `stats` sums up the squared update."""
     columns, which = recipe.columns, DTYPES.index(recipe.compute)
     slot = {name: k for k, name in enumerate(columns)}
-    scratch = [0] * len(columns)
+    kinds = (recipe.param, recipe.grad, *recipe.state)
+    widths = {name: BYTES[kind] for name, kind in zip(recipe.kernel.buffers, kinds, strict=True)}
+    widths |= {"param_lost_bits": 2, "average": BYTES[recipe.compute], "copy": 2}
+    scratch = [-widths.get(name, 0) for name in columns]  # below 0: bytes of an array, fetched a block ahead
     before, after, calls = [], [], []
 
     def block() -> int:
-        scratch.append(4 if recipe.compute == "float32" else 8)
+        scratch.append(BYTES[recipe.compute])
         return len(scratch) - 1
 
     def stage(at: int, *slots: int, scalars: int = 0):
         return at, slots, 1, 0, scalars
 
     used = {}
-    kinds = (recipe.param, recipe.grad, *recipe.state)
     for name, kind in zip(recipe.kernel.buffers, kinds, strict=True):
         arrays = [slot[column] for column in (name, f"{name}_lost_bits", f"{name}_scale") if column in slot]
         if kind == recipe.compute:
@@ -118,19 +121,19 @@ def build(recipe: Recipe, target: str, zero: bool, stats: bool) -> tuple[tuple, 
     if recipe.copy:
         after.append(stage(STORE[recipe.copy][which], slot["copy"], used["param"]))
     if zero:
-        after.append(stage(stages.ZERO[BITS[recipe.grad] // 8], slot["grad"]))
+        after.append(stage(stages.ZERO[BYTES[recipe.grad]], slot["grad"]))
     written = frozenset(k for name, k in slot.items() if name != "grad" or zero)
     scratch += [0] * (recipe.slots - len(scratch))
-    return (*before, *calls, *after), tuple(scratch), written
+    return Program.of((*before, *calls, *after), tuple(scratch), written)
 
 
 @cache
-def norm(recipe: Recipe) -> tuple[tuple, tuple[int, ...]]:
-    """Return the stages that read the gradient alone: the sum of its squares, and 0, or NaN if it isn't finite."""
+def norm(recipe: Recipe) -> Program:
+    """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
     which, slot = DTYPES.index(recipe.compute), recipe.columns.index("grad")
     scratch, before, at = [0] * recipe.slots, [], slot
     if recipe.grad != recipe.compute:
         at = len(recipe.columns)
-        scratch[at] = 4 if recipe.compute == "float32" else 8
+        scratch[slot], scratch[at] = -BYTES[recipe.grad], BYTES[recipe.compute]
         before = [(LOAD[recipe.grad][which], (slot, at), 1, 0, 0)]
-    return (*before, (stages.SQUARES[which], (at,), 1, 0, 0)), tuple(scratch)
+    return Program.of((*before, (stages.SQUARES[which], (at,), 1, 0, 0)), tuple(scratch))

@@ -1,11 +1,28 @@
 """Many sets of arrays for one pipeline: the pointer table is kept, and bound anew where arrays change."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.launch import Pipeline, bind
+
+BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
+NOTHING = np.zeros(0)
+
+
+class Program(NamedTuple):
+    """A pipeline, and what it was made of, so that a job with strided arrays gets one of its own."""
+
+    pipeline: Pipeline
+    stages: tuple[tuple, ...]
+    scratch: tuple[int, ...]  # as `Pipeline` takes it; scratch slots stand behind the columns
+    written: Collection[int]  # slots of arrays that are written
+
+    @classmethod
+    def of(cls, stages: Sequence[tuple], scratch: tuple[int, ...], written: Collection[int] = ()) -> "Program":
+        return cls(Pipeline(stages, scratch), tuple(stages), scratch, written)
 
 
 class Jobs:
@@ -39,22 +56,13 @@ class Jobs:
         return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
 
     def run(
-        self,
-        stages: Sequence[tuple],
-        scratch: tuple[int, ...],
-        written: Collection[int],
-        *,
-        scalars: np.ndarray,
-        threads: int,
-        contiguous: bool,
-        partials: int = 0,
+        self, program: Program, *, scalars: np.ndarray, threads: int, contiguous: bool, partials: int = 0
     ) -> np.ndarray:
-        """Run the stages over every job under one parallel region; jobs with strided arrays go one by one.
+        """Run the program over every job under one parallel region; jobs with strided arrays go one by one.
 
         Parameters
         ----------
-        stages, scratch, written
-            What `Pipeline` takes; scratch slots stand behind the columns. The slots of arrays that are written.
+        program : Program
         scalars : float64 array (rows, width)
         threads : int
         contiguous : bool
@@ -66,8 +74,7 @@ class Jobs:
         -------
         float64 array (partials,): the sums over all jobs, added in the order of the jobs
         """
-        units, block = self.units, 0 if len(stages) == 1 else pipeline.BLOCK // 2
-        total = np.zeros((len(units), partials))
+        units, alone = self.units, np.zeros((len(self.units), partials)) if partials else None
         if not contiguous:
             units = self.units.copy()
             for job in range(len(units)):
@@ -77,33 +84,33 @@ class Jobs:
                         bind([array], [array], self.pointers[job : job + 1], column)
                     continue
                 units[job] = 0
-                sums = self._run_strided(job, arrays, stages, scratch, written, scalars, threads, partials)
-                if partials:
-                    total[job] = sums[0]
-        plan = pipeline.make_pipeline(tuple(stages), scratch)
-        sums = plan.run(
+                sums = self._run_strided(job, arrays, program, scalars, threads, partials)
+                if alone is not None:
+                    alone[job] = sums[0]
+        sums = program.pipeline.run(
             self.pointers,
             units,
             pipeline.GRAIN,
-            block,
+            BLOCK if len(program.stages) > 1 else 0,
             dims=self.numbers,
             scalars=scalars,
             scalars_row=self.rows,
             partials=partials,
             threads=threads,
         )
-        return (total + sums).sum(axis=0) if partials else total.sum(axis=0)
+        return NOTHING if alone is None else (alone + sums.reshape(alone.shape)).sum(axis=0)
 
-    def _run_strided(self, job, arrays, stages, scratch, written, scalars, threads, partials):
+    def _run_strided(self, job, arrays, program, scalars, threads, partials):
         sizes, packed = (int(self.numbers[job, 0]),), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
                 packed.append((slot, array.itemsize, 1, len(sizes), True))
                 sizes += pipeline.strides(array)
-        calls, blocks = pipeline.through_blocks(stages, scratch, written, packed)
+        scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
+        calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
         return Pipeline(calls, blocks).run_one(
-            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN, pipeline.BLOCK // 2,
-            sizes, tuple(scalars[self.rows[job]].tolist()), partials, threads,
+            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN, BLOCK, sizes,
+            tuple(scalars[self.rows[job]].tolist()), partials, threads,
         )  # fmt: skip
 
 
