@@ -1,11 +1,12 @@
 """State that outlives the process: `state_dict`, `load_state_dict`, copies and pickles of optimizers."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fastopt import _check
+from fastopt import _check, _saving
 
 Group = dict[str, Any]
 TABLES = ("_plans", "_starts", "_stops")  # of addresses: made anew for a copy
@@ -41,11 +42,57 @@ class StateDict:
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
-        groups = [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
         state = {
             name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
         }
-        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state}
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": self._saved_groups(), "state": state}
+
+    def _saved_groups(self) -> list[Group]:
+        return [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write what `state_dict` holds to a safetensors file; parameters are not part of it.
+
+        The file is written beside its place and then moved there: whatever interrupts it, the old file or the new one
+        is there, whole. Needs the package safetensors (`pip install 'fastopt[save]'`).
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If it can't be written.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo, tempfile, os
+        >>> opt = fo.optimizers.Adam(np.ones(3))
+        >>> opt.step(np.ones(3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     opt.save(os.path.join(folder, "adam.safetensors"))
+        ...     other = fo.optimizers.Adam(np.ones(3))
+        ...     other.load(os.path.join(folder, "adam.safetensors"))
+        >>> other.steps
+        1
+        """
+        _saving.save(self, path)
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take over what `save` wrote; a group whose saved lr is None (a schedule) keeps its own.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        FileNotFoundError, TypeError, ValueError
+            If there is no such file, it is damaged, or of another optimizer, other parameters, shapes or types;
+            nothing has been changed then.
+        """
+        self.load_state_dict(_saving.load(path))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
