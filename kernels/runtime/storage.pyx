@@ -31,6 +31,16 @@ cdef enum:
     GROUP = 256                 # elements that share a scale in 8-bit storage (a literal where range() needs one)
 
 
+cdef extern from *:
+    """
+    #define MEAN_LEAST 0x1p-15f
+    #define SQUARE_LEAST 0x1p-31f
+    #define SQUARE_ABOVE 0x1.2p-31f
+    """
+    const float MEAN_LEAST      # the ratio of code 0
+    const float SQUARE_LEAST
+    const float SQUARE_ABOVE    # of code 1
+
 cdef float TINY = 1e-37         # a group below it is kept as zeros (or the least code): 1 / scale would overflow
 
 
@@ -171,18 +181,20 @@ cdef inline float largest(const real *block, int64_t size) noexcept nogil:
         for k in range(32):
             bits = word_of_float(<float> block[i + k]) & 0x7FFFFFFF
             lanes[k] = bits if bits > lanes[k] else lanes[k]
-    for i in range(size - size % 32, size):
+    for i in range(size - size % 32, size):     # not into a lane: a word written there would stall the vector's load
         bits = word_of_float(<float> block[i]) & 0x7FFFFFFF
-        lanes[0] = bits if bits > lanes[0] else lanes[0]
+        top = bits if bits > top else top
     for k in range(32):
         top = lanes[k] if lanes[k] > top else top
     return float_of_word(top)
 
 
-cdef inline int code_of(float ratio, int lowest) noexcept nogil:
-    """Return the code of a ratio in [0, 1.875]: its upper bits, rounded, counted from the lowest exponent."""
-    cdef int code = <int> ((word_of_float(ratio) + 0x80000) >> 20) - lowest
-    return code if code > 0 else 0
+cdef inline uint32_t code_of(float ratio, float least, uint32_t lowest) noexcept nogil:
+    """Return the code of a ratio up to 1.875: its upper bits, rounded, counted from the lowest exponent.
+
+    Raised to `least`, a ratio gets a code that fits, without a comparison of codes; NaN becomes the least.
+    """
+    return ((word_of_float(ratio if ratio > least else least) + 0x80000) >> 20) - lowest
 
 
 cdef cloned_void load_mean8(real **buffers, const int64_t *dims, const double *scalars,
@@ -209,7 +221,7 @@ cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *
     cdef const real *block = buffers[2]
     cdef int64_t first, i, size
     cdef float top, inverse, x
-    cdef int code
+    cdef uint32_t code
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
         top = largest(block + first, size)
@@ -217,9 +229,8 @@ cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *
         inverse = <float> 1.875 / top if top > TINY else 0
         for i in range(first, first + size):
             x = <float> block[i]
-            code = code_of(fabsf(x) * inverse, MEAN_LOWEST)
-            code = code if code < 127 else 127
-            codes[i] = <uint8_t> (code | (<int> (word_of_float(x) >> 24) & 0x80))
+            code = code_of(fabsf(x) * inverse, MEAN_LEAST, MEAN_LOWEST)
+            codes[i] = <uint8_t> (code | ((word_of_float(x) >> 24) & 0x80))
 
 
 cdef cloned_void load_square8(real **buffers, const int64_t *dims, const double *scalars,
@@ -244,18 +255,15 @@ cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double
     cdef float *scales = <float *> buffers[1]
     cdef const real *block = buffers[2]
     cdef int64_t first, i, size
-    cdef float top, inverse
-    cdef int code, least
+    cdef float top, inverse, least
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
         top = largest(block + first, size)
         scales[first // GROUP] = top
         inverse = <float> 1.875 / top if top > TINY else 0
         for i in range(first, first + size):
-            code = code_of(<float> block[i] * inverse, SQUARE_LOWEST)
-            least = 1 if block[i] > 0 else 0
-            code = code if code > least else least
-            codes[i] = <uint8_t> (code if code < 255 else 255)
+            least = SQUARE_ABOVE if block[i] > 0 else SQUARE_LEAST
+            codes[i] = <uint8_t> code_of(<float> block[i] * inverse, least, SQUARE_LOWEST)
 
 
 LOAD = {        # storage -> addresses by compute type (float32, float64)
