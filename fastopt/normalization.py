@@ -5,18 +5,19 @@ Semantics are PyTorch's. Batch norm's channel is axis 1 unless `channel_axis` sa
 reduced: (N, C), (N, C, L), (N, C, H, W) and (N, C, D, H, W), or channels-last with channel_axis=-1.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from fastopt import _across, _check, _normalization
+from fastopt import _across, _batch_checks, _check, _normalization
+from fastopt._across_layers import RowNorm, row_shape
+from fastopt._batch_checks import Activation
 
 __all__ = [
-    "BatchNorm", "batch_norm_backward", "batch_norm_forward", "group_norm_backward", "group_norm_forward",
-    "layer_norm_backward", "layer_norm_forward", "rms_norm_backward", "rms_norm_forward",
+    "BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm", "batch_norm_backward", "batch_norm_forward",
+    "group_norm_backward", "group_norm_forward", "layer_norm_backward", "layer_norm_forward", "rms_norm_backward",
+    "rms_norm_forward",
 ]  # fmt: skip
-
-Activation = Literal["relu"] | None
 
 
 def batch_norm_forward(
@@ -92,15 +93,19 @@ def batch_norm_forward(
     >>> mean
     array([ 2., 10.])
     """
-    axis, channels = _geometry(x, channel_axis)
+    axis, channels = _batch_checks.geometry(x, channel_axis)
     vectors: dict[str, Any] = {"gamma": gamma, "beta": beta}
-    _check_vectors(x, channels, **vectors)
+    _batch_checks.vectors(x, channels, **vectors)
     running = {"running_mean": running_mean, "running_var": running_var}
-    options = {"eps": _check.number(eps, "eps", _check.POSITIVE), "axis": axis, "activation": _checked(activation)}
+    options = {
+        "eps": _check.number(eps, "eps", _check.POSITIVE),
+        "axis": axis,
+        "activation": _batch_checks.activation_of(activation),
+    }
     momentum = _check.number(momentum, "momentum", _check.UNIT)
     if not _check.flag(training, "training"):
-        _check_vectors(x, channels, **running)
-        y = _output(out, x, {"x": x, **vectors, **running}, same="x")
+        _batch_checks.vectors(x, channels, **running)
+        y = _batch_checks.output(out, x, {"x": x, **vectors, **running}, same="x")
         return y, *_normalization.infer(x, gamma, beta, y, running_mean, running_var, **options)
     if x.size == channels:
         raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
@@ -108,7 +113,7 @@ def batch_norm_forward(
     for name, array in running.items():
         if array is not None:
             apart[name] = _check.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
-    y = _output(out, x, apart)
+    y = _batch_checks.output(out, x, apart)
     return y, *_normalization.forward(x, gamma, beta, y, running_mean, running_var, momentum=momentum, **options)
 
 
@@ -177,16 +182,16 @@ def batch_norm_backward(
     >>> dx.ravel().round(6), dbeta
     (array([0., 0., 0.]), array([3.]))
     """
-    axis, channels = _geometry(x, channel_axis)
-    _check_vectors(x, channels, gamma=gamma)
+    axis, channels = _batch_checks.geometry(x, channel_axis)
+    _batch_checks.vectors(x, channels, gamma=gamma)
     _check.array(dy, "dy", dtype=x.dtype, shape=x.shape)
     for name, array in (("mean", mean), ("invstd", invstd)):
         _check.array(array, name, dtype=np.dtype(np.float64), shape=(channels,))
-    if _checked(activation) is not None or beta is not None:
-        _check_vectors(x, channels, beta=beta)
+    if _batch_checks.activation_of(activation) is not None or beta is not None:
+        _batch_checks.vectors(x, channels, beta=beta)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd}
     options = {"training": _check.flag(training, "training"), "axis": axis, "activation": activation}
-    dx = _output(out, x, parts, same="dy")
+    dx = _batch_checks.output(out, x, parts, same="dy")
     return dx, *_normalization.backward(dy, x, gamma, beta, mean, invstd, dx, **options)
 
 
@@ -651,11 +656,11 @@ class BatchNorm:
     ):
         if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
             raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
-        self.features, self.channel_axis = int(features), _checked_axis(channel_axis)
+        self.features, self.channel_axis = int(features), _batch_checks.channel_axis_of(channel_axis)
         self.momentum = None if momentum is None else _check.number(momentum, "momentum", _check.UNIT)
         self.eps = _check.number(eps, "eps", _check.POSITIVE)
         self.affine = _check.flag(affine, "affine")
-        self.activation = _checked(activation)
+        self.activation = _batch_checks.activation_of(activation)
         self.dtype = np.dtype(_check.choice(str(dtype), "dtype", ("float32", "float64")))
         self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
         self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
@@ -683,7 +688,7 @@ class BatchNorm:
             As :func:`batch_norm_forward`. The layer is as it was then.
         """
         _check.array(x, "x", dtype=self.dtype)
-        axis, channels = _geometry(x, self.channel_axis)
+        axis, channels = _batch_checks.geometry(x, self.channel_axis)
         if channels != self.features:
             raise ValueError(f"x: expected {self.features} channels on axis {axis}, got shape {x.shape}")
         gamma, beta = self._parameters
@@ -746,41 +751,214 @@ class BatchNorm:
         )
 
 
-# ---- refusals that the two functions share
+class LayerNorm(RowNorm):
+    """A layer norm layer: parameters and their gradients, over :func:`layer_norm_forward`.
+
+    Parameters
+    ----------
+    normalized_shape : int ≥ 1, or tuple of such
+        The last axes of the input, which make a row.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    affine : bool, default True
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    bias : bool, default True
+        False: gamma alone.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
+
+    Attributes
+    ----------
+    gamma, beta : arrays of a row's shape
+        Start at 1 and 0; give them to an optimizer.
+    grad_gamma, grad_beta : arrays of a row's shape
+        Written in place by every `backward`, not added up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch.nn.LayerNorm is the same (`affine` is its elementwise_affine). Keras's epsilon is 1e-3.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.LayerNorm(2, dtype="float64")
+    >>> layer.forward(np.array([[1.0, 3.0], [10.0, 30.0]])).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    >>> layer.backward(np.ones((2, 2))).round(3), layer.grad_beta
+    (array([[0., 0.],
+           [0., 0.]]), array([2., 2.]))
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+        dtype: str = "float32",
+    ):
+        self.normalized_shape = row_shape(normalized_shape)
+        self.eps = _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__(self.normalized_shape, affine, bias, dtype)
+
+    def _forward(self, x, out):
+        shape = self.normalized_shape
+        return layer_norm_forward(x, self.gamma, self.beta, normalized_shape=shape, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, mean, invstd, out):
+        shape = self.normalized_shape
+        return layer_norm_backward(dy, x, self.gamma, mean, invstd, normalized_shape=shape, out=out)
+
+    def __repr__(self) -> str:
+        affine, bias = self.gamma is not None, self.beta is not None
+        return (
+            f"LayerNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, bias={bias}, "
+            f"dtype={str(self.dtype)!r})"
+        )
 
 
-def _checked_axis(channel_axis: Any) -> int:
-    if isinstance(channel_axis, bool) or not isinstance(channel_axis, int | np.integer):
-        raise TypeError(f"channel_axis: expected an integer, got {_check.describe(channel_axis)}")
-    return int(channel_axis)
+class RMSNorm(RowNorm):
+    """An RMS norm layer: its parameter and the gradient, over :func:`rms_norm_forward`.
+
+    Parameters
+    ----------
+    normalized_shape : int ≥ 1, or tuple of such
+        The last axes of the input, which make a row.
+    eps : float > 0 or None, default None
+        Added to the mean square, in squared units of x. None: the distance from 1 to the next number of the dtype.
+    affine : bool, default True
+        Scale by gamma. Without it gamma is None, and so is its gradient.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
+
+    Attributes
+    ----------
+    gamma : array of a row's shape
+        Starts at 1; give it to an optimizer.
+    grad_gamma : array of a row's shape
+        Written in place by every `backward`, not added up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch.nn.RMSNorm is the same (`affine` is its elementwise_affine). Keras's epsilon is 1e-6.
+
+    References
+    ----------
+    Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.RMSNorm(2, dtype="float64")
+    >>> layer.forward(np.array([[2.0, -2.0], [1.0, 7.0]])).round(3)
+    array([[ 1. , -1. ],
+           [ 0.2,  1.4]])
+    >>> layer.backward(np.ones((2, 2))).shape, layer.grad_gamma.round(3)
+    ((2, 2), array([1.2, 0.4]))
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float | None = None,
+        affine: bool = True,
+        dtype: str = "float32",
+    ):
+        self.normalized_shape = row_shape(normalized_shape)
+        self.eps = None if eps is None else _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__(self.normalized_shape, affine, False, dtype)
+
+    def _forward(self, x, out):
+        return rms_norm_forward(x, self.gamma, normalized_shape=self.normalized_shape, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, invrms, out):
+        return rms_norm_backward(dy, x, self.gamma, invrms, normalized_shape=self.normalized_shape, out=out)
+
+    def __repr__(self) -> str:
+        affine = self.gamma is not None
+        return f"RMSNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
 
 
-def _geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
-    """Return the channel axis, counted from the front, and the number of channels."""
-    _check.not_empty(_check.array(x, "x"), "x")
-    axis = _checked_axis(channel_axis)
-    if x.ndim < 2:
-        raise ValueError(f"x: expected two or more axes, got shape {x.shape}")
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"channel_axis: expected an axis of x with shape {x.shape}, got {channel_axis}")
-    return axis % x.ndim, x.shape[axis]
+class GroupNorm(RowNorm):
+    """A group norm layer: parameters and their gradients, over :func:`group_norm_forward`.
 
+    Parameters
+    ----------
+    num_groups : int ≥ 1
+        Groups of neighbouring channels; divides `features`.
+    features : int ≥ 1
+        Channels of the input, its axis 1.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    affine : bool, default True
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
 
-def _check_vectors(x: np.ndarray, channels: int, **vectors: Any) -> None:
-    for name, vector in vectors.items():
-        _check.array(vector, name, dtype=x.dtype, shape=(channels,))
+    Attributes
+    ----------
+    gamma, beta : arrays (features,)
+        Start at 1 and 0; give them to an optimizer.
+    grad_gamma, grad_beta : arrays (features,)
+        Written in place by every `backward`, not added up.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
 
-def _checked(activation: Any) -> Activation:
-    if activation is None:
-        return None
-    if not isinstance(activation, str) or activation != "relu":
-        raise ValueError(f"activation: expected None or 'relu', got {activation!r}")
-    return "relu"
+    Notes
+    -----
+    torch.nn.GroupNorm is the same (`features` is its num_channels). Keras has the channels last, and its epsilon is
+    1e-3.
 
+    References
+    ----------
+    Wu and He, "Group normalization", ECCV 2018.
 
-def _output(out: Any, x: np.ndarray, apart: Any, same: str = "") -> np.ndarray:
-    """Return `out`, checked, or a new array in the memory layout of x."""
-    if out is None:
-        return np.empty_like(x, subok=False)
-    return _check.output(out, "out", dtype=x.dtype, shape=x.shape, apart=apart, same=same)
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.GroupNorm(2, 4, dtype="float64")
+    >>> layer.forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(3)
+    array([[-1.,  1., -1.,  1.]])
+    >>> layer.backward(np.ones((1, 4))).shape, layer.grad_gamma.round(3)
+    ((1, 4), array([-1.,  1., -1.,  1.]))
+    """
+
+    def __init__(self, num_groups: int, features: int, eps: float = 1e-5, affine: bool = True, dtype: str = "float32"):
+        self.num_groups = _check.integer(num_groups, "num_groups", 1)
+        self.features = _check.integer(features, "features", 1)
+        if self.features % self.num_groups:
+            raise ValueError(f"num_groups: expected a divisor of features, {features}, got {num_groups}")
+        self.eps = _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__((self.features,), affine, True, dtype)
+
+    def _forward(self, x, out):
+        if x.ndim < 2 or x.shape[1] != self.features:
+            raise ValueError(f"x: expected {self.features} channels on axis 1, got shape {x.shape}")
+        return group_norm_forward(x, self.num_groups, self.gamma, self.beta, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, mean, invstd, out):
+        return group_norm_backward(dy, x, self.num_groups, self.gamma, mean, invstd, out=out)
+
+    def __repr__(self) -> str:
+        affine = self.gamma is not None
+        return (
+            f"GroupNorm({self.num_groups}, {self.features}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
+        )
