@@ -118,7 +118,9 @@ def backward(
     return gradients
 
 
-def _run(name, large, small, options, outer, scalars=(), partials=0):
+def _run(
+    name: str, large: dict, small: dict, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
+) -> np.ndarray:
     """Run a kernel. A grain with sums is one block, so that strided arrays are summed as packed ones are."""
     kernel, x = KERNELS[name], large["x"]
     rows, groups = prod(outer), options.get("num_groups")
@@ -142,7 +144,7 @@ def _run(name, large, small, options, outer, scalars=(), partials=0):
     )
 
 
-def _packed(x, options, gamma, *beta):
+def _packed(x: np.ndarray, options: dict, gamma: Vector, *beta: Vector) -> list[np.ndarray]:
     """Return the parameters in C order, which kernels index by column: ones and zeros where there are none."""
     if "num_groups" in options:
         shape: tuple[int, ...] = x.shape[1:2]
