@@ -102,23 +102,35 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
         k = last
 
 
-cdef inline inlined_void finish_row(const real *dy, const real *x, real *dx, const real *gamma, int64_t count,
-                                    real center, real rest, real inv, real mean_slope, real mean_product, real *lane,
-                                    real *product) noexcept nogil:
-    """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums."""
-    cdef real tile[TILE]
-    cdef real xhat, d
+cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, const real *gamma, int64_t columns,
+                                     int64_t count, const real *center, const real *rest, const real *inv,
+                                     const real *mean_slope, const real *mean_product, real *lane, real *product,
+                                     int rows) noexcept nogil:
+    """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums.
+
+    Up to four rows side by side, so that a column's sums are loaded and stored once for four elements.
+    """
+    cdef real tile[4 * TILE]
+    cdef real xhat, d, s, q, weight
     cdef int64_t k = 0, j, width
+    cdef int r
     while k < count:
         width = min(<int64_t> TILE, count - k)
         for j in range(width):
-            xhat = standardized(x[k + j], center, rest, inv)
-            d = dy[k + j]
-            lane[k + j] = lane[k + j] + d
-            product[k + j] = product[k + j] + d * xhat
-            tile[j] = direction(d * gamma[k + j], xhat, mean_slope, mean_product)
-        for j in range(width):
-            dx[k + j] = inv * tile[j]
+            s = lane[k + j]
+            q = product[k + j]
+            weight = gamma[k + j]
+            for r in range(rows):
+                xhat = standardized(x[r * columns + k + j], center[r], rest[r], inv[r])
+                d = dy[r * columns + k + j]
+                s = s + d
+                q = q + d * xhat
+                tile[r * TILE + j] = direction(d * weight, xhat, mean_slope[r], mean_product[r])
+            lane[k + j] = s
+            product[k + j] = q
+        for r in range(rows):
+            for j in range(width):
+                dx[r * columns + k + j] = inv[r] * tile[r * TILE + j]
         k += width
 
 
@@ -158,10 +170,17 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             for c in range(width):
                 lane[c] = 0
                 product[c] = 0
-            for r in range(rows):
+            r = 0
+            while r + 4 <= rows:
                 at = (i + r) * columns + first
-                finish_row(dy + at, x + at, dx + at, gamma + first, width, center[r], rest[r], inv[r], mean_slope[r],
-                           mean_product[r], lane, product)
+                finish_rows(dy + at, x + at, dx + at, gamma + first, columns, width, center + r, rest + r, inv + r,
+                            mean_slope + r, mean_product + r, lane, product, 4)
+                r += 4
+            while r < rows:
+                at = (i + r) * columns + first
+                finish_rows(dy + at, x + at, dx + at, gamma + first, columns, width, center + r, rest + r, inv + r,
+                            mean_slope + r, mean_product + r, lane, product, 1)
+                r += 1
             if centered:
                 for c in range(width):
                     sums[first + c] = sums[first + c] + lane[c]
@@ -173,7 +192,7 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
 
 cdef inline inlined_void gradient_piece(const real *dy, const real *x, real *dx, int64_t count, real center, real rest,
                                         real inv, real weight, real mean_slope, real mean_product) noexcept nogil:
-    """finish_row for a plane of one channel, whose sums are made already."""
+    """dx of a plane of one channel, whose sums are made already."""
     cdef real tile[TILE]
     cdef int64_t k = 0, j, width
     while k < count:
