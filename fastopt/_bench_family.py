@@ -131,12 +131,15 @@ def _loss(op, options, sets, fresh):
     return Job(call, lambda: [dict(zip(("value", "gradient"), call(), strict=True))])
 
 
-def _batch_norm(op, options, sets, fresh):
+def _normalization(op, options, sets, fresh):
+    from fastopt.kernels.normalization.across import RESULTS
+
     (arrays,) = sets
     given = {name: array.copy() for name, array in arrays.items()}
     out = None if fresh else np.empty_like(arrays["x"])
     call = partial(getattr(fastopt.normalization, op.name), **given, out=out, **options)
-    names = ("y", "mean", "invstd") if op.name == "batch_norm_forward" else ("dx", "dgamma", "dbeta")
+    batch = ("y", "mean", "invstd") if op.name == "batch_norm_forward" else ("dx", "dgamma", "dbeta")
+    names = RESULTS.get(op.name, batch)
     return Job(call, lambda: [dict(zip(names, call(), strict=True))])
 
 
@@ -165,7 +168,7 @@ def without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 FAMILIES = {
     "optimizers": Family(_optimizer, _one_gradient, calls=3),
-    "normalization": Family(_batch_norm),
+    "normalization": Family(_normalization),
     "losses": Family(_loss),
     "initializers": Family(_initializer),
     "metrics": Family(_metric),

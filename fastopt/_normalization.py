@@ -11,7 +11,7 @@ import numpy as np
 
 from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.normalization import reference
-from fastopt.kernels.normalization.table import KERNELS
+from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its later passes find it in

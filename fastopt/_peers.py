@@ -42,7 +42,7 @@ def set_num_threads(threads: int) -> None:
 
 MAKERS: dict[str, dict[str, Maker]] = {
     "optimizers": {"torch": _peers_torch.optimizer},
-    "normalization": {"torch": _peers_torch.batch_norm},
+    "normalization": {"torch": _peers_torch.normalization},
     "losses": {"torch": _peers_torch.loss},
     "initializers": {"torch": _peers_torch.initializer, "numpy": _peers_numpy.initializer},
     "metrics": {"scikit-learn": _peers_numpy.sklearn_metric, "numpy": _peers_numpy.metric},

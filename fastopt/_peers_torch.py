@@ -83,7 +83,42 @@ def loss(op, options, sets):
     return Job(run, results)
 
 
-# ---- batch normalization: torch's, forward without a graph, and backward from a graph that is kept
+# ---- normalization: torch's, forward without a graph, and backward from a graph that is kept
+
+
+def normalization(op, options, sets):
+    return batch_norm(op, options, sets) if op.name.startswith("batch") else across(op, options, sets)
+
+
+def across(op, options, sets):
+    import torch
+    from torch.nn import functional
+
+    options, (arrays,) = dict(options), sets
+    kind = op.name.split("_")[0]
+    eps, groups = options.pop("eps", None if kind == "rms" else 1e-5), options.pop("num_groups", None)
+    if options:
+        return None
+    inputs = [torch.from_numpy(arrays[name].copy()) for name in ("x", "gamma", "beta") if name in arrays]
+    shape = inputs[1].shape
+    normalize = {
+        "layer": lambda x, gamma, beta=None: functional.layer_norm(x, shape, gamma, beta, eps),
+        "rms": lambda x, gamma: functional.rms_norm(x, shape, gamma, eps),
+        "group": lambda x, gamma, beta=None: functional.group_norm(x, groups, gamma, beta, eps),
+    }[kind]
+    if op.name.endswith("forward"):
+
+        def forward():
+            with torch.no_grad():
+                return normalize(*inputs)
+
+        return Job(forward, lambda: [{"y": forward().numpy()}])
+    if kind != "rms":
+        inputs.append(torch.zeros_like(inputs[1]))
+    inputs = [found.requires_grad_() for found in inputs]
+    y, dy = normalize(*inputs), torch.from_numpy(arrays["dy"].copy())
+    backward = partial(torch.autograd.grad, y, inputs, dy, retain_graph=True)
+    return Job(backward, lambda: [dict(zip(("dx", "dgamma", "dbeta"), map(_numpy, backward())))])
 
 
 def batch_norm(op, options, sets):

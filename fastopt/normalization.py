@@ -1,18 +1,23 @@
-"""Normalization: batch norm as two functions, and as a layer that keeps its parameters, statistics and gradients.
+"""Normalization: batch, layer, RMS and group norm, each as two functions, and as a layer that keeps its parameters,
+statistics and gradients.
 
-Semantics are PyTorch's. The channel is axis 1 unless `channel_axis` says otherwise, and every other axis is reduced:
-(N, C), (N, C, L), (N, C, H, W) and (N, C, D, H, W), or channels-last with channel_axis=-1.
+Semantics are PyTorch's. Batch norm's channel is axis 1 unless `channel_axis` says otherwise, and every other axis is
+reduced: (N, C), (N, C, L), (N, C, H, W) and (N, C, D, H, W), or channels-last with channel_axis=-1.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from fastopt import _check, _normalization
+from fastopt import _across, _batch_checks, _check, _normalization
+from fastopt._across_layers import RowNorm, row_shape
+from fastopt._batch_checks import Activation
 
-__all__ = ["BatchNorm", "batch_norm_backward", "batch_norm_forward"]
-
-Activation = Literal["relu"] | None
+__all__ = [
+    "BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm", "batch_norm_backward", "batch_norm_forward",
+    "group_norm_backward", "group_norm_forward", "layer_norm_backward", "layer_norm_forward", "rms_norm_backward",
+    "rms_norm_forward",
+]  # fmt: skip
 
 
 def batch_norm_forward(
@@ -88,15 +93,19 @@ def batch_norm_forward(
     >>> mean
     array([ 2., 10.])
     """
-    axis, channels = _geometry(x, channel_axis)
+    axis, channels = _batch_checks.geometry(x, channel_axis)
     vectors: dict[str, Any] = {"gamma": gamma, "beta": beta}
-    _check_vectors(x, channels, **vectors)
+    _batch_checks.vectors(x, channels, **vectors)
     running = {"running_mean": running_mean, "running_var": running_var}
-    options = {"eps": _check.number(eps, "eps", _check.POSITIVE), "axis": axis, "activation": _checked(activation)}
+    options = {
+        "eps": _check.number(eps, "eps", _check.POSITIVE),
+        "axis": axis,
+        "activation": _batch_checks.activation_of(activation),
+    }
     momentum = _check.number(momentum, "momentum", _check.UNIT)
     if not _check.flag(training, "training"):
-        _check_vectors(x, channels, **running)
-        y = _output(out, x, {"x": x, **vectors, **running}, same="x")
+        _batch_checks.vectors(x, channels, **running)
+        y = _batch_checks.output(out, x, {"x": x, **vectors, **running}, same="x")
         return y, *_normalization.infer(x, gamma, beta, y, running_mean, running_var, **options)
     if x.size == channels:
         raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
@@ -104,7 +113,7 @@ def batch_norm_forward(
     for name, array in running.items():
         if array is not None:
             apart[name] = _check.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
-    y = _output(out, x, apart)
+    y = _batch_checks.output(out, x, apart)
     return y, *_normalization.forward(x, gamma, beta, y, running_mean, running_var, momentum=momentum, **options)
 
 
@@ -173,17 +182,405 @@ def batch_norm_backward(
     >>> dx.ravel().round(6), dbeta
     (array([0., 0., 0.]), array([3.]))
     """
-    axis, channels = _geometry(x, channel_axis)
-    _check_vectors(x, channels, gamma=gamma)
+    axis, channels = _batch_checks.geometry(x, channel_axis)
+    _batch_checks.vectors(x, channels, gamma=gamma)
     _check.array(dy, "dy", dtype=x.dtype, shape=x.shape)
     for name, array in (("mean", mean), ("invstd", invstd)):
         _check.array(array, name, dtype=np.dtype(np.float64), shape=(channels,))
-    if _checked(activation) is not None or beta is not None:
-        _check_vectors(x, channels, beta=beta)
+    if _batch_checks.activation_of(activation) is not None or beta is not None:
+        _batch_checks.vectors(x, channels, beta=beta)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd}
     options = {"training": _check.flag(training, "training"), "axis": axis, "activation": activation}
-    dx = _output(out, x, parts, same="dy")
+    dx = _batch_checks.output(out, x, parts, same="dy")
     return dx, *_normalization.backward(dy, x, gamma, beta, mean, invstd, dx, **options)
+
+
+def layer_norm_forward(
+    x: np.ndarray,
+    gamma: np.ndarray | None = None,
+    beta: np.ndarray | None = None,
+    *,
+    normalized_shape: int | tuple[int, ...] | None = None,
+    eps: float = 1e-5,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Normalize every row: y = gamma (x − mean) / √(variance + eps) + beta, a row being the last axes of x.
+
+    Parameters
+    ----------
+    x : array (N, ..., D), float32 or float64
+        Any strides. Not written.
+    gamma, beta : arrays of a row's shape, dtype of x, or None
+        Scale and shift, in units of y; None: 1 and 0.
+    normalized_shape : int, tuple of int, or None
+        A row's shape: x's last axes. None: the shape of gamma, or else the last axis.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    out : array like x, or None
+        Where y goes. May be x itself, where no backward follows.
+
+    Returns
+    -------
+    y : array like x
+        `out`, or a new array laid out in memory as x is.
+    mean, invstd : float64 arrays (N, ...), x's other axes
+        What rows were normalized by, 1 / √(variance + eps) being `invstd`: the backward's arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps an output, or is outside its
+        domain. Nothing has been written then.
+
+    Notes
+    -----
+    The biased variance, taken about the mean in two passes. A NaN or Inf in x makes its row NaN, and no other.
+    torch.nn.functional.layer_norm is the same; Keras's epsilon is 1e-3.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, "Layer normalization", 2016, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> y, mean, invstd = fo.normalization.layer_norm_forward(np.array([[1.0, 3.0], [10.0, 30.0]]))
+    >>> y.round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    >>> mean
+    array([ 2., 20.])
+    """
+    shape = _across.normalized(x, gamma, normalized_shape)
+    _across.vectors(x, shape, gamma=gamma, beta=beta)
+    eps = _check.number(eps, "eps", _check.POSITIVE)
+    y = _across.output(out, x, "x", x=x, gamma=gamma, beta=beta)
+    outer = x.shape[: x.ndim - len(shape)]
+    mean, invstd = _across.forward("layer", x, gamma, beta, y, outer, eps, normalized_shape=shape)
+    return y, mean, invstd
+
+
+def layer_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    *,
+    normalized_shape: int | tuple[int, ...] | None = None,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the gradients of layer norm: dx = invstd (g − mean(g) − x̂ mean(g x̂)) with g = gamma dy, dgamma, dbeta.
+
+    Parameters
+    ----------
+    dy : array like x
+        The loss's gradient with respect to y. Any strides.
+    x : array (N, ..., D), float32 or float64
+        The forward's input, as it was.
+    gamma : array of a row's shape, dtype of x, or None
+        The forward's scale, as it was.
+    mean, invstd : float64 arrays (N, ...), x's other axes
+        What the forward returned.
+    normalized_shape : int, tuple of int, or None
+        As in the forward.
+    out : array like x, or None
+        Where dx goes; may be dy itself.
+
+    Returns
+    -------
+    dx : array like x
+        `out`, or a new array laid out in memory as x is.
+    dgamma, dbeta : arrays of a row's shape, dtype of x
+        Also where the forward had no gamma or no beta.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, or overlaps `out`. Nothing has been
+        written then.
+
+    Notes
+    -----
+    One pass over memory: a row's sums, its dx and its share of dgamma and dbeta are made while it is in cache. Sums
+    over rows run in the type of x for 16 rows and go on in float64. torch and Keras give the same gradients.
+
+    References
+    ----------
+    Ba, Kiros and Hinton 2016, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x = np.array([[1.0, 3.0], [10.0, 30.0]])
+    >>> y, mean, invstd = fo.normalization.layer_norm_forward(x)
+    >>> dx, dgamma, dbeta = fo.normalization.layer_norm_backward(np.ones((2, 2)), x, None, mean, invstd)
+    >>> dgamma.round(3), dbeta
+    (array([-2.,  2.]), array([2., 2.]))
+    """
+    shape = _across.normalized(x, gamma, normalized_shape)
+    _across.vectors(x, shape, gamma=gamma)
+    _across.slopes(dy, x, x.shape[: x.ndim - len(shape)], mean=mean, invstd=invstd)
+    dx = _across.output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
+    dgamma, dbeta = _across.backward("layer", dy, x, gamma, (mean, invstd), dx, shape, normalized_shape=shape)
+    return dx, dgamma, dbeta
+
+
+def rms_norm_forward(
+    x: np.ndarray,
+    gamma: np.ndarray | None = None,
+    *,
+    normalized_shape: int | tuple[int, ...] | None = None,
+    eps: float | None = None,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale every row to a root mean square of 1: y = gamma x / √(mean(x²) + eps), a row being the last axes of x.
+
+    Parameters
+    ----------
+    x : array (N, ..., D), float32 or float64
+        Any strides. Not written.
+    gamma : array of a row's shape, dtype of x, or None
+        Scale, in units of y; None: 1.
+    normalized_shape : int, tuple of int, or None
+        A row's shape: x's last axes. None: the shape of gamma, or else the last axis.
+    eps : float > 0 or None, default None
+        Added to the mean square, in squared units of x. None: the distance from 1 to the next number of x's dtype.
+    out : array like x, or None
+        Where y goes. May be x itself, where no backward follows.
+
+    Returns
+    -------
+    y : array like x
+        `out`, or a new array laid out in memory as x is.
+    invrms : float64 array (N, ...), x's other axes
+        1 / √(mean(x²) + eps), the backward's argument.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps an output, or is outside its
+        domain. Nothing has been written then.
+
+    Notes
+    -----
+    Squares are summed in the type of x: a row whose squares overflow it becomes 0, as in torch, whose
+    torch.nn.functional.rms_norm is the same. Keras's epsilon is 1e-6.
+
+    References
+    ----------
+    Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019, equation 4.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> y, invrms = fo.normalization.rms_norm_forward(np.array([[2.0, -2.0], [1.0, 7.0]]))
+    >>> y.round(3)
+    array([[ 1. , -1. ],
+           [ 0.2,  1.4]])
+    >>> invrms.round(3)
+    array([0.5, 0.2])
+    """
+    shape = _across.normalized(x, gamma, normalized_shape)
+    _across.vectors(x, shape, gamma=gamma)
+    eps = float(np.finfo(x.dtype).eps) if eps is None else _check.number(eps, "eps", _check.POSITIVE)
+    y = _across.output(out, x, "x", x=x, gamma=gamma)
+    outer = x.shape[: x.ndim - len(shape)]
+    (invrms,) = _across.forward("rms", x, gamma, None, y, outer, eps, normalized_shape=shape)
+    return y, invrms
+
+
+def rms_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    invrms: np.ndarray,
+    *,
+    normalized_shape: int | tuple[int, ...] | None = None,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of RMS norm: dx = invrms (g − x̂ mean(g x̂)) with g = gamma dy and x̂ = x invrms, and dgamma.
+
+    Parameters
+    ----------
+    dy : array like x
+        The loss's gradient with respect to y. Any strides.
+    x : array (N, ..., D), float32 or float64
+        The forward's input, as it was.
+    gamma : array of a row's shape, dtype of x, or None
+        The forward's scale, as it was.
+    invrms : float64 array (N, ...), x's other axes
+        What the forward returned.
+    normalized_shape : int, tuple of int, or None
+        As in the forward.
+    out : array like x, or None
+        Where dx goes; may be dy itself.
+
+    Returns
+    -------
+    dx : array like x
+        `out`, or a new array laid out in memory as x is.
+    dgamma : array of a row's shape, dtype of x
+        Also where the forward had no gamma.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, or overlaps `out`. Nothing has been
+        written then.
+
+    Notes
+    -----
+    One pass over memory, as in :func:`layer_norm_backward`. torch and Keras give the same gradients.
+
+    References
+    ----------
+    Zhang and Sennrich 2019, equation 4.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x = np.array([[2.0, -2.0], [1.0, 7.0]])
+    >>> y, invrms = fo.normalization.rms_norm_forward(x)
+    >>> dx, dgamma = fo.normalization.rms_norm_backward(np.ones((2, 2)), x, None, invrms)
+    >>> dx.round(3), dgamma.round(3)
+    (array([[ 0.5  ,  0.5  ],
+           [ 0.168, -0.024]]), array([1.2, 0.4]))
+    """
+    shape = _across.normalized(x, gamma, normalized_shape)
+    _across.vectors(x, shape, gamma=gamma)
+    _across.slopes(dy, x, x.shape[: x.ndim - len(shape)], invrms=invrms)
+    dx = _across.output(out, x, "dy", dy=dy, x=x, gamma=gamma, invrms=invrms)
+    (dgamma,) = _across.backward("rms", dy, x, gamma, (invrms,), dx, shape, normalized_shape=shape)
+    return dx, dgamma
+
+
+def group_norm_forward(
+    x: np.ndarray,
+    num_groups: int,
+    gamma: np.ndarray | None = None,
+    beta: np.ndarray | None = None,
+    *,
+    eps: float = 1e-5,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Normalize every group of channels of every sample, then scale and shift by channel.
+
+    Parameters
+    ----------
+    x : array (N, C, ...), float32 or float64
+        Any strides; at least two axes. Not written.
+    num_groups : int ≥ 1
+        Neighbouring channels make C / num_groups a group; it divides C. 1 normalizes whole samples, C each channel of
+        a sample by itself (instance norm).
+    gamma, beta : arrays (C,), dtype of x, or None
+        Scale and shift, in units of y; None: 1 and 0.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    out : array like x, or None
+        Where y goes. May be x itself, where no backward follows.
+
+    Returns
+    -------
+    y : array like x
+        `out`, or a new array laid out in memory as x is.
+    mean, invstd : float64 arrays (N, num_groups)
+        What groups were normalized by, 1 / √(variance + eps) being `invstd`: the backward's arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps an output, or is outside its
+        domain. Nothing has been written then.
+
+    Notes
+    -----
+    The biased variance, taken about the mean in two passes. A NaN or Inf in x makes its group NaN, and no other. A
+    group of one value becomes beta. torch.nn.functional.group_norm is the same; Keras has the channels last, and its
+    epsilon is 1e-3.
+
+    References
+    ----------
+    Wu and He, "Group normalization", ECCV 2018, equations 1 to 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> y, mean, invstd = fo.normalization.group_norm_forward(np.array([[1.0, 3.0, 10.0, 30.0]]), 2)
+    >>> y.round(3), mean
+    (array([[-1.,  1., -1.,  1.]]), array([[ 2., 20.]]))
+    """
+    groups = _across.grouped(x, num_groups)
+    _across.vectors(x, x.shape[1:2], gamma=gamma, beta=beta)
+    eps = _check.number(eps, "eps", _check.POSITIVE)
+    y = _across.output(out, x, "x", x=x, gamma=gamma, beta=beta)
+    mean, invstd = _across.forward("group", x, gamma, beta, y, (len(x), groups), eps, num_groups=groups)
+    return y, mean, invstd
+
+
+def group_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    num_groups: int,
+    gamma: np.ndarray | None,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    *,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the gradients of group norm: dx = invstd (g − mean(g) − x̂ mean(g x̂)) with g = gamma dy, dgamma, dbeta.
+
+    Parameters
+    ----------
+    dy : array like x
+        The loss's gradient with respect to y. Any strides.
+    x : array (N, C, ...), float32 or float64
+        The forward's input, as it was.
+    num_groups : int ≥ 1
+        As in the forward.
+    gamma : array (C,), dtype of x, or None
+        The forward's scale, as it was.
+    mean, invstd : float64 arrays (N, num_groups)
+        What the forward returned.
+    out : array like x, or None
+        Where dx goes; may be dy itself.
+
+    Returns
+    -------
+    dx : array like x
+        `out`, or a new array laid out in memory as x is.
+    dgamma, dbeta : arrays (C,), dtype of x
+        Also where the forward had no gamma or no beta.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, or overlaps `out`. Nothing has been
+        written then.
+
+    Notes
+    -----
+    A group is in cache between its two passes. torch and Keras give the same gradients.
+
+    References
+    ----------
+    Wu and He 2018, equations 1 to 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x = np.array([[1.0, 3.0, 10.0, 30.0]])
+    >>> y, mean, invstd = fo.normalization.group_norm_forward(x, 2)
+    >>> dx, dgamma, dbeta = fo.normalization.group_norm_backward(np.ones((1, 4)), x, 2, None, mean, invstd)
+    >>> dgamma.round(3), dbeta
+    (array([-1.,  1., -1.,  1.]), array([1., 1., 1., 1.]))
+    """
+    groups = _across.grouped(x, num_groups)
+    _across.vectors(x, x.shape[1:2], gamma=gamma)
+    _across.slopes(dy, x, (len(x), groups), mean=mean, invstd=invstd)
+    dx = _across.output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
+    dgamma, dbeta = _across.backward("group", dy, x, gamma, (mean, invstd), dx, x.shape[1:2], num_groups=groups)
+    return dx, dgamma, dbeta
 
 
 class BatchNorm:
@@ -259,11 +656,11 @@ class BatchNorm:
     ):
         if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
             raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
-        self.features, self.channel_axis = int(features), _checked_axis(channel_axis)
+        self.features, self.channel_axis = int(features), _batch_checks.channel_axis_of(channel_axis)
         self.momentum = None if momentum is None else _check.number(momentum, "momentum", _check.UNIT)
         self.eps = _check.number(eps, "eps", _check.POSITIVE)
         self.affine = _check.flag(affine, "affine")
-        self.activation = _checked(activation)
+        self.activation = _batch_checks.activation_of(activation)
         self.dtype = np.dtype(_check.choice(str(dtype), "dtype", ("float32", "float64")))
         self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
         self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
@@ -291,7 +688,7 @@ class BatchNorm:
             As :func:`batch_norm_forward`. The layer is as it was then.
         """
         _check.array(x, "x", dtype=self.dtype)
-        axis, channels = _geometry(x, self.channel_axis)
+        axis, channels = _batch_checks.geometry(x, self.channel_axis)
         if channels != self.features:
             raise ValueError(f"x: expected {self.features} channels on axis {axis}, got shape {x.shape}")
         gamma, beta = self._parameters
@@ -354,41 +751,214 @@ class BatchNorm:
         )
 
 
-# ---- refusals that the two functions share
+class LayerNorm(RowNorm):
+    """A layer norm layer: parameters and their gradients, over :func:`layer_norm_forward`.
+
+    Parameters
+    ----------
+    normalized_shape : int ≥ 1, or tuple of such
+        The last axes of the input, which make a row.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    affine : bool, default True
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    bias : bool, default True
+        False: gamma alone.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
+
+    Attributes
+    ----------
+    gamma, beta : arrays of a row's shape
+        Start at 1 and 0; give them to an optimizer.
+    grad_gamma, grad_beta : arrays of a row's shape
+        Written in place by every `backward`, not added up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch.nn.LayerNorm is the same (`affine` is its elementwise_affine). Keras's epsilon is 1e-3.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.LayerNorm(2, dtype="float64")
+    >>> layer.forward(np.array([[1.0, 3.0], [10.0, 30.0]])).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    >>> layer.backward(np.ones((2, 2))).round(3), layer.grad_beta
+    (array([[0., 0.],
+           [0., 0.]]), array([2., 2.]))
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+        dtype: str = "float32",
+    ):
+        self.normalized_shape = row_shape(normalized_shape)
+        self.eps = _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__(self.normalized_shape, affine, bias, dtype)
+
+    def _forward(self, x, out):
+        shape = self.normalized_shape
+        return layer_norm_forward(x, self.gamma, self.beta, normalized_shape=shape, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, mean, invstd, out):
+        shape = self.normalized_shape
+        return layer_norm_backward(dy, x, self.gamma, mean, invstd, normalized_shape=shape, out=out)
+
+    def __repr__(self) -> str:
+        affine, bias = self.gamma is not None, self.beta is not None
+        return (
+            f"LayerNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, bias={bias}, "
+            f"dtype={str(self.dtype)!r})"
+        )
 
 
-def _checked_axis(channel_axis: Any) -> int:
-    if isinstance(channel_axis, bool) or not isinstance(channel_axis, int | np.integer):
-        raise TypeError(f"channel_axis: expected an integer, got {_check.describe(channel_axis)}")
-    return int(channel_axis)
+class RMSNorm(RowNorm):
+    """An RMS norm layer: its parameter and the gradient, over :func:`rms_norm_forward`.
+
+    Parameters
+    ----------
+    normalized_shape : int ≥ 1, or tuple of such
+        The last axes of the input, which make a row.
+    eps : float > 0 or None, default None
+        Added to the mean square, in squared units of x. None: the distance from 1 to the next number of the dtype.
+    affine : bool, default True
+        Scale by gamma. Without it gamma is None, and so is its gradient.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
+
+    Attributes
+    ----------
+    gamma : array of a row's shape
+        Starts at 1; give it to an optimizer.
+    grad_gamma : array of a row's shape
+        Written in place by every `backward`, not added up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch.nn.RMSNorm is the same (`affine` is its elementwise_affine). Keras's epsilon is 1e-6.
+
+    References
+    ----------
+    Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.RMSNorm(2, dtype="float64")
+    >>> layer.forward(np.array([[2.0, -2.0], [1.0, 7.0]])).round(3)
+    array([[ 1. , -1. ],
+           [ 0.2,  1.4]])
+    >>> layer.backward(np.ones((2, 2))).shape, layer.grad_gamma.round(3)
+    ((2, 2), array([1.2, 0.4]))
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float | None = None,
+        affine: bool = True,
+        dtype: str = "float32",
+    ):
+        self.normalized_shape = row_shape(normalized_shape)
+        self.eps = None if eps is None else _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__(self.normalized_shape, affine, False, dtype)
+
+    def _forward(self, x, out):
+        return rms_norm_forward(x, self.gamma, normalized_shape=self.normalized_shape, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, invrms, out):
+        return rms_norm_backward(dy, x, self.gamma, invrms, normalized_shape=self.normalized_shape, out=out)
+
+    def __repr__(self) -> str:
+        affine = self.gamma is not None
+        return f"RMSNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
 
 
-def _geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
-    """Return the channel axis, counted from the front, and the number of channels."""
-    _check.not_empty(_check.array(x, "x"), "x")
-    axis = _checked_axis(channel_axis)
-    if x.ndim < 2:
-        raise ValueError(f"x: expected two or more axes, got shape {x.shape}")
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"channel_axis: expected an axis of x with shape {x.shape}, got {channel_axis}")
-    return axis % x.ndim, x.shape[axis]
+class GroupNorm(RowNorm):
+    """A group norm layer: parameters and their gradients, over :func:`group_norm_forward`.
 
+    Parameters
+    ----------
+    num_groups : int ≥ 1
+        Groups of neighbouring channels; divides `features`.
+    features : int ≥ 1
+        Channels of the input, its axis 1.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    affine : bool, default True
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    dtype : {"float32", "float64"}
+        Of inputs and parameters.
 
-def _check_vectors(x: np.ndarray, channels: int, **vectors: Any) -> None:
-    for name, vector in vectors.items():
-        _check.array(vector, name, dtype=x.dtype, shape=(channels,))
+    Attributes
+    ----------
+    gamma, beta : arrays (features,)
+        Start at 1 and 0; give them to an optimizer.
+    grad_gamma, grad_beta : arrays (features,)
+        Written in place by every `backward`, not added up.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
 
-def _checked(activation: Any) -> Activation:
-    if activation is None:
-        return None
-    if not isinstance(activation, str) or activation != "relu":
-        raise ValueError(f"activation: expected None or 'relu', got {activation!r}")
-    return "relu"
+    Notes
+    -----
+    torch.nn.GroupNorm is the same (`features` is its num_channels). Keras has the channels last, and its epsilon is
+    1e-3.
 
+    References
+    ----------
+    Wu and He, "Group normalization", ECCV 2018.
 
-def _output(out: Any, x: np.ndarray, apart: Any, same: str = "") -> np.ndarray:
-    """Return `out`, checked, or a new array in the memory layout of x."""
-    if out is None:
-        return np.empty_like(x, subok=False)
-    return _check.output(out, "out", dtype=x.dtype, shape=x.shape, apart=apart, same=same)
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.GroupNorm(2, 4, dtype="float64")
+    >>> layer.forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(3)
+    array([[-1.,  1., -1.,  1.]])
+    >>> layer.backward(np.ones((1, 4))).shape, layer.grad_gamma.round(3)
+    ((1, 4), array([-1.,  1., -1.,  1.]))
+    """
+
+    def __init__(self, num_groups: int, features: int, eps: float = 1e-5, affine: bool = True, dtype: str = "float32"):
+        self.num_groups = _check.integer(num_groups, "num_groups", 1)
+        self.features = _check.integer(features, "features", 1)
+        if self.features % self.num_groups:
+            raise ValueError(f"num_groups: expected a divisor of features, {features}, got {num_groups}")
+        self.eps = _check.number(eps, "eps", _check.POSITIVE)
+        super().__init__((self.features,), affine, True, dtype)
+
+    def _forward(self, x, out):
+        if x.ndim < 2 or x.shape[1] != self.features:
+            raise ValueError(f"x: expected {self.features} channels on axis 1, got shape {x.shape}")
+        return group_norm_forward(x, self.num_groups, self.gamma, self.beta, eps=self.eps, out=out)
+
+    def _backward(self, dy, x, mean, invstd, out):
+        return group_norm_backward(dy, x, self.num_groups, self.gamma, mean, invstd, out=out)
+
+    def __repr__(self) -> str:
+        affine = self.gamma is not None
+        return (
+            f"GroupNorm({self.num_groups}, {self.features}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
+        )

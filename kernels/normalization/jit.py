@@ -1,4 +1,4 @@
-"""Batch normalization loops for Numba: those of compiled.pyx, planes.pxd and rows.pxd, explained there. Every sum and
+"""Normalization loops for Numba: those of compiled.pyx and of the .pxd files, explained there. Every sum and
 every result is made by the same operations in the same order; only which rows and channels take turns is simpler.
 
 `real`, the kernel's type, and the two `on_stack` belong to every kernel's module.
@@ -15,6 +15,7 @@ LANES = 32
 BLOCK = 1024
 ROWS = 32
 PANEL = 1024
+AT_ONCE = 16
 
 
 def fold(lanes):
@@ -351,3 +352,176 @@ def row_gradient(dy, x, gamma, beta, mean, invstd, sums, dx, dims, scalars, star
     gradient_all(
         dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, products, rows, relu != 0.0, training != 0.0
     )
+
+
+# ---- rows that are normalized by themselves
+
+
+def statistics(x, eps, mean, invstd, i):
+    sums, squares = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
+    center = real(0.0)
+    for turn in range(2):
+        clear(sums)
+        clear(squares)
+        add_deviations(x, center, sums, squares)
+        total = fold(sums)
+        delta = total / x.size
+        if turn == 0:
+            mean[i] = delta
+            center = real(delta)
+    if delta - delta == 0.0:
+        mean[i] = center + delta
+    spread = (fold(squares) - total * delta) / x.size
+    invstd[i] = 1.0 / sqrt((0.0 if spread < 0.0 else spread) + eps)
+
+
+def add_weighted(dy, x, gamma, center, rest, inv, sums, products):
+    lane, product = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+    for first in range(0, x.size, BLOCK):
+        last = min(first + BLOCK, x.size)
+        block, slopes, weights = x[first:last], dy[first:last], gamma[first:last]
+        clear(lane)
+        clear(product)
+        whole = LANES * (block.size // LANES)
+        for k in range(0, whole, LANES):
+            values, slope, weight = block[k : k + LANES], slopes[k : k + LANES], weights[k : k + LANES]
+            for j in range(LANES):
+                d = slope[j] * weight[j]
+                lane[j] += d
+                product[j] += d * standardized(values[j], center, rest, inv)
+        values, slope, weight = block[whole:], slopes[whole:], weights[whole:]
+        for j in range(values.size):
+            d = slope[j] * weight[j]
+            lane[j] += d
+            product[j] += d * standardized(values[j], center, rest, inv)
+        for j in range(LANES):
+            sums[j] += lane[j]
+            products[j] += product[j]
+
+
+def finish_row(dy, x, dx, gamma, center, rest, inv, mean_slope, mean_product, lane, product):
+    for j in range(x.size):
+        xhat = standardized(x[j], center, rest, inv)
+        d = dy[j]
+        lane[j] += d
+        product[j] += d * xhat
+        dx[j] = inv * direction(d * gamma[j], xhat, mean_slope, mean_product)
+
+
+def gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, centered, sums, products):
+    row_sums, row_products = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
+    centers, rests = carray(on_stack(16), AT_ONCE), carray(on_stack(16), AT_ONCE)
+    mean_slopes, mean_products = carray(on_stack(16), AT_ONCE), carray(on_stack(16), AT_ONCE)
+    lanes, more_lanes = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
+    for block in range(start, stop, AT_ONCE):
+        last = min(block + AT_ONCE, stop)
+        for i in range(block, last):
+            r, at = i - block, i * columns
+            centers[r] = real(mean[i]) if centered else 0.0
+            rests[r] = real(residual(mean[i], centers[r])) if centered else 0.0
+            clear(row_sums)
+            clear(row_products)
+            slopes, values, inv = dy[at : at + columns], x[at : at + columns], real(invstd[i])
+            add_weighted(slopes, values, gamma[:columns], centers[r], rests[r], inv, row_sums, row_products)
+            mean_slopes[r] = real(fold(row_sums) / columns) if centered else 0.0
+            mean_products[r] = real(fold(row_products) / columns)
+        for first in range(0, columns, PANEL):
+            width = min(PANEL, columns - first)
+            lane, product = lanes[:width], more_lanes[:width]
+            lane[:] = 0.0
+            product[:] = 0.0
+            for i in range(block, last):
+                r, at = i - block, i * columns + first
+                finish_row(
+                    dy[at : at + width], x[at : at + width], dx[at : at + width], gamma[first : first + width],
+                    centers[r], rests[r], real(invstd[i]), mean_slopes[r], mean_products[r], lane, product,
+                )  # fmt: skip
+            for c in range(width):
+                if centered:
+                    sums[first + c] += lane[c]
+                products[first + c] += product[c]
+
+
+def layer_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    eps = scalars[0]
+    weight, bias = gamma[:columns], beta[:columns]
+    for i in range(start, stop):
+        row, out = x[i * columns : i * columns + columns], y[i * columns : i * columns + columns]
+        statistics(row, eps, mean, invstd, i)
+        center = real(mean[i])
+        rest, inv = real(residual(mean[i], center)), real(invstd[i])
+        for j in range(row.size):
+            out[j] = standardized(row[j], center, rest, inv) * weight[j] + bias[j]
+
+
+def layer_backward(dy, x, gamma, mean, invstd, dx, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    results = carray(partials, 2 * columns)
+    gradient_rows(
+        dy, x, gamma, mean, invstd, dx, columns, start, stop, True, results[:columns], results[columns:]
+    )  # fmt: skip
+
+
+def rms_forward(x, gamma, y, invrms, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    eps = scalars[0]
+    weight = gamma[:columns]
+    sums, squares = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
+    for i in range(start, stop):
+        row, out = x[i * columns : i * columns + columns], y[i * columns : i * columns + columns]
+        clear(sums)
+        clear(squares)
+        add_deviations(row, real(0.0), sums, squares)
+        invrms[i] = 1.0 / sqrt(fold(squares) / columns + eps)
+        inv = real(invrms[i])
+        for j in range(row.size):
+            out[j] = row[j] * inv * weight[j]
+
+
+def rms_backward(dy, x, gamma, invrms, dx, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    products = carray(partials, columns)
+    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, products, products)
+
+
+def group_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, partials):
+    groups = dims[0]
+    width = dims[1]
+    inner = dims[2]
+    eps = scalars[0]
+    for i in range(start, stop):
+        at = i * width * inner
+        statistics(x[at : at + width * inner], eps, mean, invstd, i)
+        for k in range(width):
+            c = i % groups * width + k
+            normalize_plane(x[at : at + inner], y[at : at + inner], mean[i], invstd[i], gamma[c], beta[c], False)
+            at += inner
+
+
+def group_backward(dy, x, gamma, mean, invstd, dx, dims, scalars, start, stop, partials):
+    groups = dims[0]
+    width = dims[1]
+    inner = dims[2]
+    sums, products = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
+    for i in range(start, stop):
+        center = real(mean[i])
+        rest, inv = real(residual(mean[i], center)), real(invstd[i])
+        total, total_product = np.float64(0), np.float64(0)
+        for k in range(width):
+            at, c = (i * width + k) * inner, i % groups * width + k
+            clear(sums)
+            clear(products)
+            slope, plane = dy[at : at + inner], x[at : at + inner]
+            add_gradients(slope, plane, center, rest, inv, real(1.0), real(0.0), False, sums, products)
+            partials[c] += fold(sums)
+            partials[groups * width + c] += fold(products)
+            total += gamma[c] * sums[0]
+            total_product += gamma[c] * products[0]
+        mean_slope, mean_product = real(total / (width * inner)), real(total_product / (width * inner))
+        for k in range(width):
+            at, weight = (i * width + k) * inner, gamma[i % groups * width + k]
+            slope, plane, result = dy[at : at + inner], x[at : at + inner], dx[at : at + inner]
+            for j in range(plane.size):
+                xhat = standardized(plane[j], center, rest, inv)
+                result[j] = inv * direction(slope[j] * weight, xhat, mean_slope, mean_product)

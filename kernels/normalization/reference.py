@@ -1,6 +1,6 @@
-"""Batch normalization in NumPy, from Ioffe and Szegedy 2015: slow, obvious, the judge of every kernel.
+"""Normalization in NumPy, from the papers: slow, obvious, the judge of every kernel.
 
-Written from the paper alone. Computes in the type of its arguments; the tests give float64.
+Written from the papers alone. Computes in the type of its arguments; the tests give float64.
 """
 
 import numpy as np
@@ -66,3 +66,75 @@ def batch_norm_backward(
         return scale * dy, dgamma, dbeta
     count = x.size // gamma.size
     return scale * (dy - dbeta.reshape(wide) / count - xhat * dgamma.reshape(wide) / count), dgamma, dbeta
+
+
+def _rows(x, gamma, normalized_shape):
+    """The normalized shape, and x as rows of so many elements."""
+    if normalized_shape is None:
+        normalized_shape = x.shape[-1:] if gamma is None else gamma.shape
+    normalized_shape = (normalized_shape,) if np.ndim(normalized_shape) == 0 else tuple(normalized_shape)
+    return normalized_shape, x.reshape(-1, int(np.prod(normalized_shape)))
+
+
+def layer_norm_forward(x, gamma=None, beta=None, *, normalized_shape=None, eps=1e-5):
+    """Ba, Kiros and Hinton 2016, section 3. Returns y, mean, 1 / sqrt(variance + eps)."""
+    shape, rows = _rows(x, gamma, normalized_shape)
+    mean = rows.mean(axis=1)
+    centered = rows - mean[:, None]
+    invstd = 1 / np.sqrt((centered**2).mean(axis=1) + eps)
+    y = (centered * invstd[:, None]).reshape(x.shape)
+    y = y if gamma is None else y * gamma
+    y = y if beta is None else y + beta
+    outer = x.shape[: x.ndim - len(shape)]
+    return y, mean.reshape(outer), invstd.reshape(outer)
+
+
+def layer_norm_backward(dy, x, gamma, mean, invstd, *, normalized_shape=None):
+    """The chain rule for a row, with g = gamma dy: dx = invstd (g - mean(g) - x̂ mean(g x̂)). Also dgamma, dbeta."""
+    shape, rows = _rows(x, gamma, normalized_shape)
+    slope = dy.reshape(rows.shape)
+    xhat = (rows - mean.reshape(-1, 1)) * invstd.reshape(-1, 1)
+    g = slope if gamma is None else slope * gamma.ravel()
+    mean_slope, mean_product = g.mean(axis=1, keepdims=True), (g * xhat).mean(axis=1, keepdims=True)
+    dx = invstd.reshape(-1, 1) * (g - mean_slope - xhat * mean_product)
+    return dx.reshape(x.shape), (slope * xhat).sum(axis=0).reshape(shape), slope.sum(axis=0).reshape(shape)
+
+
+def rms_norm_forward(x, gamma=None, *, normalized_shape=None, eps=None):
+    """Zhang and Sennrich 2019, equation 4. Returns y, 1 / sqrt(mean(x^2) + eps)."""
+    shape, rows = _rows(x, gamma, normalized_shape)
+    eps = np.finfo(x.dtype).eps if eps is None else eps
+    invrms = 1 / np.sqrt((rows**2).mean(axis=1) + eps)
+    y = (rows * invrms[:, None]).reshape(x.shape)
+    return y if gamma is None else y * gamma, invrms.reshape(x.shape[: x.ndim - len(shape)])
+
+
+def rms_norm_backward(dy, x, gamma, invrms, *, normalized_shape=None):
+    """The chain rule for a row: d invrms/dx = -x invrms^3 / n. Returns dx, dgamma."""
+    shape, rows = _rows(x, gamma, normalized_shape)
+    slope = dy.reshape(rows.shape)
+    xhat = rows * invrms.reshape(-1, 1)
+    g = slope if gamma is None else slope * gamma.ravel()
+    dx = invrms.reshape(-1, 1) * (g - xhat * (g * xhat).mean(axis=1, keepdims=True))
+    return dx.reshape(x.shape), (slope * xhat).sum(axis=0).reshape(shape)
+
+
+def group_norm_forward(x, gamma=None, beta=None, *, num_groups, eps=1e-5):
+    """Wu and He 2018, equations 1 to 7. Returns y, mean, 1 / sqrt(variance + eps), the latter two (N, groups)."""
+    groups = x.reshape(len(x), num_groups, -1)
+    mean = groups.mean(axis=2)
+    centered = groups - mean[..., None]
+    invstd = 1 / np.sqrt((centered**2).mean(axis=2) + eps)
+    y = (centered * invstd[..., None]).reshape(x.shape)
+    y = y if gamma is None else y * gamma.reshape(_wide(x, 1))
+    return y if beta is None else y + beta.reshape(_wide(x, 1)), mean, invstd
+
+
+def group_norm_backward(dy, x, gamma, mean, invstd, *, num_groups):
+    """The chain rule for a group, as for a row of layer norm. Returns dx, dgamma, dbeta."""
+    shape = len(x), num_groups, -1
+    xhat = (x.reshape(shape) - mean[..., None]) * invstd[..., None]
+    g = (dy if gamma is None else dy * gamma.reshape(_wide(x, 1))).reshape(shape)
+    mean_slope, mean_product = g.mean(axis=2, keepdims=True), (g * xhat).mean(axis=2, keepdims=True)
+    dx = invstd[..., None] * (g - mean_slope - xhat * mean_product)
+    return dx.reshape(x.shape), _sum(dy * xhat.reshape(x.shape), 1), _sum(dy, 1)

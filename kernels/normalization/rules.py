@@ -1,6 +1,6 @@
-"""Batch normalization of one element, in plain Python: what the loops of jit.py are made of.
+"""Normalization of one element, in plain Python: what the loops of jit.py are made of.
 
-`center` is the channel's mean in the kernel's type, `rest` what that rounding left of it, `inv` is 1 / √(variance +
+`center` is the mean in the kernel's type, `rest` what that rounding left of it, `inv` is 1 / √(variance +
 eps). NaN stays NaN in every rule.
 """
 

@@ -1,54 +1,12 @@
-"""Batch normalization's rows of the table."""
+"""Normalization's rows of the table: batch norm's, and those of across.py behind them."""
 
 from functools import partial
 
 import numpy as np
 
-from fastopt.kernels.normalization import reference
+from fastopt.kernels.normalization import across, reference
+from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.op import Bad, Op
-from fastopt.kernels.runtime.kernel import Kernel
-
-STATISTICS = {name: "np.float64" for name in ("mean", "variance", "invstd", "sums")}  # of C numbers, whatever x is
-
-
-PLANES = "batch inner batch_stride channel_stride"
-
-
-def _kernel(name: str, buffers: str, written: str, dims: str, scalars: str = "") -> Kernel:
-    names = tuple(buffers.split())
-    return Kernel(
-        name,
-        "normalization",
-        buffers=names,
-        written=tuple(written.split()),
-        scalars=tuple(scalars.split()),
-        dims=tuple(dims.split()),
-        unit=name.split("_")[0],
-        types={name: STATISTICS[name] for name in names if name in STATISTICS},
-        rule=False,
-    )
-
-
-KERNELS = {
-    kernel.name: kernel
-    for kernel in (
-        _kernel("channel_forward", "x gamma beta y mean variance invstd", "y mean variance invstd", PLANES, "eps relu"),
-        _kernel("channel_normalize", "x gamma beta mean invstd y", "y", PLANES, "relu"),
-        _kernel(
-            "channel_backward", "dy x gamma beta mean invstd dx dgamma dbeta", "dx dgamma dbeta", PLANES,
-            "training relu",
-        ),
-        _kernel("row_forward", "x gamma beta y mean variance invstd", "y mean variance invstd", "columns", "eps relu"),
-        _kernel("row_moments", "x", "", "columns"),
-        _kernel("row_normalize", "x gamma beta mean invstd y", "y", "columns", "relu"),
-        _kernel(
-            "row_backward", "dy x gamma beta mean invstd dx dgamma dbeta", "dx dgamma dbeta", "columns",
-            "training relu",
-        ),
-        _kernel("row_sums", "dy x gamma beta mean invstd", "", "columns", "relu"),
-        _kernel("row_gradient", "dy x gamma beta mean invstd sums dx", "dx", "columns rows", "training relu"),
-    )
-}  # fmt: skip
 
 
 def _forward_inputs(rng, shape, dtype, options):
@@ -238,4 +196,5 @@ OPS = (
         traffic=partial(_traffic, 3),
         bench=BENCH,
     ),
+    *across.OPS,
 )  # fmt: skip
