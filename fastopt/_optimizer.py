@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastopt import _check
+from fastopt import _check, _state_dict
 from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.runtime.jobs import GRAD, Jobs
 from fastopt.kernels.runtime.kernel import Kernel
@@ -15,8 +15,8 @@ from fastopt.kernels.runtime.launch import first_overlap
 
 Group = dict[str, Any]
 
-DOMAINS = {
-    "lr": _check.NOT_NEGATIVE,
+DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
+    "betas": [_check.FRACTION, _check.FRACTION],
     "momentum": _check.FRACTION,
     "dampening": _check.UNIT,
     "beta": _check.FRACTION,
@@ -25,6 +25,17 @@ DOMAINS = {
     "weight_decay": _check.NOT_NEGATIVE,
     "lr_decay": _check.NOT_NEGATIVE,
     "initial_accumulator_value": _check.NOT_NEGATIVE,
+    "momentum_decay": _check.NOT_NEGATIVE,
+    "rho": _check.FRACTION,
+    "lambd": _check.NOT_NEGATIVE,
+    "t0": _check.NOT_NEGATIVE,
+    "l1": _check.NOT_NEGATIVE,
+    "l2": _check.NOT_NEGATIVE,
+    "alpha_warmup": _check.NOT_NEGATIVE,
+    "beta3_warmup": _check.NOT_NEGATIVE,
+    "warmup_steps": _check.NOT_NEGATIVE,
+    "r": _check.NOT_NEGATIVE,
+    "weight_lr_power": _check.NOT_NEGATIVE,
 }
 
 
@@ -56,6 +67,8 @@ class Optimizer:
         Steps taken.
     state : list of dict of arrays
         Each parameter's state, by name, in the order of the parameters.
+    carried : list of dict of float
+        What each group carries from step to step beside arrays, by name; empty for most optimizers.
 
     Raises
     ------
@@ -80,6 +93,9 @@ class Optimizer:
     _reference: ClassVar[Callable[..., tuple]]
     _scalars: ClassVar[Callable[[Group, int], tuple]]
     _only_at_start: ClassVar[tuple[str, ...]] = ()
+    _lr_domain: ClassVar[_check.Domain] = _check.NOT_NEGATIVE
+    _domains: ClassVar[dict[str, _check.Domain | list[_check.Domain]]] = {}  # where they are not DOMAINS'
+    _carries: ClassVar[dict[str, float]] = {}  # the numbers that a group carries, and where they start
 
     def __init__(self, params: Any, **defaults: Any):
         grouped = isinstance(params, list | tuple) and any(isinstance(entry, Mapping) for entry in params)
@@ -110,6 +126,7 @@ class Optimizer:
         self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
         self._find_ranges()
         self.state = [self._new_state(param, self.groups[k]) for param, k in zip(self._params, self._group_of)]
+        self.carried = [dict(self._carries) for _ in self.groups]
         self._build_jobs()
 
     # ---- what a subclass says
@@ -119,9 +136,14 @@ class Optimizer:
         """Return the kernel that a group's options ask for."""
         raise NotImplementedError
 
-    def _initial(self, name: str, group: Group) -> float:
-        """Return the value that a state array starts from."""
+    def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
+        """Return the value, or values, that a state array starts from."""
         return 0.0
+
+    @staticmethod
+    def _carry(group: Group, step: int) -> dict[str, float]:
+        """Return what a group carries after this step; `group` holds what it carried before, too."""
+        return {}
 
     # ---- setting up
 
@@ -129,23 +151,21 @@ class Optimizer:
         """Return the group with every hyper-parameter checked."""
         checked = dict(group)
         for name, value in group.items():
-            if name == "lr" and callable(value):
+            if name == "lr":
+                checked[name] = value if callable(value) else _check.number(value, name, self._lr_domain)
                 continue
-            if name == "betas":
-                if not isinstance(value, list | tuple) or len(value) != 2:
-                    raise ValueError(f"betas: expected two numbers in [0, 1), got {value!r}")
-                checked[name] = tuple(
-                    _check.number(beta, f"betas[{i}]", _check.FRACTION) for i, beta in enumerate(value)
-                )
-            elif name in DOMAINS:
-                checked[name] = _check.number(value, name, DOMAINS[name])
-            else:
+            domain = self._domains.get(name, DOMAINS.get(name))
+            if domain is None:
                 checked[name] = _check.flag(value, name)
+            elif isinstance(domain, list):
+                checked[name] = _check.numbers(value, name, domain)
+            else:
+                checked[name] = _check.number(value, name, domain)
         return checked
 
     def _new_state(self, param: np.ndarray, group: Group) -> dict[str, np.ndarray]:
         names = self._kernel(group).buffers[GRAD + 1 :]
-        return {name: np.full(param.shape, self._initial(name, group), param.dtype) for name in names}
+        return {name: np.full(param.shape, self._initial(name, group, param), param.dtype) for name in names}
 
     def _find_ranges(self) -> None:
         """Refuse parameters that overlap, and keep their ranges of memory, to hold gradients against."""
@@ -193,13 +213,13 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float | Callable[[int], float]) -> None:
-        checked = value if callable(value) else _check.number(value, "lr", DOMAINS["lr"])
+        checked = value if callable(value) else _check.number(value, "lr", self._lr_domain)
         for group in self.groups:
             group["lr"] = checked
 
     def _lr(self, group: Group) -> float:
         lr = group["lr"]
-        return _check.number(lr(self.steps), f"lr at step {self.steps}", DOMAINS["lr"]) if callable(lr) else lr
+        return _check.number(lr(self.steps), f"lr at step {self.steps}", self._lr_domain) if callable(lr) else lr
 
     # ---- the step
 
@@ -226,10 +246,17 @@ class Optimizer:
         if not all(ready) or self._overlapping():
             self._refuse(gradients)
         if target == "reference":
-            self._step_reference(gradients, groups)
+            carried = self._step_reference(gradients, groups)
         else:
+            carried = self.carried
+            if self._carries:
+                carried = [
+                    self._carry({**group, **before}, self.steps + 1) for group, before in zip(groups, self.carried)
+                ]
+                groups = [{**group, **after} for group, after in zip(groups, carried)]
             for (_, jobs), part, fits in zip(self._jobs, parts, ready):
                 jobs.run(part, self._table_of_scalars(jobs, groups), target, get_num_threads(), fits)
+        self.carried = carried
         self.steps += 1
 
     def _table_of_scalars(self, jobs: Jobs, groups: list[Group]) -> np.ndarray:
@@ -308,14 +335,19 @@ class Optimizer:
                         f"{grad_name}: expected memory apart from the parameters, got an overlap with {other_name}"
                     )
 
-    def _step_reference(self, gradients: list[np.ndarray], groups: list[Group]) -> None:
+    def _step_reference(self, gradients: list[np.ndarray], groups: list[Group]) -> list[dict[str, float]]:
+        """Step by the reference; return what each group carries then."""
+        carried = list(self.carried)
         for param, grad, state, k in zip(self._params, gradients, self.state, self._group_of):
             hyper = {name: value for name, value in groups[k].items() if name not in self._only_at_start}
             wide = [array.astype(np.float64) for array in (param, grad)]
             named = {name: array.astype(np.float64) for name, array in state.items()}
-            values = type(self)._reference(*wide, **named, **hyper, t=self.steps + 1)
-            for array, value in zip((param, *state.values()), values, strict=True):
+            values = type(self)._reference(*wide, **named, **self.carried[k], **hyper, t=self.steps + 1)
+            arrays, numbers = values[: 1 + len(state)], values[1 + len(state) :]
+            for array, value in zip((param, *state.values()), arrays, strict=True):
                 array[...] = value
+            carried[k] = dict(zip(self._carries, map(float, numbers), strict=True))
+        return carried
 
     # ---- state that outlives the process
 
@@ -325,7 +357,8 @@ class Optimizer:
         state = {
             name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
         }
-        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state}
+        carried = {"carried": [dict(numbers) for numbers in self.carried]} if self._carries else {}
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state, **carried}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
@@ -335,50 +368,13 @@ class Optimizer:
         TypeError, ValueError
             If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
         """
-        wanted = {"optimizer", "steps", "groups", "state"}
-        if not isinstance(state_dict, Mapping) or not wanted <= state_dict.keys():
-            raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {_check.describe(state_dict)}")
-        if state_dict["optimizer"] != type(self).__name__:
-            raise ValueError(
-                f"state_dict: expected the state of {type(self).__name__}, got {state_dict['optimizer']!r}"
-            )
-        steps, groups, state = state_dict["steps"], state_dict["groups"], state_dict["state"]
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {steps!r}")
-        if not isinstance(groups, list | tuple) or len(groups) != len(self.groups):
-            raise ValueError(f"state_dict['groups']: expected {len(self.groups)} groups, got {_check.describe(groups)}")
-        fresh = []
-        for k, (group, own) in enumerate(zip(groups, self.groups)):
-            if not isinstance(group, Mapping) or group.keys() != own.keys():
-                raise ValueError(
-                    f"state_dict['groups'][{k}]: expected the keys {sorted(own)}, got {_check.describe(group)}"
-                )
-            fresh.append(self._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
-            self._keeps_state(fresh[k], self._seen[k], f"state_dict['groups'][{k}]")
-        if not isinstance(state, Mapping) or list(state) != self._names:
-            raise ValueError(
-                f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
-            )
-        for k, name in enumerate(self._names):
-            own_state = self.state[k]
-            if not isinstance(state[name], Mapping) or state[name].keys() != own_state.keys():
-                raise ValueError(
-                    f"state_dict['state'][{name!r}]: expected the keys {sorted(own_state)}, got "
-                    f"{_check.describe(state[name])}"
-                )
-            for key, array in own_state.items():
-                _check.array(
-                    state[name][key],
-                    f"state_dict['state'][{name!r}][{key!r}]",
-                    dtype=array.dtype,
-                    shape=array.shape,
-                )
-        for k, name in enumerate(self._names):
-            for key, array in self.state[k].items():
-                array[...] = state[name][key]
-        for group, values in zip(self.groups, fresh):
+        steps, groups, carried = _state_dict.checked(self, state_dict)
+        for name, own in zip(self._names, self.state):
+            for key, array in own.items():
+                array[...] = state_dict["state"][name][key]
+        for group, values in zip(self.groups, groups):
             group.update(values)
-        self._seen, self.steps = [dict(group) for group in self.groups], steps
+        self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle needs: all but the tables of addresses."""
