@@ -19,12 +19,19 @@ def describe(value: Any) -> str:
     return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
 
 
-def array(value: Any, name: str, *, dtype: np.dtype | None = None, shape: tuple | None = None) -> np.ndarray:
-    """Return `value` if it is a float32 or float64 array (of this dtype and shape); no copy, no cast."""
+def array(
+    value: Any,
+    name: str,
+    *,
+    dtype: np.dtype | None = None,
+    shape: tuple | None = None,
+    among: tuple[str, ...] = ("float32", "float64"),
+) -> np.ndarray:
+    """Return `value` if it is an array of one of these dtypes (of this dtype and shape); no copy, no cast."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
-    if value.dtype not in DTYPES:
-        raise TypeError(f"{name}: expected float32 or float64, got {value.dtype}")
+    if str(value.dtype) not in among:
+        raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value.dtype}")
     if dtype is not None and value.dtype != dtype:
         raise TypeError(f"{name}: expected {dtype}, got {value.dtype}; convert it with astype({str(dtype)!r})")
     if shape is not None and value.shape != shape:

@@ -12,12 +12,16 @@ from fastopt.kernels.metrics import results, sums
 from fastopt.kernels.metrics.sums import Samples
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
+MOST_CLASSES = 2**29  # a confusion matrix of more has no address
+MOST_GUESSED = 2**16  # a larger label is more likely an id; whoever means it says how many classes there are
 
 
 def _bound(given: Samples, num_classes: int | None) -> Samples:
     """Return the samples with their number of classes."""
     if given.kind == "labels":
         found = 1 + max(int(given.y_true.max()), int(given.y_pred.max()))
+        if num_classes is None and found > MOST_GUESSED:
+            raise ValueError(f"num_classes: expected a number where labels exceed {MOST_GUESSED - 1}, got {found - 1}")
         return replace(given, classes=max(2, found) if num_classes is None else num_classes)
     if num_classes not in (None, given.classes):
         raise ValueError(f"num_classes: expected {given.classes}, as y_pred has scores for, got {num_classes}")
@@ -25,7 +29,7 @@ def _bound(given: Samples, num_classes: int | None) -> Samples:
 
 
 def _num_classes(value: Any) -> int | None:
-    return None if value is None else whole(value, "num_classes", 2, None)
+    return None if value is None else whole(value, "num_classes", 2, MOST_CLASSES)
 
 
 class _Counts(Metric):
@@ -88,7 +92,8 @@ class Precision(_Ratio):
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -132,7 +137,8 @@ class Recall(_Ratio):
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -176,7 +182,8 @@ class F1Score(_Ratio):
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -215,7 +222,8 @@ class ConfusionMatrix(_Counts):
     Parameters
     ----------
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the matrix grows with them.
+        How many classes predicted labels come from; by default the matrix grows with them
+        (labels beyond 65 535 need it said).
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
 

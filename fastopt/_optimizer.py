@@ -1,19 +1,21 @@
-"""What all optimizers share: parameter groups, state, the step, state_dict."""
+"""What all optimizers share: parameter groups, storage, the step and everything that one step can do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastopt import _check, _state_dict
-from fastopt._config import get_num_threads, get_target
-from fastopt.kernels.runtime.jobs import GRAD, Jobs
+from fastopt import _check, _stepping
+from fastopt._config import get_target
+from fastopt._state_dict import Group, StateDict
+from fastopt._step_options import CheckedOptions, Stats, StepOptions
+from fastopt._tree import Tree
+from fastopt.kernels.optimizers.plan import FLOATS, Recipe, state_kind
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.launch import first_overlap
-
-Group = dict[str, Any]
 
 DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
     "betas": [_check.FRACTION, _check.FRACTION],
@@ -39,24 +41,39 @@ DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many n
 }
 
 
-def flatten(tree: Any, name: str) -> list[tuple[str, Any]]:
-    """Return the leaves of an array, a sequence, or a mapping of arrays, each with its name."""
-    if isinstance(tree, Mapping):
-        return [(f"{name}[{key!r}]", value) for key, value in tree.items()]
-    if isinstance(tree, list | tuple):
-        return [(f"{name}[{i}]", value) for i, value in enumerate(tree)]
-    return [(name, tree)]
-
-
-class Optimizer:
+class Optimizer(StateDict):
     """Base of all optimizers: `step(grads)` updates the parameters it was given, in place.
 
     Parameters
     ----------
     params : array, sequence of arrays, mapping of arrays, or list of groups
-        float32 or float64 arrays of any shape and strides. A group is a mapping with "params" (an array, a
-        sequence or a mapping) and any hyper-parameters that differ from the optimizer's own.
-    **defaults
+        float32, float64, bfloat16 (of ml_dtypes) or float16 arrays of any shape and strides. A group is a mapping with
+        "params" (an array, a sequence or a mapping) and any hyper-parameters that differ from the optimizer's own.
+    options : mapping
+        What every optimizer takes as keywords beside its hyper-parameters:
+
+        clip_norm : float > 0 or None, default None
+            Longest norm of all gradients together; longer ones are scaled down to it.
+        clip_value : float > 0 or None, default None
+            Largest magnitude of a gradient's element; larger ones are cut, after `clip_norm`.
+        decoupled_weight_decay : bool, default False
+            Take lr weight_decay θ from every parameter, before the update, instead of adding weight_decay θ to its
+            gradient (Loshchilov and Hutter 2019); Keras decays so in every optimizer.
+        ema_decay : float in [0, 1) or None, default None
+            Keep running averages of the parameters, a ← ema_decay a + (1 − ema_decay) θ after every step, from a = θ.
+        copy_to : {"bfloat16", "float16"} or None, default None
+            Keep a copy of the parameters in this type, written in the same pass: `copies`.
+        state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
+            How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
+            otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
+            their state whole.
+        rounding : {"nearest", "stochastic", "exact"}, default "nearest"
+            How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
+            is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
+            are an exact float32.
+        seed : int in [0, 2^32), default 0
+            Of stochastic rounding.
+    **hyper
         Hyper-parameters of every group that does not name its own.
 
     Attributes
@@ -66,15 +83,17 @@ class Optimizer:
     steps : int
         Steps taken.
     state : list of dict of arrays
-        Each parameter's state, by name, in the order of the parameters.
+        Each parameter's state, by name, in the order of the parameters; 8-bit state has a `_scale` beside it.
     carried : list of dict of float
         What each group carries from step to step beside arrays, by name; empty for most optimizers.
+    averages, copies : same structure as `params`, or None
+        The averaged parameters (`ema_decay`), and the copies (`copy_to`).
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not a writable float32 or float64 array, two of them overlap, or a hyper-parameter is
-        unknown or outside its domain.
+        If a parameter is not a writable array of one of these types, two of them overlap, or a hyper-parameter or an
+        option is unknown or outside its domain.
 
     Examples
     --------
@@ -88,6 +107,15 @@ class Optimizer:
     array([-0.5, -0.5, -0.5])
     >>> [group["lr"] for group in opt.groups], opt.steps
     ([0.1, 0.5], 1)
+
+    Clipped, averaged, with 8-bit state, in one pass:
+
+    >>> w = np.ones(5000, np.float32)
+    >>> opt = fo.optimizers.Adam(w, clip_norm=1.0, ema_decay=0.99, state_dtype="8bit")
+    >>> opt.step(np.full(5000, 2.0, np.float32), return_stats=True).gradient_norm
+    141.4213562373095
+    >>> opt.state[0]["exp_avg"].dtype, opt.averages.dtype
+    (dtype('uint8'), dtype('float32'))
     """
 
     _reference: ClassVar[Callable[..., tuple]]
@@ -95,39 +123,31 @@ class Optimizer:
     _only_at_start: ClassVar[tuple[str, ...]] = ()
     _lr_domain: ClassVar[_check.Domain] = _check.NOT_NEGATIVE
     _domains: ClassVar[dict[str, _check.Domain | list[_check.Domain]]] = {}  # where they are not DOMAINS'
-    _carries: ClassVar[dict[str, float]] = {}  # the numbers that a group carries, and where they start
 
-    def __init__(self, params: Any, **defaults: Any):
-        grouped = isinstance(params, list | tuple) and any(isinstance(entry, Mapping) for entry in params)
-        entries = params if grouped else [{"params": params}]
+    def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
         self.steps = 0
+        self.options = CheckedOptions.of(options or {})
+        self._tree = Tree(params)
+        self._names = self._tree.names
+        self._params = [
+            _check.writable(_check.array(leaf, name, among=FLOATS), name)
+            for name, leaf in zip(self._names, self._tree.leaves, strict=True)
+        ]
+        self._group_of = self._tree.group_of
         self.groups: list[Group] = []
-        self._grouped, self._defaults = grouped, defaults
-        self._trees: list[Any] = []
-        self._names: list[str] = []
-        self._params: list[np.ndarray] = []
-        self._group_of: list[int] = []
-        for k, entry in enumerate(entries):
-            name = f"params[{k}]" if grouped else "params"
-            if not isinstance(entry, Mapping) or "params" not in entry:
-                raise ValueError(f"{name}: expected a group with the key 'params', got {_check.describe(entry)}")
-            unknown = [key for key in entry if key != "params" and key not in defaults]
+        for k, own in enumerate(self._tree.options):
+            unknown = [key for key in own if key not in hyper]
             if unknown:
-                raise ValueError(f"{name}: expected only {', '.join(defaults)} beside 'params', got {unknown[0]!r}")
-            self.groups.append(self._checked({**defaults, **{key: entry[key] for key in entry if key != "params"}}))
-            self._trees.append(entry["params"])
-            for leaf_name, leaf in flatten(entry["params"], f"{name}['params']" if grouped else name):
-                self._params.append(_check.writable(_check.array(leaf, leaf_name), leaf_name))
-                self._names.append(leaf_name)
-                self._group_of.append(k)
-        if not self._params:
-            raise ValueError("params: expected at least one array, got none")
+                raise ValueError(f"params[{k}]: expected only {', '.join(hyper)} beside 'params', got {unknown[0]!r}")
+            self.groups.append(self._checked({**hyper, **own}))
         self._seen = [dict(group) for group in self.groups]
         self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
-        self._find_ranges()
-        self.state = [self._new_state(param, self.groups[k]) for param, k in zip(self._params, self._group_of)]
+        self._build_tables()
+        self.state = [self._new_state(i) for i in range(len(self._params))]
         self.carried = [dict(self._carries) for _ in self.groups]
-        self._build_jobs()
+        self._copies = [
+            param.astype(kinds.dtype(self.options.copy_to)) for param in self._params if self.options.copy_to
+        ]
 
     # ---- what a subclass says
 
@@ -163,15 +183,37 @@ class Optimizer:
                 checked[name] = _check.number(value, name, domain)
         return checked
 
-    def _new_state(self, param: np.ndarray, group: Group) -> dict[str, np.ndarray]:
-        names = self._kernel(group).buffers[GRAD + 1 :]
-        return {name: np.full(param.shape, self._initial(name, group, param), param.dtype) for name in names}
-
-    def _find_ranges(self) -> None:
-        """Refuse parameters that overlap, and keep their ranges of memory, to hold gradients against."""
-        bounds = sorted(
-            (*np.lib.array_utils.byte_bounds(param), k) for k, param in enumerate(self._params) if param.size
+    def recipe(self, i: int, grad: str) -> Recipe:
+        """Return what a step does to parameter `i` (in the parameters' order) when its gradient is of type `grad`."""
+        param, options = self._params[i], self.options
+        kernel, kind = self._kernel(self.groups[self._group_of[i]]), str(param.dtype)
+        compute = "float64" if kind == "float64" else "float32"
+        if kind == "bfloat16" and options.rounding != "nearest":
+            kind = {"stochastic": "stochastic", "exact": "split"}[options.rounding]
+        state = tuple(
+            state_kind(name, options.state_dtype or compute, compute, param.size) for name in kernel.buffers[2:]
         )
+        return Recipe(
+            kernel, compute, kind, grad, state, clip=options.clip_value is not None,
+            decay=options.decoupled_weight_decay, average=options.ema_decay is not None, copy=options.copy_to,
+        )  # fmt: skip
+
+    def _new_state(self, i: int) -> dict[str, np.ndarray]:
+        recipe, param = self.recipe(i, "float32"), self._params[i]
+        group, state = self.groups[self._group_of[i]], {}
+        if recipe.param == "split":
+            state["param_lost_bits"] = np.zeros(param.shape, np.uint16)
+        for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True):
+            arrays = kinds.arrays_for(kind, param.shape)
+            kinds.write(kind, arrays, np.full(param.shape, self._initial(name, group, param), recipe.compute))
+            state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
+        if recipe.average:
+            state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)
+        return state
+
+    def _build_tables(self) -> None:
+        """Refuse parameters that overlap, and keep their ranges of memory, to hold gradients against."""
+        bounds = sorted((*np.lib.array_utils.byte_bounds(p), k) for k, p in enumerate(self._params) if p.size)
         for (_, stop, i), (start, _, j) in pairwise(bounds):
             if start < stop and np.shares_memory(self._params[i], self._params[j]):
                 raise ValueError(
@@ -186,23 +228,8 @@ class Optimizer:
                 merged.append([start, stop])
         self._starts = np.array([start for start, _ in merged], np.uintp)
         self._stops = np.array([stop for _, stop in merged], np.uintp)
-
-    def _build_jobs(self) -> None:
-        members: dict[tuple[Kernel, np.dtype], list[int]] = {}
-        for i, (param, k) in enumerate(zip(self._params, self._group_of)):
-            members.setdefault((self._kernel(self.groups[k]), param.dtype), []).append(i)
-        self._jobs = [
-            (
-                indices,
-                Jobs(
-                    kernel,
-                    [self._params[i] for i in indices],
-                    [list(self.state[i].values()) for i in indices],
-                    [self._group_of[i] for i in indices],
-                ),
-            )
-            for (kernel, _), indices in members.items()
-        ]
+        self._plans: dict[tuple[str, ...], list[_stepping.Part]] = {}
+        self._kinds: tuple[str, ...] = ()  # of the last step's gradients
 
     # ---- the learning rate
 
@@ -223,55 +250,74 @@ class Optimizer:
 
     # ---- the step
 
-    def step(self, grads: Any) -> None:
-        """Update every parameter, and its state, in place.
+    def step(
+        self,
+        grads: Any,
+        grad_scale: float | None = None,
+        skip_nonfinite: bool = False,
+        zero_grads: bool = False,
+        return_stats: bool = False,
+    ) -> Stats | None:
+        """Update every parameter, and its state, in place, in one pass.
 
         Parameters
         ----------
         grads : same structure as `params`
-            One gradient per parameter, of its shape and dtype; any strides. Not written.
+            One gradient per parameter, of its shape; float32, float64, bfloat16 or float16, any strides.
+        grad_scale : float > 0, optional
+            What the loss was multiplied by: gradients are divided by it, as in torch's AMP.
+        skip_nonfinite : bool, default False
+            Change no parameter, no state and no step count if an element of a gradient is NaN or infinite. Costs a pass
+            that reads the gradients, as `clip_norm` does (they share it).
+        zero_grads : bool, default False
+            Write zeros into the gradients, which are otherwise not written; in the same pass.
+        return_stats : bool, default False
+            Return what the step learned: the norms of gradients and update, and whether it was skipped.
+
+        Returns
+        -------
+        Stats, or None unless `return_stats`
 
         Raises
         ------
         TypeError, ValueError
-            If a gradient is missing, of another shape or dtype, or overlaps a parameter. Nothing has been
-            written then.
+            If a gradient is missing, of another shape or type, or overlaps a parameter. Nothing has been written then.
         """
-        gradients = self._gradients(grads)
+        unscale = 1.0 if grad_scale is None else 1.0 / _check.number(grad_scale, "grad_scale", _check.POSITIVE)
+        if zero_grads is not False or skip_nonfinite is not False or return_stats is not False:
+            zero_grads = _check.flag(zero_grads, "zero_grads")
+            skip_nonfinite = _check.flag(skip_nonfinite, "skip_nonfinite")
+            return_stats = _check.flag(return_stats, "return_stats")
+        gradients = self._tree.flatten(grads, "grads")
         groups = self._digested()
-        target = get_target()
-        # one list per kernel; where there is one kernel alone, its list is the whole
-        parts = [gradients] if len(self._jobs) == 1 else [[gradients[i] for i in where] for where, _ in self._jobs]
-        ready = [jobs.fits(part) for (_, jobs), part in zip(self._jobs, parts)]
-        if not all(ready) or self._overlapping():
-            self._refuse(gradients)
-        if target == "reference":
-            carried = self._step_reference(gradients, groups)
-        else:
-            carried = self.carried
-            if self._carries:
-                carried = [
-                    self._carry({**group, **before}, self.steps + 1) for group, before in zip(groups, self.carried)
-                ]
-                groups = [{**group, **after} for group, after in zip(groups, carried)]
-            for (_, jobs), part, fits in zip(self._jobs, parts, ready):
-                jobs.run(part, self._table_of_scalars(jobs, groups), target, get_num_threads(), fits)
-        self.carried = carried
-        self.steps += 1
-
-    def _table_of_scalars(self, jobs: Jobs, groups: list[Group]) -> np.ndarray:
-        """Return this step's scalars, a row per group; rows of other kernels' groups stay zero."""
-        table = np.zeros((len(groups), len(jobs.kernel.scalars)))
-        for k in jobs.groups:
-            table[k] = type(self)._scalars(groups[k], self.steps + 1)
-        return table
+        parts, contiguous = _stepping.bound(self, gradients, zero_grads)
+        options, factor, norm = self.options, unscale, 0.0
+        if return_stats or skip_nonfinite or options.clip_norm is not None:
+            norm, finite = _stepping.norm(parts, contiguous)
+            norm *= unscale
+            if skip_nonfinite and not finite:
+                if zero_grads:
+                    for gradient in gradients:
+                        gradient[...] = 0
+                return Stats(norm, 0.0, True) if return_stats else None
+            if options.clip_norm is not None and not norm <= options.clip_norm:
+                factor *= options.clip_norm / norm
+        run, carried = _stepping.run_reference if get_target() == "reference" else _stepping.run, self.carried
+        if self._carries:
+            carried = [self._carry({**g, **before}, self.steps + 1) for g, before in zip(groups, carried, strict=True)]
+            # the reference works out for itself what the others get ready made
+            numbers = self.carried if run is _stepping.run_reference else carried
+            groups = [{**group, **own} for group, own in zip(groups, numbers, strict=True)]
+        update = run(self, parts, contiguous, groups, factor, zero_grads, return_stats)
+        self.steps, self.carried = self.steps + 1, carried
+        return Stats(norm, update, False) if return_stats else None
 
     def _digested(self) -> list[Group]:
         """Return the groups with this step's lr, checked again where somebody changed them."""
         if len(self.groups) != len(self._seen):
             raise ValueError(f"groups: expected {len(self._seen)} groups, got {len(self.groups)}")
         changed = {}
-        for k, (group, seen) in enumerate(zip(self.groups, self._seen)):
+        for k, (group, seen) in enumerate(zip(self.groups, self._seen, strict=True)):
             if type(group) is not dict or group.keys() != seen.keys():
                 got = f"the keys {sorted(map(str, group))}" if type(group) is dict else _check.describe(group)
                 raise ValueError(f"groups[{k}]: expected the keys {sorted(seen)}, got {got}")
@@ -288,103 +334,30 @@ class Optimizer:
         if self._kernel(group) is not self._kernel(seen):
             raise ValueError(f"{name}: expected options that keep the optimizer's state, got {_check.describe(group)}")
 
-    def _gradients(self, grads: Any) -> list[Any]:
-        """Return the gradients in the order of the parameters."""
-        trees = [grads]
-        if self._grouped:
-            if not isinstance(grads, list | tuple) or len(grads) != len(self._trees):
-                raise ValueError(f"grads: expected a list of {len(self._trees)} groups, got {_check.describe(grads)}")
-            trees = list(grads)
-        flat: list[Any] = []
-        for k, (tree, like) in enumerate(zip(trees, self._trees)):
-            name = f"grads[{k}]" if self._grouped else "grads"
-            if isinstance(like, Mapping):
-                if not isinstance(tree, Mapping) or tree.keys() != like.keys():
-                    got = f"the keys {sorted(map(str, tree))}" if isinstance(tree, Mapping) else _check.describe(tree)
-                    raise ValueError(f"{name}: expected the keys {sorted(map(str, like))}, got {got}")
-                flat += [tree[key] for key in like]
-            elif isinstance(like, list | tuple):
-                if not isinstance(tree, list | tuple) or len(tree) != len(like):
-                    got = f"{len(tree)}" if isinstance(tree, list | tuple) else _check.describe(tree)
-                    raise ValueError(f"{name}: expected a list of {len(like)} gradients, got {got}")
-                flat += tree
-            else:
-                flat.append(tree)
-        return flat
+    # ---- what steps keep beside the parameters
 
-    def _overlapping(self) -> bool:
-        return any(
-            first_overlap(self._starts, self._stops, jobs.pointers, GRAD, jobs.sizes) >= 0 for _, jobs in self._jobs
-        )
+    @property
+    def averages(self) -> Any:
+        """The averaged parameters, in the structure of `params`; None without `ema_decay`."""
+        if self.options.ema_decay is None:
+            return None
+        return self._tree.build([state["average"] for state in self.state])
 
-    def _refuse(self, gradients: list[Any]) -> None:
-        """Raise for the gradient or parameter that can't be used; return if they are merely strided."""
-        for name, param, shape, grad in zip(self._names, self._params, self._shapes, gradients):
-            _check.writable(_check.array(param, name, shape=shape), name)
-            grad_name = name.replace("params", "grads", 1).replace("['params']", "", 1)
-            if grad is None:
-                raise ValueError(f"{grad_name}: expected a gradient for every parameter, got None")
-            _check.array(grad, grad_name, dtype=param.dtype, shape=shape)
-            start, stop = np.lib.array_utils.byte_bounds(grad)
-            nearest = np.searchsorted(self._stops, np.uintp(start), side="right")
-            if nearest == len(self._starts) or self._starts[nearest] >= stop:
-                continue
-            for other_name, other in zip(self._names, self._params):
-                if np.shares_memory(grad, other):
-                    raise ValueError(
-                        f"{grad_name}: expected memory apart from the parameters, got an overlap with {other_name}"
-                    )
+    @property
+    def copies(self) -> Any:
+        """The parameters in the type of `copy_to`, in the structure of `params`; None without it."""
+        return self._tree.build(self._copies) if self.options.copy_to else None
 
-    def _step_reference(self, gradients: list[np.ndarray], groups: list[Group]) -> list[dict[str, float]]:
-        """Step by the reference; return what each group carries then."""
-        carried = list(self.carried)
-        for param, grad, state, k in zip(self._params, gradients, self.state, self._group_of):
-            hyper = {name: value for name, value in groups[k].items() if name not in self._only_at_start}
-            wide = [array.astype(np.float64) for array in (param, grad)]
-            named = {name: array.astype(np.float64) for name, array in state.items()}
-            values = type(self)._reference(*wide, **named, **self.carried[k], **hyper, t=self.steps + 1)
-            arrays, numbers = values[: 1 + len(state)], values[1 + len(state) :]
-            for array, value in zip((param, *state.values()), arrays, strict=True):
-                array[...] = value
-            carried[k] = dict(zip(self._carries, map(float, numbers), strict=True))
-        return carried
-
-    # ---- state that outlives the process
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
-        groups = [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
-        state = {
-            name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
-        }
-        carried = {"carried": [dict(numbers) for numbers in self.carried]} if self._carries else {}
-        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state, **carried}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
-        """
-        steps, groups, carried = _state_dict.checked(self, state_dict)
-        for name, own in zip(self._names, self.state):
-            for key, array in own.items():
-                array[...] = state_dict["state"][name][key]
-        for group, values in zip(self.groups, groups):
-            group.update(values)
-        self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle needs: all but the tables of addresses."""
-        return {name: value for name, value in vars(self).items() if name not in ("_jobs", "_starts", "_stops")}
-
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        vars(self).update(attributes)
-        self._find_ranges()
-        self._build_jobs()
-
-    def __repr__(self) -> str:
-        hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
-        return f"{type(self).__name__}({len(self._params)} parameters, {hyper}, steps={self.steps})"
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the averages into the parameters for the time of a `with` block, and the parameters back behind it."""
+        if self.options.ema_decay is None:
+            raise ValueError("ema_decay: expected a number in [0, 1) at the optimizer's start, got None")
+        kept = [param.copy() for param in self._params]
+        for param, state in zip(self._params, self.state, strict=True):
+            param[...] = state["average"].astype(param.dtype)
+        try:
+            yield
+        finally:
+            for param, own in zip(self._params, kept, strict=True):
+                param[...] = own

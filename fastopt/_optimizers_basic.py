@@ -1,11 +1,12 @@
 """The optimizers that everybody starts with: gradient descent, momentum, Adam, RMSprop, Adagrad."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from fastopt._optimizer import Group, Optimizer
+from fastopt._step_options import StepOptions
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.kernels.optimizers.table import KERNELS
 
@@ -21,7 +22,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Step per unit of gradient.
     momentum : float in [0, 1), default 0
@@ -34,6 +35,9 @@ class SGD(Optimizer):
         Needs momentum > 0.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -72,9 +76,11 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             momentum=momentum,
             dampening=dampening,
@@ -105,7 +111,7 @@ class Momentum(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Step per unit of averaged gradient.
     beta : float in [0, 1), default 0.9
@@ -114,6 +120,9 @@ class Momentum(Optimizer):
         Coupled (L2) decay, per step.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -143,9 +152,15 @@ class Momentum(Optimizer):
     _scalars = staticmethod(scalars.momentum)
 
     def __init__(
-        self, params: Any, lr: Rate = 1e-2, beta: float = 0.9, weight_decay: float = 0.0, maximize: bool = False
+        self,
+        params: Any,
+        lr: Rate = 1e-2,
+        beta: float = 0.9,
+        weight_decay: float = 0.0,
+        maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, options, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize)
 
     @staticmethod
     def _kernel(group: Group):
@@ -161,7 +176,7 @@ class Adam(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Bound of a step, in the parameter's units.
     betas : two floats in [0, 1), default (0.9, 0.999)
@@ -174,6 +189,9 @@ class Adam(Optimizer):
         Divide by the largest average so far.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -212,9 +230,10 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
+            params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
         )
 
     @staticmethod
@@ -228,11 +247,14 @@ class AdamW(Adam):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr, betas, eps, amsgrad, maximize
         As in :class:`Adam`, with the same defaults, domains and units.
     weight_decay : float ≥ 0, default 0.01
         Decoupled decay: share of the parameter taken away per step and unit of lr.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -268,8 +290,9 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, **options)
 
 
 class RMSprop(Optimizer):
@@ -281,7 +304,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Step per unit of scaled gradient.
     alpha : float in [0, 1), default 0.99
@@ -296,6 +319,9 @@ class RMSprop(Optimizer):
         Divide by the standard deviation instead.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -335,9 +361,11 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             alpha=alpha,
             eps=eps,
@@ -361,7 +389,7 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Step per unit of scaled gradient.
     lr_decay : float ≥ 0, default 0
@@ -374,6 +402,9 @@ class Adagrad(Optimizer):
         Added to the root, outside it.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -412,9 +443,11 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             lr_decay=lr_decay,
             weight_decay=weight_decay,

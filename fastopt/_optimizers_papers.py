@@ -8,7 +8,9 @@ import numpy as np
 from fastopt import _check
 from fastopt._config import get_num_threads, get_target
 from fastopt._optimizer import Group, Optimizer
+from fastopt._step_options import Stats
 from fastopt.kernels.optimizers import reference, scalars
+from fastopt.kernels.optimizers.plan import FLOATS
 from fastopt.kernels.optimizers.table import INTERPOLATE, KERNELS
 from fastopt.kernels.runtime import pipeline
 
@@ -23,7 +25,7 @@ class Lion(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-4
         Length of every element's step, in the parameter's units; a third to a tenth of AdamW's.
     betas : two floats in [0, 1), default (0.9, 0.99)
@@ -40,7 +42,7 @@ class Lion(Optimizer):
 
     Notes
     -----
-    State: `exp_avg`, of the parameter's shape and dtype: half of Adam's. A NaN in the gradient makes the parameter NaN.
+    State: `exp_avg`, of the parameter's shape: half of Adam's. A NaN in the gradient makes the parameter NaN.
     The authors' code and optax are the same (optax's weight_decay is 1e-3); Keras too, with an lr of 1e-3. torch
     has no such class.
 
@@ -84,7 +86,7 @@ class AdEMAMix(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Bound of the fast average's part of a step, in the parameter's units.
     betas : three floats in [0, 1), default (0.9, 0.999, 0.9999)
@@ -108,7 +110,7 @@ class AdEMAMix(Optimizer):
 
     Notes
     -----
-    State: `exp_avg_fast`, `exp_avg_slow`, `exp_avg_sq`, of the parameter's shape and dtype. The authors' code is the
+    State: `exp_avg_fast`, `exp_avg_slow`, `exp_avg_sq`, of the parameter's shape. The authors' code is the
     same, with an alpha of 2. torch and Keras have no such class.
 
     References
@@ -166,8 +168,8 @@ class FTRL(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place. Begin at 0: z knows nothing of other starts, so
-        beta, l1 and l2 draw them to 0.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place. Begin at 0: z knows nothing of
+        other starts, so beta, l1 and l2 draw them to 0.
     lr : float > 0 or callable(steps) -> float, default 1e-2
         Step per unit of scaled gradient; the paper's α.
     beta : float ≥ 0, default 1.0
@@ -190,7 +192,7 @@ class FTRL(Optimizer):
 
     Notes
     -----
-    State: `z`, `n`, of the parameter's shape and dtype. Keras calls them `linear` and `accumulator`, starts n at 0.1,
+    State: `z`, `n`, of the parameter's shape. Keras calls them `linear` and `accumulator`, starts n at 0.1,
     has a beta of 0, and an l2 of half ours; its learning_rate_power is −½ here. torch has no such class.
 
     References
@@ -255,7 +257,7 @@ class AdamWScheduleFree(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 2.5e-3
         Bound of z's step, in the parameter's units.
     betas : two floats in (0, 1) and [0, 1), default (0.9, 0.999)
@@ -285,7 +287,7 @@ class AdamWScheduleFree(Optimizer):
 
     Notes
     -----
-    State: `exp_avg_sq`, `z`, of the parameter's shape and dtype; the groups carry `weight_sum` and `lr_max`. x is not
+    State: `exp_avg_sq`, `z`, of the parameter's shape; the groups carry `weight_sum` and `lr_max`. x is not
     kept: it is (y − (1 − β₁) z) / β₁, so eval() and train() are right up to rounding, and betas[0] must not change
     between them. The authors' package `schedulefree` is the same. Their Algorithm 1 has √(1 − β₂ᵗ) in lr, which differs
     in c: early steps weigh less there. torch and Keras have no such class.
@@ -310,7 +312,6 @@ class AdamWScheduleFree(Optimizer):
 
     _reference = staticmethod(reference.adamwschedulefree)
     _scalars = staticmethod(scalars.schedule_free_adamw)
-    _carry = staticmethod(scalars.schedule_free_carried)
     _carries: ClassVar = {"weight_sum": 0.0, "lr_max": 0.0}
     _domains: ClassVar = {"betas": [_check.INSIDE, _check.FRACTION]}
 
@@ -343,11 +344,24 @@ class AdamWScheduleFree(Optimizer):
     def _kernel(group: Group):
         return KERNELS["schedule_free_adamw"]
 
+    @staticmethod
+    def _carry(group: Group, step: int) -> dict[str, float]:
+        try:
+            carried = scalars.schedule_free_carried(group, step)
+        except OverflowError:
+            carried = {"weight_sum": np.inf}
+        if not carried["weight_sum"] < np.inf:
+            r, power = group["r"], group["weight_lr_power"]
+            raise ValueError(
+                f"r: expected finite weights of the steps, got {step}^{r} {group['lr']}^{power} at step {step}"
+            )
+        return carried
+
     def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
         return param if name == "z" else 0.0
 
-    def step(self, grads: Any) -> None:
-        """Update every parameter, and its state, in place; see :meth:`Optimizer.step`.
+    def step(self, grads: Any, *args: Any, **kwargs: Any) -> Stats | None:
+        """Update every parameter, and its state, in place, in one pass: see :meth:`Optimizer.step`.
 
         Raises
         ------
@@ -356,7 +370,7 @@ class AdamWScheduleFree(Optimizer):
         """
         if not self.training:
             raise ValueError("step: expected parameters as train() leaves them, got them as eval() does")
-        super().step(grads)
+        return super().step(grads, *args, **kwargs)
 
     def eval(self) -> None:
         """Turn the parameters from y into the average x, in place, to be measured or kept; nothing if they are."""
@@ -373,10 +387,10 @@ class AdamWScheduleFree(Optimizer):
     def _move(self, share: Callable[[float], float]) -> None:
         """Move every parameter by a share of its way to z."""
         for name, param, shape in zip(self._names, self._params, self._shapes):
-            _check.writable(_check.array(param, name, shape=shape), name)
+            _check.writable(_check.array(param, name, shape=shape, among=FLOATS), name)
         weights = [share(group["betas"][0]) for group in self._digested()]
         for param, state, k in zip(self._params, self.state, self._group_of):
-            if get_target() == "reference":
+            if get_target() == "reference" or param.dtype not in _check.DTYPES:  # 16 bits: in NumPy
                 wide, end = param.astype(np.float64), state["z"].astype(np.float64)
                 param[...] = (1.0 - weights[k]) * wide + weights[k] * end
                 continue

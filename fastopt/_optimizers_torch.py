@@ -21,7 +21,7 @@ class Adamax(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 2e-3
         Bound of a step, in the parameter's units.
     betas : two floats in [0, 1), default (0.9, 0.999)
@@ -40,7 +40,7 @@ class Adamax(Optimizer):
 
     Notes
     -----
-    State: `exp_avg`, `exp_inf`, of the parameter's shape and dtype. torch is the same. The paper has no epsilon;
+    State: `exp_avg`, `exp_inf`, of the parameter's shape. torch is the same. The paper has no epsilon;
     Keras adds it (1e-7) to u where it divides, not to |g|.
 
     References
@@ -84,7 +84,7 @@ class NAdam(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 2e-3
         Rough bound of a step, in the parameter's units.
     betas : two floats in [0, 1), default (0.9, 0.999)
@@ -107,7 +107,7 @@ class NAdam(Optimizer):
 
     Notes
     -----
-    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape and dtype; `mu_product`, the product of all μ so far, is
+    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape; `mu_product`, the product of all μ so far, is
     carried by the group in double precision, so it stays right if betas change between steps. torch is the same,
     but for its `mu_product` in float32. Keras is momentum_decay=1, with an epsilon of 1e-7 and decoupled decay.
 
@@ -166,7 +166,7 @@ class RAdam(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Bound of a rectified step, in the parameter's units; step per unit of averaged gradient before.
     betas : two floats in [0, 1), default (0.9, 0.999)
@@ -187,7 +187,7 @@ class RAdam(Optimizer):
 
     Notes
     -----
-    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape and dtype. torch is the same. The paper rectifies from
+    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape. torch is the same. The paper rectifies from
     ρ > 4 on, has no epsilon, and its authors' code decouples the decay. Keras has no such class.
 
     References
@@ -239,7 +239,7 @@ class Adadelta(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1.0
         Factor of the step; the paper has 1.
     rho : float in [0, 1), default 0.9
@@ -258,7 +258,7 @@ class Adadelta(Optimizer):
 
     Notes
     -----
-    State: `square_avg`, `acc_delta`, of the parameter's shape and dtype. torch is the same. Keras has the same rule
+    State: `square_avg`, `acc_delta`, of the parameter's shape. torch is the same. Keras has the same rule
     with other defaults: lr 1e-3, rho 0.95, eps 1e-7.
 
     References
@@ -303,7 +303,7 @@ class Rprop(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Length of the first step, in the parameter's units; what it becomes later changes nothing.
     etas : two floats in (0, 1) and > 1, default (0.5, 1.2)
@@ -320,7 +320,7 @@ class Rprop(Optimizer):
 
     Notes
     -----
-    State: `prev`, the last gradient, and `step_size`, of the parameter's shape and dtype. A NaN in the gradient makes
+    State: `prev`, the last gradient, and `step_size`, of the parameter's shape. A NaN in the gradient makes
     the parameter NaN. torch is the same; there is no way back after a change of sign, as in what Igel and Hüsken
     call iRprop−. Keras has no such class.
 
@@ -381,7 +381,7 @@ class ASGD(Optimizer):
     Parameters
     ----------
     params : array, sequence or mapping of arrays, or list of groups
-        float32 or float64, any shape and strides; updated in place.
+        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Step per unit of gradient, at first.
     lambd : float ≥ 0, default 1e-4
@@ -402,7 +402,7 @@ class ASGD(Optimizer):
 
     Notes
     -----
-    State: `ax`, of the parameter's shape and dtype. torch is the same while lr stays; when lr changes, torch uses the
+    State: `ax`, of the parameter's shape. torch is the same while lr stays; when lr changes, torch uses the
     new one a step later, as it computes η after its step. Keras has no such class.
 
     References

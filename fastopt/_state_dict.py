@@ -1,74 +1,131 @@
-"""What an optimizer's state_dict must hold to be loaded: every refusal, before anything is changed."""
-
-from __future__ import annotations
+"""State that outlives the process: `state_dict`, `load_state_dict`, copies and pickles of optimizers."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from fastopt import _check
 
-if TYPE_CHECKING:
-    from fastopt._optimizer import Group, Optimizer
+Group = dict[str, Any]
+TABLES = ("_plans", "_starts", "_stops")  # of addresses: made anew for a copy
 
 
-def checked(optimizer: Optimizer, state_dict: Any) -> tuple[int, list[Group], list[dict[str, float]]]:
-    """Return the steps, the groups, and what the groups carry; the state's arrays fit the optimizer's then."""
-    wanted = {"optimizer", "steps", "groups", "state", *(["carried"] if optimizer._carries else [])}
-    if not isinstance(state_dict, Mapping) or not wanted <= state_dict.keys():
-        raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {_check.describe(state_dict)}")
-    name = type(optimizer).__name__
-    if state_dict["optimizer"] != name:
-        raise ValueError(f"state_dict: expected the state of {name}, got {state_dict['optimizer']!r}")
-    steps = state_dict["steps"]
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {steps!r}")
-    groups = _groups(optimizer, state_dict["groups"])
-    carried = _carried(optimizer, state_dict["carried"]) if optimizer._carries else optimizer.carried
-    _refuse_other_arrays(optimizer, state_dict["state"])
-    return steps, groups, carried
+def _alike(value: Any, own: np.ndarray, name: str) -> None:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {_check.describe(value)}")
+    if value.dtype != own.dtype:
+        raise TypeError(f"{name}: expected {own.dtype}, got {value.dtype}")
+    if value.shape != own.shape:
+        raise ValueError(f"{name}: expected shape {own.shape}, got {value.shape}")
 
 
-def _groups(optimizer: Optimizer, groups: Any) -> list[Group]:
-    _as_many_groups(optimizer, groups, "state_dict['groups']")
-    fresh = []
-    for k, (group, own) in enumerate(zip(groups, optimizer.groups)):
-        _same_keys(group, own, f"state_dict['groups'][{k}]")
-        fresh.append(optimizer._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
-        optimizer._keeps_state(fresh[k], optimizer._seen[k], f"state_dict['groups'][{k}]")
-    return fresh
+class StateDict:
+    """The part of an optimizer that saves and loads; `Optimizer` holds what it speaks of."""
 
+    steps: int
+    groups: list[Group]
+    state: list[dict[str, np.ndarray]]
+    carried: list[dict[str, float]]
+    _carries: ClassVar[dict[str, float]] = {}  # the numbers that a group carries from step to step, and their start
+    _names: list[str]
+    _params: list[np.ndarray]
+    _seen: list[Group]
 
-def _carried(optimizer: Optimizer, carried: Any) -> list[dict[str, float]]:
-    _as_many_groups(optimizer, carried, "state_dict['carried']")
-    fresh = []
-    for k, numbers in enumerate(carried):
-        name = f"state_dict['carried'][{k}]"
-        _same_keys(numbers, optimizer._carries, name)
-        fresh.append(
-            {
-                key: _check.number(numbers[key], f"{name}[{key!r}]", _check.NOT_NEGATIVE)
-                for key in optimizer._carries  # in their own order
-            }
-        )
-    return fresh
+    def _checked(self, group: Group) -> Group:
+        raise NotImplementedError
 
+    def _keeps_state(self, group: Group, seen: Group, name: str) -> None:
+        raise NotImplementedError
 
-def _refuse_other_arrays(optimizer: Optimizer, state: Any) -> None:
-    names = optimizer._names
-    if not isinstance(state, Mapping) or list(state) != names:
-        raise ValueError(f"state_dict['state']: expected the parameters {names}, got {_check.describe(state)}")
-    for name, own in zip(names, optimizer.state):
-        _same_keys(state[name], own, f"state_dict['state'][{name!r}]")
-        for key, array in own.items():
-            what = f"state_dict['state'][{name!r}][{key!r}]"
-            _check.array(state[name][key], what, dtype=array.dtype, shape=array.shape)
+    def _build_tables(self) -> None:
+        raise NotImplementedError
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
+        groups = [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
+        state = {
+            name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
+        }
+        carried = {"carried": [dict(numbers) for numbers in self.carried]} if self._carries else {}
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state, **carried}
 
-def _as_many_groups(optimizer: Optimizer, groups: Any, name: str) -> None:
-    if not isinstance(groups, list | tuple) or len(groups) != len(optimizer.groups):
-        raise ValueError(f"{name}: expected {len(optimizer.groups)} groups, got {_check.describe(groups)}")
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
+        """
+        wanted = {"optimizer", "steps", "groups", "state", *(["carried"] if self._carries else [])}
+        if not isinstance(state_dict, Mapping) or not wanted <= state_dict.keys():
+            raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {_check.describe(state_dict)}")
+        if state_dict["optimizer"] != type(self).__name__:
+            raise ValueError(
+                f"state_dict: expected the state of {type(self).__name__}, got {state_dict['optimizer']!r}"
+            )
+        steps, groups, state = state_dict["steps"], state_dict["groups"], state_dict["state"]
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {steps!r}")
+        if not isinstance(groups, list | tuple) or len(groups) != len(self.groups):
+            raise ValueError(f"state_dict['groups']: expected {len(self.groups)} groups, got {_check.describe(groups)}")
+        fresh = []
+        for k, (group, own) in enumerate(zip(groups, self.groups)):
+            if not isinstance(group, Mapping) or group.keys() != own.keys():
+                raise ValueError(
+                    f"state_dict['groups'][{k}]: expected the keys {sorted(own)}, got {_check.describe(group)}"
+                )
+            fresh.append(self._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
+            self._keeps_state(fresh[k], self._seen[k], f"state_dict['groups'][{k}]")
+        carried = self._loaded_numbers(state_dict["carried"]) if self._carries else self.carried
+        if not isinstance(state, Mapping) or list(state) != self._names:
+            raise ValueError(
+                f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
+            )
+        for k, name in enumerate(self._names):
+            own_state = self.state[k]
+            if not isinstance(state[name], Mapping) or state[name].keys() != own_state.keys():
+                raise ValueError(
+                    f"state_dict['state'][{name!r}]: expected the keys {sorted(own_state)}, got "
+                    f"{_check.describe(state[name])}"
+                )
+            for key, array in own_state.items():
+                _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
+        for k, name in enumerate(self._names):
+            for key, array in self.state[k].items():
+                array[...] = state[name][key]
+        for group, values in zip(self.groups, fresh):
+            group.update(values)
+        self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
 
-def _same_keys(mapping: Any, own: Mapping[str, Any], name: str) -> None:
-    if not isinstance(mapping, Mapping) or mapping.keys() != own.keys():
-        raise ValueError(f"{name}: expected the keys {sorted(own)}, got {_check.describe(mapping)}")
+    def _loaded_numbers(self, carried: Any) -> list[dict[str, float]]:
+        """Return what the groups carry as a state_dict has it, checked."""
+        if not isinstance(carried, list | tuple) or len(carried) != len(self.groups):
+            raise ValueError(
+                f"state_dict['carried']: expected {len(self.groups)} groups, got {_check.describe(carried)}"
+            )
+        fresh = []
+        for k, numbers in enumerate(carried):
+            name = f"state_dict['carried'][{k}]"
+            if not isinstance(numbers, Mapping) or numbers.keys() != self._carries.keys():
+                raise ValueError(f"{name}: expected the keys {sorted(self._carries)}, got {_check.describe(numbers)}")
+            fresh.append(
+                {
+                    key: _check.number(numbers[key], f"{name}[{key!r}]", _check.NOT_NEGATIVE)
+                    for key in self._carries  # in their own order
+                }
+            )
+        return fresh
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs: all but the tables of addresses."""
+        return {name: value for name, value in vars(self).items() if name not in TABLES}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self._build_tables()
+
+    def __repr__(self) -> str:
+        hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
+        return f"{type(self).__name__}({len(self._params)} parameters, {hyper}, steps={self.steps})"

@@ -337,7 +337,8 @@ def precision(
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -397,7 +398,8 @@ def recall(
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -457,7 +459,8 @@ def f1_score(
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1. Scores have it by their shape.
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores have it by their shape.
     zero_division : float in [0, 1], default 0
         Value of 0/0.
 
@@ -513,7 +516,8 @@ def confusion_matrix(
     sample_weight : float array (N,), optional
         Finite weights ≥ 0, of y_pred's dtype if that is a float.
     num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1, at least 2.
+        How many classes predicted labels come from; by default the largest label + 1, at least 2
+        (labels beyond 65 535 need it said).
     threshold : float (finite), default 0.5
         Binary scores above it (not equal to it) mean class 1.
 

@@ -249,18 +249,18 @@ def test_numpy_integers_are_seeds_and_lengths():
 
 @pytest.mark.parametrize("shape", [(5, 7), (6, 3, 4), (6, 3, 4, 5), (6, 3, 2, 4, 5)])
 def test_fans_are_those_of_torch_and_keras(shape):
-    from fastopt.initializers import _fans
+    from fastopt._initializer import fans
 
     expected = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
-    assert _fans(shape, "out_in") == expected
+    assert fans(shape, "out_in") == expected
     outputs, inputs, *spatial = shape
-    assert _fans((*spatial, inputs, outputs), "in_out") == expected  # the same layer, as Keras stores it
+    assert fans((*spatial, inputs, outputs), "in_out") == expected  # the same layer, as Keras stores it
 
 
 def test_fans_of_a_vector_are_its_length_as_in_keras():
-    from fastopt.initializers import _fans
+    from fastopt._initializer import fans
 
-    assert _fans((7,), "in_out") == _fans((7,), "out_in") == (7, 7)
+    assert fans((7,), "in_out") == fans((7,), "out_in") == (7, 7)
 
 
 @pytest.mark.parametrize(

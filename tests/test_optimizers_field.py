@@ -523,3 +523,18 @@ def test_ademamix_with_both_betas_zero_remembers_nothing():
     optimizer = AdEMAMix(w, betas=(0.0, 0.5, 0.0), beta3_warmup=5)
     optimizer.step(np.ones(1))
     assert optimizer.state[0]["exp_avg_slow"] == 1.0
+
+
+@for_each_target
+@pytest.mark.parametrize("options", [{"r": 1e300}, {"weight_lr_power": 300.0}, {"weight_lr_power": 1e300}])
+def test_weights_beyond_all_numbers_are_refused(options, target):
+    w = np.ones(3)
+    optimizer = AdamWScheduleFree(w, lr=lambda step: (1.0, 100.0)[step], **options)
+    with fo.target(target):
+        optimizer.step(np.zeros(3))  # 1 to any power is 1
+        before = copy.deepcopy(optimizer.state_dict()["state"])
+        with pytest.raises(ValueError, match="r: expected finite weights of the steps, got"):
+            optimizer.step(np.ones(3))
+    np.testing.assert_equal(optimizer.state_dict()["state"], before)
+    assert optimizer.steps == 1
+    np.testing.assert_array_equal(w, 1.0)

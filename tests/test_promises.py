@@ -169,7 +169,7 @@ def test_a_failed_step_changes_nothing(target):
     with fo.target(target):
         optimizer.step(grads)
         before = [array.copy() for array in params], optimizer.state_dict()
-        wrong = [None, np.ones(()), np.ones((2, 5), np.float32), np.ones((2, 4)), params[1], [[1.0] * 4] * 2, "x"]
+        wrong = [None, np.ones(()), np.ones((2, 5), np.float32), np.ones((2, 4), "i4"), params[1], [[1.0] * 4] * 2, "x"]
         for bad in wrong:
             with pytest.raises((ValueError, TypeError), match=r"^grads\[1\]: expected .*, got "):
                 optimizer.step([grads[0], bad, grads[2]])

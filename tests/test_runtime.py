@@ -39,10 +39,10 @@ def test_a_stage_can_not_name_a_slot_that_is_not_there(slot):
 
 
 def test_a_pipeline_has_few_slots():
-    with pytest.raises(ValueError, match=r"at most 24 slots, got 25"):
-        Pipeline([], (0,) * 25)
-    with pytest.raises(ValueError, match=r"at most 24 slots, got 25"):
-        Pipeline([(address(SGD, "float32", "cython"), (0,) * 25, 1, 0, 0)], (0, 0))
+    with pytest.raises(ValueError, match=r"at most 32 slots, got 33"):
+        Pipeline([], (0,) * 33)
+    with pytest.raises(ValueError, match=r"at most 32 slots, got 33"):
+        Pipeline([(address(SGD, "float32", "cython"), (0,) * 33, 1, 0, 0)], (0, 0))
 
 
 @pytest.mark.parametrize(("grain", "block"), [(0, 0), (-1, 0), (8, -1)])

@@ -268,7 +268,6 @@ OPS = (
             *bad.DENSE, *bad.BINARY, *bad.PROBABILITY, *bad.SMOOTHING, *bad.LOGITS,
         ),
         LOG_TOLERANCE, bench=((LOGITS, (100,)), (LOGITS, (10_000_000,)), ({}, (10_000_000,))),
-        exact=False,  # GCC and LLVM differ in the last bit of the logits' gradient; both are within the tolerance
     ),
     _op(
         "hinge", f"hinge signs {REDUCING}", "Cortes and Vapnik 1995", _signs, REDUCTIONS[1:4],

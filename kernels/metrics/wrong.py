@@ -83,7 +83,7 @@ RATIO_BAD = (
     Bad("no such average", lambda o, a: o.update(average="mean"), ("average", "'macro'", "'mean'")),
     Bad("binary for classes", _set(y_true=np.zeros(7, int), y_pred=_ROWS), ("average", "3 classes", "'binary'")),
     Bad("zero_division of 2", lambda o, a: o.update(zero_division=2.0), ("zero_division", "[0, 1]", "2.0")),
-    Bad("num_classes of 1", lambda o, a: o.update(num_classes=1), ("num_classes", "≥ 2", "1")),
+    Bad("num_classes of 1", lambda o, a: o.update(num_classes=1), ("num_classes", "from 2", "got 1")),
     Bad("num_classes of 3 for two", lambda o, a: o.update(average=None, num_classes=3), ("num_classes", "2", "3")),
     Bad(
         "three labels for binary", _set(y_true=np.arange(7) % 3, y_pred=np.arange(7) % 3),

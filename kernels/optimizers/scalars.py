@@ -103,7 +103,7 @@ def rprop(group, step):
 
 def asgd(group, step):
     lr, lambd = group["lr"], group["lambd"]
-    eta = lr / (1.0 + lambd * lr * (step - 1)) ** group["alpha"]
+    eta = lr * (1.0 + lambd * lr * (step - 1)) ** -group["alpha"]  # so written, a huge power can't overflow
     mu = 1.0 / max(1.0, step - 1 - group["t0"])
     return eta, 1.0 - lambd * eta, mu, group["weight_decay"], grad_scale(group)
 

@@ -1,72 +1,119 @@
-"""Many sets of arrays for one kernel: the pointer table is kept between launches, only gradients are bound anew."""
+"""Many sets of arrays for one pipeline: the pointer table is kept, and bound anew where arrays change."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.kernel import Kernel, address
-from fastopt.kernels.runtime.launch import bind
+from fastopt.kernels.runtime.launch import Pipeline, bind
 
-PARAM, GRAD = 0, 1  # columns of an optimizer's buffers; its state follows
+BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
+NOTHING = np.zeros(0)
+
+
+class Program(NamedTuple):
+    """A pipeline, and what it was made of, so that a job with strided arrays gets one of its own."""
+
+    pipeline: Pipeline
+    stages: tuple[tuple, ...]
+    scratch: tuple[int, ...]  # as `Pipeline` takes it; scratch slots stand behind the columns
+    written: Collection[int]  # slots of arrays that are written
+
+    @classmethod
+    def of(cls, stages: Sequence[tuple], scratch: tuple[int, ...], written: Collection[int] = ()) -> "Program":
+        return cls(Pipeline(stages, scratch), tuple(stages), scratch, written)
 
 
 class Jobs:
-    """The parameters that share a kernel and a dtype, whatever group they are of.
+    """Sets of arrays that go through the same stages, a job each.
 
     Parameters
     ----------
-    kernel : Kernel
-        Its buffers are the parameter, the gradient, and the state.
-    params, states : list of array, list of list of array
-        One entry per job; states are C-contiguous.
+    columns : list of list of array
+        One list per column of the pointer table: an array per job.
     rows : list of int
         Each job's row in the table of scalars.
+    numbers : list of int
+        Each job's number, the only entry of its dims: for stages that draw random numbers.
+    slots : int
+        Of the pipelines to be run: the columns, and scratch behind them.
     """
 
-    def __init__(self, kernel: Kernel, params: list[np.ndarray], states: list[list[np.ndarray]], rows: list[int]):
-        self.kernel, self.params, self.states = kernel, params, states
-        self.like = [np.broadcast_to(np.empty((), param.dtype), param.shape) for param in params]  # as they should be
-        self.dtype = str(params[0].dtype)
-        self.rows, self.groups = np.array(rows, np.int64), sorted(set(rows))
-        self.units = np.array([param.size for param in params], np.int64)
-        self.sizes = self.units * params[0].itemsize
-        self.pointers = np.zeros((len(params), len(kernel.buffers)), np.uintp)
-        for column in range(GRAD + 1, len(kernel.buffers)):
-            state = [arrays[column - GRAD - 1] for arrays in states]
-            bind(state, state, self.pointers, column)
+    def __init__(self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[int], slots: int):
+        self.columns, self.like = columns, [list(map(_like, column)) for column in columns]
+        self.numbers = np.array(numbers, np.int64).reshape(-1, 1)
+        self.rows = np.array(rows, np.int64)
+        self.units = np.array([array.size for array in columns[0]], np.int64)
+        self.pointers = np.zeros((len(rows), slots), np.uintp)
+        for column in range(len(columns)):
+            self.bind(column)
 
-    def fits(self, grads: list[np.ndarray]) -> bool:
-        """Bind parameters and gradients; True if every one is contiguous, as it should be, and ready to run."""
-        return (
-            bind(self.params, self.like, self.pointers, PARAM, True) < 0
-            and bind(grads, self.like, self.pointers, GRAD) < 0
-        )
+    def bind(self, column: int, arrays: list[np.ndarray] | None = None, writable: bool = False) -> bool:
+        """Bind a column; True if every array is contiguous and of the shape and dtype of the first ones."""
+        if arrays is not None:
+            self.columns[column] = arrays
+        return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
 
-    def run(self, grads: list[np.ndarray], scalars: np.ndarray, target: str, threads: int, fits: bool) -> None:
-        """Run the kernel over every job under one parallel region; strided arrays go one by one, block by block."""
-        units = self.units
-        if not fits:
+    def run(
+        self, program: Program, *, scalars: np.ndarray, threads: int, contiguous: bool, partials: int = 0
+    ) -> np.ndarray:
+        """Run the program over every job under one parallel region; jobs with strided arrays go one by one.
+
+        Parameters
+        ----------
+        program : Program
+        scalars : float64 array (rows, width)
+        threads : int
+        contiguous : bool
+            Whether every array is bound and contiguous.
+        partials : int
+            Number of partial sums.
+
+        Returns
+        -------
+        float64 array (partials,): the sums over all jobs, added in the order of the jobs
+        """
+        units, alone = self.units, np.zeros((len(self.units), partials)) if partials else None
+        if not contiguous:
             units = self.units.copy()
-            for job, (param, grad) in enumerate(zip(self.params, grads, strict=True)):
-                if param.flags.c_contiguous and grad.flags.c_contiguous:
-                    one = self.pointers[job : job + 1]
-                    bind([param], [param], one, PARAM, True)
-                    bind([grad], [param], one, GRAD)
-                else:
-                    units[job] = 0
-                    self._run_strided(job, grad, scalars[self.rows[job]], target, threads)
-        stage = (address(self.kernel, self.dtype, target), tuple(range(len(self.kernel.buffers))), 1, 0, 0)
-        plan = pipeline.make_pipeline((stage,), (0,) * len(self.kernel.buffers))
-        plan.run(self.pointers, units, pipeline.GRAIN, scalars=scalars, scalars_row=self.rows, threads=threads)
-
-    def _run_strided(self, job: int, grad: np.ndarray, scalars: np.ndarray, target: str, threads: int) -> None:
-        buffers = self.kernel.buffers
-        pipeline.run(
-            [(self.kernel, buffers, 1)],
-            dict(zip(buffers, [self.params[job], grad, *self.states[job]], strict=True)),
-            int(self.units[job]),
-            dtype=self.dtype,
-            target=target,
+            for job in range(len(units)):
+                arrays = [column[job] for column in self.columns]
+                if all(array.flags.c_contiguous for array in arrays):
+                    for column, array in enumerate(arrays):
+                        bind([array], [array], self.pointers[job : job + 1], column)
+                    continue
+                units[job] = 0
+                sums = self._run_strided(job, arrays, program, scalars, threads, partials)
+                if alone is not None:
+                    alone[job] = sums[0]
+        sums = program.pipeline.run(
+            self.pointers,
+            units,
+            pipeline.GRAIN,
+            BLOCK if len(program.stages) > 1 else 0,
+            dims=self.numbers,
+            scalars=scalars,
+            scalars_row=self.rows,
+            partials=partials,
             threads=threads,
-            grain=pipeline.GRAIN,
-            scalars=scalars.tolist(),
         )
+        return NOTHING if alone is None else (alone + sums.reshape(alone.shape)).sum(axis=0)
+
+    def _run_strided(self, job, arrays, program, scalars, threads, partials):
+        sizes, packed = (int(self.numbers[job, 0]),), []
+        for slot, array in enumerate(arrays):
+            if not array.flags.c_contiguous:
+                packed.append((slot, array.itemsize, 1, len(sizes), True))
+                sizes += pipeline.strides(array)
+        scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
+        calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
+        return Pipeline(calls, blocks).run_one(
+            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN, BLOCK, sizes,
+            tuple(scalars[self.rows[job]].tolist()), partials, threads,
+        )  # fmt: skip
+
+
+def _like(array: np.ndarray) -> np.ndarray:
+    """Return an array of this shape and dtype without memory of its own: what its successors should be like."""
+    return np.broadcast_to(np.empty((), array.dtype), array.shape)

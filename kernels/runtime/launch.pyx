@@ -34,8 +34,14 @@ cdef extern from *:
 cdef extern from "simd.h":
     const char *fastopt_isa()
 
+cdef extern from *:
+    """
+    #define FETCH(p) __builtin_prefetch(p, 0, 2)
+    """
+    void FETCH(const void *) noexcept nogil
+
 cdef enum:
-    MAX_SLOTS = 24              # arrays and scratch blocks of one pipeline
+    MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
     MAX_NUMBERS = 512           # dims, and scalars, of a job that runs without tables
     CHUNKS_PER_THREAD = 16      # work is handed out in this many pieces a thread, to even out slow cores
     LINE = 64                   # bytes of a cache line
@@ -91,6 +97,23 @@ cdef struct Work:               # one launch, as its threads see it
     const int64_t *scalars_row  # of each job, or NULL: all use row 0
     double *partials
     int64_t partials_width
+    bint fetch                  # whether the next block's memory is asked for while one is computed
+
+
+cdef void fetch_block(Work *work, void **arrays, int64_t start, int64_t stop) noexcept nogil:
+    """Ask for the next block's memory while this one is computed: its arrays' bytes per unit are known."""
+    cdef const char *line
+    cdef const char *end
+    cdef int64_t width
+    cdef int k
+    for k in range(work.slot_count):
+        width = -work.scratch_bytes[k]
+        if width > 0 and arrays[k] != NULL:
+            line = <const char *> arrays[k] + start * width
+            end = <const char *> arrays[k] + stop * width
+            while line < end:
+                FETCH(line)
+                line += LINE
 
 
 cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexcept nogil:
@@ -108,11 +131,13 @@ cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexc
     cdef int s, k, slot
     while start < last:
         stop = min(start + work.block, last)
+        if work.fetch:
+            fetch_block(work, arrays, stop, min(stop + work.block, last))
         for s in range(work.stage_count):
             stage = work.stages + s
             for k in range(stage.slot_count):
                 slot = stage.slots[k]
-                if work.scratch_bytes[slot] == 0:
+                if work.scratch_bytes[slot] <= 0:
                     bound[k] = arrays[slot]
                 else:           # kernels index from `start`, a scratch block begins there
                     bound[k] = <void *> (<uintptr_t> (scratch + work.scratch_offset[slot])
@@ -149,6 +174,14 @@ cdef void run_all(Work *work, int threads, char *scratch, int64_t scratch_size) 
         me = threadid()
         for c in prange(chunks, schedule="dynamic"):
             run_chunk(work, c * grains // chunks, (c + 1) * grains // chunks, scratch + me * scratch_size)
+
+
+cdef bint any_negative(int64_t *numbers, int count) noexcept nogil:
+    cdef int k
+    for k in range(count):
+        if numbers[k] < 0:
+            return True
+    return False
 
 
 cdef class Pipeline:
@@ -272,9 +305,10 @@ cdef class Pipeline:
         work.grain, work.block = grain, grain if block == 0 else block
         work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
         work.partials, work.partials_width = NULL, partials
+        work.fetch = self.stage_count > 1 and any_negative(self.scratch_bytes, self.slot_count)
         for k in range(self.slot_count):
             scratch_offset[k] = scratch_size
-            scratch_size += (self.scratch_bytes[k] * work.block + LINE - 1) // LINE * LINE
+            scratch_size += (max(<int64_t> 0, self.scratch_bytes[k]) * work.block + LINE - 1) // LINE * LINE
         work.scratch_bytes, work.scratch_offset = self.scratch_bytes, scratch_offset
 
         work.first_grain = <int64_t *> malloc((work.jobs + 1) * sizeof(int64_t))

@@ -4,7 +4,7 @@ A strided array gets a gather stage in front and, if it is written, a scatter st
 blocks alone, and no array is copied as a whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -103,20 +103,36 @@ def _plan(
     begin among the dims, and whether it is read.
     """
     index = {name: k for k, name in enumerate(names)}
-    calls = [(address(kernel, dtype, target), [index[name] for name in used], n, 0, 0) for kernel, used, n in stages]
+    calls = [
+        (address(kernel, dtype, target), tuple([index[name] for name in used]), n, 0, 0) for kernel, used, n in stages
+    ]
     written = {
         index[name] for kernel, used, _ in stages for name, b in zip(used, kernel.buffers) if b in kernel.written
     }
+    return Pipeline(*through_blocks(calls, scratch, written, packed))
+
+
+def through_blocks(
+    calls: Sequence[tuple],
+    scratch: tuple[int, ...],
+    written: Collection[int],
+    packed: Sequence[tuple[int, int, int, int, bool]],
+) -> tuple[list[tuple], tuple[int, ...]]:
+    """Return calls and scratch of a pipeline in which scratch blocks stand for the arrays to be packed.
+
+    A gather stage fills each block in front of the calls where the array is read; a scatter stage stores it behind
+    them where the slot is `written`. `packed` is that of `_plan`; a call is what `Pipeline` takes.
+    """
+    changed = list(calls)
     for slot, itemsize, per_unit, offset, read in packed:
         block = len(scratch)
         scratch += (per_unit * itemsize,)
-        for _, used, *_ in calls:
-            used[:] = [block if k == slot else k for k in used]
+        changed = [(at, tuple([block if k == slot else k for k in used]), *rest) for at, used, *rest in changed]
         if read:
-            calls.insert(0, (GATHER[itemsize], [slot, block], per_unit, offset, 0))
+            changed.insert(0, (GATHER[itemsize], (slot, block), per_unit, offset, 0))
         if slot in written:
-            calls.append((SCATTER[itemsize], [slot, block], per_unit, offset, 0))
-    return Pipeline(calls, scratch)
+            changed.append((SCATTER[itemsize], (slot, block), per_unit, offset, 0))
+    return changed, scratch
 
 
 def strides(array: np.ndarray) -> tuple[int, ...]:

@@ -21,9 +21,14 @@ FASTOPT_INLINE uint16_t bfloat16_of_float(float x, uint32_t noise)
     return (uint16_t)(special ? kept : rounded);
 }
 
+/* To nearest even; rounding up to Inf is right, and leaves Inf as it is. */
 FASTOPT_INLINE uint16_t nearest_bfloat16(float x)
 {
-    return bfloat16_of_float(x, 0x7fffu + ((word_of_float(x) >> 16) & 1u));
+    uint32_t i = word_of_float(x);
+    uint32_t rounded = i + 0x7fffu + ((i >> 16) & 1u);
+    uint32_t quiet = i | 0x00400000u;
+    uint32_t kept = x == x ? rounded : quiet;
+    return (uint16_t)(kept >> 16);
 }
 
 /* float16: 5 bits of exponent, 10 of mantissa. Shifted into float32's place, the exponent is 112 too small; a

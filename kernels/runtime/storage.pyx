@@ -17,6 +17,11 @@ cdef extern from "storage.h" nogil:
     uint32_t word_of_float(float)
     float float_of_word(uint32_t)
 
+cdef extern from "random.h" nogil:
+    ctypedef struct philox_words:
+        uint32_t a, b, c, d
+    philox_words philox(uint32_t counter_low, uint32_t counter_high, uint32_t k0, uint32_t k1)
+
 cdef extern from "<math.h>" nogil:
     float fabsf(float)
 
@@ -94,6 +99,33 @@ cdef cloned_void store_float16(real **buffers, const int64_t *dims, const double
     cdef int64_t i
     for i in range(start, stop):
         stored[i] = float16_of_float(<float> block[i])
+
+
+cdef cloned_void store_stochastic(real **buffers, const int64_t *dims, const double *scalars,
+                                  int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Round up with the probability of the part cut off. The 16 random bits of an element are a function of the seed,
+    the step, the parameter's number and the element's index: 128 elements share 16 counters."""
+    cdef uint16_t *stored = <uint16_t *> buffers[0]
+    cdef const real *block = buffers[1]
+    cdef uint32_t number = <uint32_t> dims[0]
+    cdef uint32_t seed = <uint32_t> <int64_t> scalars[0]
+    cdef uint32_t step = <uint32_t> <int64_t> scalars[1]
+    cdef uint32_t noise[128]
+    cdef uint32_t counter, k
+    cdef philox_words x
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        counter = <uint32_t> (first // 8)
+        for k in range(16):
+            x = philox(counter + k, number, seed, step)
+            noise[k] = x.a
+            noise[16 + k] = x.b
+            noise[32 + k] = x.c
+            noise[48 + k] = x.d
+        for k in range(64):
+            noise[64 + k] = noise[k] >> 16
+        for i in range(first, min(first + 128, stop)):
+            stored[i] = bfloat16_of_float(<float> block[i], noise[i - first] & 0xFFFF)
 
 
 # ---- bfloat16 with the lost 16 bits beside it: together an exact float32
@@ -231,6 +263,7 @@ LOAD = {        # storage -> addresses by compute type (float32, float64)
     "float64": (<uintptr_t> <void *> load_float64[float], <uintptr_t> <void *> load_float64[double]),
     "bfloat16": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
     "float16": (<uintptr_t> <void *> load_float16[float], <uintptr_t> <void *> load_float16[double]),
+    "stochastic": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
     "split": (<uintptr_t> <void *> load_split[float], <uintptr_t> <void *> load_split[double]),
     "mean8": (<uintptr_t> <void *> load_mean8[float], <uintptr_t> <void *> load_mean8[double]),
     "square8": (<uintptr_t> <void *> load_square8[float], <uintptr_t> <void *> load_square8[double]),
@@ -240,6 +273,7 @@ STORE = {
     "bfloat16": (<uintptr_t> <void *> store_bfloat16[float], <uintptr_t> <void *> store_bfloat16[double]),
     "float16": (<uintptr_t> <void *> store_float16[float], <uintptr_t> <void *> store_float16[double]),
     "split": (<uintptr_t> <void *> store_split[float], <uintptr_t> <void *> store_split[double]),
+    "stochastic": (<uintptr_t> <void *> store_stochastic[float], <uintptr_t> <void *> store_stochastic[double]),
     "mean8": (<uintptr_t> <void *> store_mean8[float], <uintptr_t> <void *> store_mean8[double]),
     "square8": (<uintptr_t> <void *> store_square8[float], <uintptr_t> <void *> store_square8[double]),
 }
