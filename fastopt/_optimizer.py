@@ -66,7 +66,7 @@ class Optimizer(StateDict):
         state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
             How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
             otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
-            their state whole.
+            their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`).
         rounding : {"nearest", "stochastic", "exact"}, default "nearest"
             How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
             is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together

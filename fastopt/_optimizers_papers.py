@@ -1,16 +1,17 @@
 """Optimizers that torch.optim lacks, from their papers: Lion, AdEMAMix, FTRL, schedule-free AdamW."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from fastopt import _check
 from fastopt._config import get_num_threads, get_target
 from fastopt._optimizer import Group, Optimizer
-from fastopt._step_options import Stats
+from fastopt._step_options import Stats, StepOptions
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.kernels.optimizers.plan import FLOATS
+from fastopt.kernels.optimizers.plan import FLOATS, Recipe
 from fastopt.kernels.optimizers.table import INTERPOLATE, KERNELS
 from fastopt.kernels.runtime import pipeline
 
@@ -34,6 +35,9 @@ class Lion(Optimizer):
         Decoupled decay: share of the parameter taken away per step and unit of lr.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -69,8 +73,9 @@ class Lion(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, options, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
 
     @staticmethod
     def _kernel(group: Group):
@@ -102,6 +107,9 @@ class AdEMAMix(Optimizer):
         Decoupled decay: share of the parameter taken away per step and unit of lr.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -141,9 +149,11 @@ class AdEMAMix(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             betas=betas,
             alpha=alpha,
@@ -185,6 +195,9 @@ class FTRL(Optimizer):
     maximize : bool, default False
         Ascend instead.
 
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
+
     Raises
     ------
     TypeError, ValueError
@@ -224,9 +237,11 @@ class FTRL(Optimizer):
         initial_accumulator_value: float = 0.0,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             beta=beta,
             l1=l1,
@@ -274,6 +289,9 @@ class AdamWScheduleFree(Optimizer):
         Power of the largest lr so far in a step's weight.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Attributes
     ----------
@@ -326,10 +344,12 @@ class AdamWScheduleFree(Optimizer):
         r: float = 0.0,
         weight_lr_power: float = 2.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         self.training = True
         super().__init__(
             params,
+            options,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -359,6 +379,10 @@ class AdamWScheduleFree(Optimizer):
 
     def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
         return param if name == "z" else 0.0
+
+    def recipe(self, i: int, grad: str) -> Recipe:
+        """Return what :meth:`Optimizer.recipe` does; the decay is decoupled as it is, and z must have its share."""
+        return replace(super().recipe(i, grad), decay=False)
 
     def step(self, grads: Any, *args: Any, **kwargs: Any) -> Stats | None:
         """Update every parameter, and its state, in place, in one pass: see :meth:`Optimizer.step`.

@@ -1,12 +1,13 @@
 """The rest of torch.optim's elementwise optimizers: Adamax, NAdam, RAdam, Adadelta, Rprop, ASGD."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from fastopt import _check
 from fastopt._optimizer import Group, Optimizer
+from fastopt._step_options import StepOptions
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.kernels.optimizers.table import KERNELS
 
@@ -32,6 +33,9 @@ class Adamax(Optimizer):
         Coupled (L2) decay, per step.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -67,8 +71,9 @@ class Adamax(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
 
     @staticmethod
     def _kernel(group: Group):
@@ -92,13 +97,14 @@ class NAdam(Optimizer):
     eps : float > 0, default 1e-8
         Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
-        Decay per step: coupled (L2), or decoupled if `decoupled_weight_decay`.
+        Coupled (L2) decay, per step; decoupled with the option of that name.
     momentum_decay : float ≥ 0, default 4e-3
         How fast μ grows from β₁ / 2 to β₁; 1 is the paper's schedule with its 250 left out.
-    decoupled_weight_decay : bool, default False
-        Take the share lr weight_decay off the parameter instead of adding to the gradient.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -138,17 +144,17 @@ class NAdam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             betas=betas,
             eps=eps,
             weight_decay=weight_decay,
             momentum_decay=momentum_decay,
-            decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
         )
 
@@ -174,11 +180,12 @@ class RAdam(Optimizer):
     eps : float > 0, default 1e-8
         Added to √v, outside the root and before its correction.
     weight_decay : float ≥ 0, default 0
-        Decay per step: coupled (L2), or decoupled if `decoupled_weight_decay`.
-    decoupled_weight_decay : bool, default False
-        Take the share lr weight_decay off the parameter instead of adding to the gradient.
+        Coupled (L2) decay, per step; decoupled with the option of that name.
     maximize : bool, default False
         Ascend instead.
+
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -213,16 +220,16 @@ class RAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        decoupled_weight_decay: bool = False,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
         super().__init__(
             params,
+            options,
             lr=lr,
             betas=betas,
             eps=eps,
             weight_decay=weight_decay,
-            decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
         )
 
@@ -395,6 +402,9 @@ class ASGD(Optimizer):
     maximize : bool, default False
         Ascend instead.
 
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
+
     Raises
     ------
     TypeError, ValueError
@@ -434,8 +444,11 @@ class ASGD(Optimizer):
         t0: float = 1e6,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params, options, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize
+        )
 
     @staticmethod
     def _kernel(group: Group):

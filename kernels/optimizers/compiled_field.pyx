@@ -48,8 +48,7 @@ cdef cloned_void nadam(real **buffers, const int64_t *dims, const double *scalar
     cdef real root_correction = <real> scalars[6]
     cdef real eps = <real> scalars[7]
     cdef real weight_decay = <real> scalars[8]
-    cdef real decay = <real> scalars[9]
-    cdef real grad_scale = <real> scalars[10]
+    cdef real grad_scale = <real> scalars[9]
     cdef real g, m, v
     cdef int64_t i
     for i in range(start, stop):
@@ -58,7 +57,7 @@ cdef cloned_void nadam(real **buffers, const int64_t *dims, const double *scalar
         v = beta2 * exp_avg_sq[i] + one_minus_beta2 * g * g
         exp_avg[i] = m
         exp_avg_sq[i] = v
-        param[i] = decay * param[i] - (grad_step * g + step_size * m) / (root(v) * root_correction + eps)
+        param[i] = param[i] - (grad_step * g + step_size * m) / (root(v) * root_correction + eps)
 
 
 cdef cloned_void radam(real **buffers, const int64_t *dims, const double *scalars,
@@ -75,8 +74,7 @@ cdef cloned_void radam(real **buffers, const int64_t *dims, const double *scalar
     cdef real rectified = <real> scalars[5]
     cdef real eps = <real> scalars[6]
     cdef real weight_decay = <real> scalars[7]
-    cdef real decay = <real> scalars[8]
-    cdef real grad_scale = <real> scalars[9]
+    cdef real grad_scale = <real> scalars[8]
     cdef real g, m, v, scaled
     cdef int64_t i
     for i in range(start, stop):
@@ -86,7 +84,7 @@ cdef cloned_void radam(real **buffers, const int64_t *dims, const double *scalar
         scaled = m / (root(v) + eps)
         exp_avg[i] = m
         exp_avg_sq[i] = v
-        param[i] = decay * param[i] - step_size * (scaled if rectified != 0 else m)
+        param[i] = param[i] - step_size * (scaled if rectified != 0 else m)
 
 
 cdef cloned_void adadelta(real **buffers, const int64_t *dims, const double *scalars,

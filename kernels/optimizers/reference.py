@@ -100,37 +100,34 @@ def adamax(param, grad, exp_avg, exp_inf, *, lr, betas, eps, weight_decay=0.0, m
 
 def nadam(
     param, grad, exp_avg, exp_avg_sq, mu_product, *, lr, betas, eps, weight_decay=0.0, momentum_decay,
-    decoupled_weight_decay=False, maximize=False, t,
+    maximize=False, t,
 ):  # fmt: skip
     """Dozat 2016, Algorithm 2 of the appendix, with torch's schedule of mu."""
     mu, mu_next = (betas[0] * (1 - 0.96 ** (i * momentum_decay) / 2) for i in (t, t + 1))
     mu_product = mu_product * mu
-    g = _decayed_gradient(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
     m = betas[0] * exp_avg + (1 - betas[0]) * g
     v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
     m_hat = mu_next * m / (1 - mu_product * mu_next) + (1 - mu) * g / (1 - mu_product)
     v_hat = v / (1 - betas[1] ** t)
-    start = (1 - lr * weight_decay) * param if decoupled_weight_decay else param
-    return start - lr * m_hat / (np.sqrt(v_hat) + eps), m, v, mu_product
+    return param - lr * m_hat / (np.sqrt(v_hat) + eps), m, v, mu_product
 
 
 def radam(
-    param, grad, exp_avg, exp_avg_sq, *, lr, betas, eps, weight_decay=0.0, decoupled_weight_decay=False,
-    maximize=False, t,
+    param, grad, exp_avg, exp_avg_sq, *, lr, betas, eps, weight_decay=0.0, maximize=False, t,
 ):  # fmt: skip
     """Liu et al. 2020, Algorithm 2, rectified where rho exceeds 5, epsilon before bias correction, as in torch."""
-    g = _decayed_gradient(param, grad, 0.0 if decoupled_weight_decay else weight_decay, maximize)
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
     m = betas[0] * exp_avg + (1 - betas[0]) * g
     v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
     m_hat = m / (1 - betas[0] ** t)
     rho_inf = 2 / (1 - betas[1]) - 1
     rho = rho_inf - 2 * t * betas[1] ** t / (1 - betas[1] ** t)
-    start = (1 - lr * weight_decay) * param if decoupled_weight_decay else param
     if rho <= 5:
-        return start - lr * m_hat, m, v
+        return param - lr * m_hat, m, v
     rectification = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
     adaptive = np.sqrt(1 - betas[1] ** t) / (np.sqrt(v) + eps)
-    return start - lr * rectification * m_hat * adaptive, m, v
+    return param - lr * rectification * m_hat * adaptive, m, v
 
 
 def adadelta(param, grad, square_avg, acc_delta, *, lr, rho, eps, weight_decay=0.0, maximize=False, t):

@@ -121,25 +121,25 @@ def adamax(
 
 def nadam(
     param, grad, exp_avg, exp_avg_sq,
-    grad_step, step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, root_correction, eps, weight_decay, decay,
+    grad_step, step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, root_correction, eps, weight_decay,
     grad_scale,
 ):  # fmt: skip
     grad = gradient(param, grad, weight_decay, grad_scale)
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     update = (grad_step * grad + step_size * exp_avg) / (sqrt(exp_avg_sq) * root_correction + eps)
-    return decay * param - update, exp_avg, exp_avg_sq
+    return param - update, exp_avg, exp_avg_sq
 
 
 def radam(
     param, grad, exp_avg, exp_avg_sq,
-    step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, rectified, eps, weight_decay, decay, grad_scale,
+    step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, rectified, eps, weight_decay, grad_scale,
 ):  # fmt: skip
     grad = gradient(param, grad, weight_decay, grad_scale)
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     scaled = exp_avg / (sqrt(exp_avg_sq) + eps)
-    return decay * param - step_size * (scaled if rectified != 0.0 else exp_avg), exp_avg, exp_avg_sq
+    return param - step_size * (scaled if rectified != 0.0 else exp_avg), exp_avg, exp_avg_sq
 
 
 def adadelta(param, grad, square_avg, acc_delta, lr, rho, one_minus_rho, eps, weight_decay, grad_scale):

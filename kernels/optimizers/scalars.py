@@ -56,13 +56,6 @@ def adamax(group, step):
     return step_size, beta1, 1.0 - beta1, beta2, group["eps"], group["weight_decay"], grad_scale(group)
 
 
-def decays(group):
-    """Coupled weight decay, and the factor of decoupled decay: one of them does nothing."""
-    if group["decoupled_weight_decay"]:
-        return 0.0, 1.0 - group["lr"] * group["weight_decay"]
-    return group["weight_decay"], 1.0
-
-
 def nadam_mu(group, step):
     return group["betas"][0] * (1.0 - 0.5 * 0.96 ** (step * group["momentum_decay"]))
 
@@ -74,7 +67,7 @@ def nadam_carried(group, step):
 def nadam(group, step):
     lr, mu, next_mu, product = group["lr"], nadam_mu(group, step), nadam_mu(group, step + 1), group["mu_product"]
     grad_step, step_size = lr * (1.0 - mu) / (1.0 - product), lr * next_mu / (1.0 - product * next_mu)
-    return grad_step, step_size, *moments(group, step)[1:], *decays(group), grad_scale(group)
+    return grad_step, step_size, *moments(group, step)[1:], group["weight_decay"], grad_scale(group)
 
 
 def radam(group, step):
@@ -87,7 +80,7 @@ def radam(group, step):
         shorter = (length - 4.0) * (length - 2.0) * longest
         step_size *= sqrt(left * shorter / ((longest - 4.0) * (longest - 2.0) * length))
     return (
-        step_size, beta1, 1.0 - beta1, beta2, 1.0 - beta2, float(rectified), group["eps"], *decays(group),
+        step_size, beta1, 1.0 - beta1, beta2, 1.0 - beta2, float(rectified), group["eps"], group["weight_decay"],
         grad_scale(group),
     )  # fmt: skip
 

@@ -25,8 +25,8 @@ def _kernel(name: str, state: str, scalars: str) -> Kernel:
 ADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay decay"
 RMSPROP = "lr alpha one_minus_alpha eps"
 ADAMAX = "step_size beta1 one_minus_beta1 beta2 eps weight_decay"
-NADAM = f"grad_step {ADAM}"
-RADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 rectified eps weight_decay decay"
+NADAM = "grad_step step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay"
+RADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 rectified eps weight_decay"
 MIXED = "beta1 one_minus_beta1 beta2 one_minus_beta2 beta3 one_minus_beta3"
 ADEMAMIX = f"step_size slow_step_size {MIXED} root_correction eps decay"
 SCHEDULE_FREE = "lr averaging step_size beta2 one_minus_beta2 root_correction eps weight_decay"
@@ -210,7 +210,7 @@ OPS = (
         "NAdam", "nadam", "Dozat 2016, Algorithm 2",
         (
             {}, {"lr": 0.1, "momentum_decay": 1.0, "weight_decay": 0.1},
-            {"betas": (0.5, 0.6), "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True},
+            {"betas": (0.5, 0.6), "weight_decay": 0.1, "maximize": True},
         ),
         (
             BETAS, EPS,
@@ -221,7 +221,7 @@ OPS = (
         "RAdam", "radam", "Liu et al. 2020, Algorithm 2",
         (
             {}, {"lr": 0.1, "weight_decay": 0.1, "betas": (0.9, 0.9)},
-            {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True},
+            {"weight_decay": 0.1, "maximize": True},
         ),
         (BETAS, EPS),
     ),
