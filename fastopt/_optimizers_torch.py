@@ -320,6 +320,9 @@ class Rprop(Optimizer):
     maximize : bool, default False
         Ascend instead.
 
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
+
     Raises
     ------
     TypeError, ValueError
@@ -362,8 +365,9 @@ class Rprop(Optimizer):
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
+        super().__init__(params, options, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
 
     def _checked(self, group: Group) -> Group:
         group = super()._checked(group)
