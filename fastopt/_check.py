@@ -84,6 +84,7 @@ Domain = tuple[Callable[[float], bool], str]
 NOT_NEGATIVE: Domain = (lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
 POSITIVE: Domain = (lambda x: 0 < x < np.inf, "a finite number > 0")
 FRACTION: Domain = (lambda x: 0 <= x < 1, "a number in [0, 1)")
+INSIDE: Domain = (lambda x: 0 < x < 1, "a number in (0, 1)")
 UNIT: Domain = (lambda x: 0 <= x <= 1, "a number in [0, 1]")
 FINITE: Domain = (lambda x: -np.inf < x < np.inf, "a finite number")
 
@@ -100,6 +101,15 @@ def number(value: Any, name: str, domain: Domain) -> float:
     if not holds(converted):
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
     return converted
+
+
+def numbers(value: Any, name: str, domains: list[Domain]) -> tuple[float, ...]:
+    """Return a number of each domain as a tuple of floats."""
+    if not isinstance(value, list | tuple) or len(value) != len(domains):
+        parts = dict.fromkeys(wanted.split("number ")[1] for _, wanted in domains)
+        wanted = f"{('one', 'two', 'three')[len(domains) - 1]} numbers {' and '.join(parts)}"
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+    return tuple(number(part, f"{name}[{i}]", domain) for i, (part, domain) in enumerate(zip(value, domains)))
 
 
 def flag(value: Any, name: str) -> bool:

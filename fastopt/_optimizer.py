@@ -17,8 +17,8 @@ from fastopt.kernels.optimizers.plan import FLOATS, Recipe, state_kind
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kernel import Kernel
 
-DOMAINS = {
-    "lr": _check.NOT_NEGATIVE,
+DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
+    "betas": [_check.FRACTION, _check.FRACTION],
     "momentum": _check.FRACTION,
     "dampening": _check.UNIT,
     "beta": _check.FRACTION,
@@ -27,6 +27,17 @@ DOMAINS = {
     "weight_decay": _check.NOT_NEGATIVE,
     "lr_decay": _check.NOT_NEGATIVE,
     "initial_accumulator_value": _check.NOT_NEGATIVE,
+    "momentum_decay": _check.NOT_NEGATIVE,
+    "rho": _check.FRACTION,
+    "lambd": _check.NOT_NEGATIVE,
+    "t0": _check.NOT_NEGATIVE,
+    "l1": _check.NOT_NEGATIVE,
+    "l2": _check.NOT_NEGATIVE,
+    "alpha_warmup": _check.NOT_NEGATIVE,
+    "beta3_warmup": _check.NOT_NEGATIVE,
+    "warmup_steps": _check.NOT_NEGATIVE,
+    "r": _check.NOT_NEGATIVE,
+    "weight_lr_power": _check.NOT_NEGATIVE,
 }
 
 
@@ -55,7 +66,7 @@ class Optimizer(StateDict):
         state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
             How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
             otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
-            their state whole.
+            their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`).
         rounding : {"nearest", "stochastic", "exact"}, default "nearest"
             How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
             is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
@@ -73,6 +84,8 @@ class Optimizer(StateDict):
         Steps taken.
     state : list of dict of arrays
         Each parameter's state, by name, in the order of the parameters; 8-bit state has a `_scale` beside it.
+    carried : list of dict of float
+        What each group carries from step to step beside arrays, by name; empty for most optimizers.
     averages, copies : same structure as `params`, or None
         The averaged parameters (`ema_decay`), and the copies (`copy_to`).
 
@@ -108,6 +121,8 @@ class Optimizer(StateDict):
     _reference: ClassVar[Callable[..., tuple]]
     _scalars: ClassVar[Callable[[Group, int], tuple]]
     _only_at_start: ClassVar[tuple[str, ...]] = ()
+    _lr_domain: ClassVar[_check.Domain] = _check.NOT_NEGATIVE
+    _domains: ClassVar[dict[str, _check.Domain | list[_check.Domain]]] = {}  # where they are not DOMAINS'
 
     def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
         self.steps = 0
@@ -129,6 +144,7 @@ class Optimizer(StateDict):
         self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
         self._build_tables()
         self.state = [self._new_state(i) for i in range(len(self._params))]
+        self.carried = [dict(self._carries) for _ in self.groups]
         self._copies = [
             param.astype(kinds.dtype(self.options.copy_to)) for param in self._params if self.options.copy_to
         ]
@@ -140,9 +156,14 @@ class Optimizer(StateDict):
         """Return the kernel that a group's options ask for."""
         raise NotImplementedError
 
-    def _initial(self, name: str, group: Group) -> float:
-        """Return the value that a state array starts from."""
+    def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
+        """Return the value, or values, that a state array starts from."""
         return 0.0
+
+    @staticmethod
+    def _carry(group: Group, step: int) -> dict[str, float]:
+        """Return what a group carries after this step; `group` holds what it carried before, too."""
+        return {}
 
     # ---- setting up
 
@@ -150,18 +171,16 @@ class Optimizer(StateDict):
         """Return the group with every hyper-parameter checked."""
         checked = dict(group)
         for name, value in group.items():
-            if name == "lr" and callable(value):
+            if name == "lr":
+                checked[name] = value if callable(value) else _check.number(value, name, self._lr_domain)
                 continue
-            if name == "betas":
-                if not isinstance(value, list | tuple) or len(value) != 2:
-                    raise ValueError(f"betas: expected two numbers in [0, 1), got {value!r}")
-                checked[name] = tuple(
-                    _check.number(beta, f"betas[{i}]", _check.FRACTION) for i, beta in enumerate(value)
-                )
-            elif name in DOMAINS:
-                checked[name] = _check.number(value, name, DOMAINS[name])
-            else:
+            domain = self._domains.get(name, DOMAINS.get(name))
+            if domain is None:
                 checked[name] = _check.flag(value, name)
+            elif isinstance(domain, list):
+                checked[name] = _check.numbers(value, name, domain)
+            else:
+                checked[name] = _check.number(value, name, domain)
         return checked
 
     def recipe(self, i: int, grad: str) -> Recipe:
@@ -186,7 +205,7 @@ class Optimizer(StateDict):
             state["param_lost_bits"] = np.zeros(param.shape, np.uint16)
         for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True):
             arrays = kinds.arrays_for(kind, param.shape)
-            kinds.write(kind, arrays, np.full(param.shape, self._initial(name, group), recipe.compute))
+            kinds.write(kind, arrays, np.full(param.shape, self._initial(name, group, param), recipe.compute))
             state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
         if recipe.average:
             state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)
@@ -221,13 +240,13 @@ class Optimizer(StateDict):
 
     @lr.setter
     def lr(self, value: float | Callable[[int], float]) -> None:
-        checked = value if callable(value) else _check.number(value, "lr", DOMAINS["lr"])
+        checked = value if callable(value) else _check.number(value, "lr", self._lr_domain)
         for group in self.groups:
             group["lr"] = checked
 
     def _lr(self, group: Group) -> float:
         lr = group["lr"]
-        return _check.number(lr(self.steps), f"lr at step {self.steps}", DOMAINS["lr"]) if callable(lr) else lr
+        return _check.number(lr(self.steps), f"lr at step {self.steps}", self._lr_domain) if callable(lr) else lr
 
     # ---- the step
 
@@ -283,9 +302,14 @@ class Optimizer(StateDict):
                 return Stats(norm, 0.0, True) if return_stats else None
             if options.clip_norm is not None and not norm <= options.clip_norm:
                 factor *= options.clip_norm / norm
-        run = _stepping.run_reference if get_target() == "reference" else _stepping.run
+        run, carried = _stepping.run_reference if get_target() == "reference" else _stepping.run, self.carried
+        if self._carries:
+            carried = [self._carry({**g, **before}, self.steps + 1) for g, before in zip(groups, carried, strict=True)]
+            # the reference works out for itself what the others get ready made
+            numbers = self.carried if run is _stepping.run_reference else carried
+            groups = [{**group, **own} for group, own in zip(groups, numbers, strict=True)]
         update = run(self, parts, contiguous, groups, factor, zero_grads, return_stats)
-        self.steps += 1
+        self.steps, self.carried = self.steps + 1, carried
         return Stats(norm, update, False) if return_stats else None
 
     def _digested(self) -> list[Group]:

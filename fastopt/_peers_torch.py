@@ -13,11 +13,14 @@ from fastopt._bench_family import OPTIMIZERS
 
 # ---- optimizers: torch, fused where it is, one call for all tensors where not
 
+FUSED = ("SGD", "Adam", "AdamW", "Adagrad")
+
 
 def optimizer(op, options, sets):
     import torch
 
-    hyper = dict(getattr(fastopt.optimizers, OPTIMIZERS[op.name])(np.zeros(1), **options).groups[0])
+    name = OPTIMIZERS[op.name]
+    hyper = dict(getattr(fastopt.optimizers, name)(np.zeros(1), **options).groups[0])
     params = [torch.from_numpy(arrays["param"].copy()) for arrays in sets]
     for param, arrays in zip(params, sets, strict=True):
         param.grad = torch.from_numpy(arrays["grad1"])
@@ -26,10 +29,11 @@ def optimizer(op, options, sets):
         optimizer = torch.optim.SGD(params, **hyper, momentum=beta, dampening=beta, fused=True)
         for param in params:
             optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
-    elif op.name == "rmsprop":
-        optimizer = torch.optim.RMSprop(params, **hyper, foreach=True)
+    elif not hasattr(torch.optim, name):  # Lion and others from the papers
+        return None
     else:
-        optimizer = getattr(torch.optim, OPTIMIZERS[op.name])(params, **hyper, fused=True)
+        way = "fused" if name in FUSED else "foreach"
+        optimizer = getattr(torch.optim, name)(params, **hyper, **{way: True})
     return Job(optimizer.step, lambda: [{"param": param.numpy()} for param in params])
 
 

@@ -39,6 +39,7 @@ def save(optimizer: "StateDict", path: str | os.PathLike) -> None:
         "steps": str(optimizer.steps),
         "groups": json.dumps(optimizer._saved_groups()),
         "names": json.dumps(optimizer._names),
+        "carried": json.dumps(optimizer.carried if optimizer._carries else None),
     }
     beside = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
     try:
@@ -70,6 +71,8 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
                 state[name][key] = file.get_tensor(tensor)
             groups = json.loads(metadata["groups"])
             steps = int(metadata["steps"])
+            carried = json.loads(metadata["carried"])
     except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"path: expected a whole file that Optimizer.save wrote, got one that errs: {error}") from None
-    return {"optimizer": metadata.get("optimizer"), "steps": steps, "groups": groups, "state": state}
+    more = {} if carried is None else {"carried": carried}
+    return {"optimizer": metadata.get("optimizer"), "steps": steps, "groups": groups, "state": state, **more}

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class StateDict:
     steps: int
     groups: list[Group]
     state: list[dict[str, np.ndarray]]
+    carried: list[dict[str, float]]
+    _carries: ClassVar[dict[str, float]] = {}  # the numbers that a group carries from step to step, and their start
     _names: list[str]
     _params: list[np.ndarray]
     _seen: list[Group]
@@ -45,7 +47,9 @@ class StateDict:
         state = {
             name: {key: array.copy() for key, array in state.items()} for name, state in zip(self._names, self.state)
         }
-        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": self._saved_groups(), "state": state}
+        carried = {"carried": [dict(numbers) for numbers in self.carried]} if self._carries else {}
+        groups = self._saved_groups()
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": state, **carried}
 
     def _saved_groups(self) -> list[Group]:
         return [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in self.groups]
@@ -102,7 +106,7 @@ class StateDict:
         TypeError, ValueError
             If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
         """
-        wanted = {"optimizer", "steps", "groups", "state"}
+        wanted = {"optimizer", "steps", "groups", "state", *(["carried"] if self._carries else [])}
         if not isinstance(state_dict, Mapping) or not wanted <= state_dict.keys():
             raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {_check.describe(state_dict)}")
         if state_dict["optimizer"] != type(self).__name__:
@@ -122,6 +126,7 @@ class StateDict:
                 )
             fresh.append(self._checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]}))
             self._keeps_state(fresh[k], self._seen[k], f"state_dict['groups'][{k}]")
+        carried = self._loaded_numbers(state_dict["carried"]) if self._carries else self.carried
         if not isinstance(state, Mapping) or list(state) != self._names:
             raise ValueError(
                 f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
@@ -140,7 +145,26 @@ class StateDict:
                 array[...] = state[name][key]
         for group, values in zip(self.groups, fresh):
             group.update(values)
-        self._seen, self.steps = [dict(group) for group in self.groups], steps
+        self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
+
+    def _loaded_numbers(self, carried: Any) -> list[dict[str, float]]:
+        """Return what the groups carry as a state_dict has it, checked."""
+        if not isinstance(carried, list | tuple) or len(carried) != len(self.groups):
+            raise ValueError(
+                f"state_dict['carried']: expected {len(self.groups)} groups, got {_check.describe(carried)}"
+            )
+        fresh = []
+        for k, numbers in enumerate(carried):
+            name = f"state_dict['carried'][{k}]"
+            if not isinstance(numbers, Mapping) or numbers.keys() != self._carries.keys():
+                raise ValueError(f"{name}: expected the keys {sorted(self._carries)}, got {_check.describe(numbers)}")
+            fresh.append(
+                {
+                    key: _check.number(numbers[key], f"{name}[{key!r}]", _check.NOT_NEGATIVE)
+                    for key in self._carries  # in their own order
+                }
+            )
+        return fresh
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle needs: all but the tables of addresses."""

@@ -210,11 +210,11 @@ def _reference_of(optimizer, recipe, i, gradient, group, factor) -> float:
     hyper = {name: value for name, value in group.items() if name not in optimizer._only_at_start}
     before = wide["param"]
     if recipe.decay:
-        wide["param"] = (1.0 - hyper["lr"] * hyper.get("weight_decay", 0.0)) * before
+        wide["param"] = (1.0 - group["lr"] * group.get("weight_decay", 0.0)) * before
         hyper |= {"weight_decay": 0.0} if "weight_decay" in hyper else {}
     param = wide.pop("param")
     values = type(optimizer)._reference(param, grad, **wide, **hyper, t=optimizer.steps + 1)
-    for (kind, arrays), value in zip(held.values(), values, strict=True):
+    for (kind, arrays), value in zip(held.values(), values[: len(held)], strict=True):  # carried numbers follow
         kinds.write(kind, arrays, np.asarray(value, compute), (options.seed, optimizer.steps + 1), i)
     if recipe.average:
         own["average"][...] = options.ema_decay * own["average"] + (1.0 - options.ema_decay) * values[0]

@@ -34,8 +34,9 @@ def room(family, bench):
 
 
 def text(family, bench):
-    path = ROOT / "kernels" / family / bench
-    return path.read_text() if path.exists() else ""
+    """Return a bench's text; of a .pyx that was split (compiled.pyx, compiled_*.pyx), all parts in order."""
+    parts = (ROOT / "kernels" / family).glob(bench.replace(".pyx", "*.pyx"))
+    return "\n\n".join(path.read_text() for path in sorted(parts))
 
 
 def functions(family, bench):

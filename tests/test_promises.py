@@ -221,9 +221,10 @@ def test_compiled_kernels_hold_vector_instructions_for_each_cpu(kernel, dtype):
     if kernel.sequential:
         pytest.skip(kernel.sequential)
     compiled = __import__(f"fastopt.kernels.{kernel.family}.compiled", fromlist=["KERNELS"])
-    code = disassembly(compiled.__file__)
+    parts = Path(compiled.__file__).parent.glob(f"compiled*{Path(compiled.__file__).suffix}")
+    code = {symbol: listing for part in parts for symbol, listing in disassembly(part).items()}
     for clone, registers in (("arch_x86_64_v3", "y"), ("arch_x86_64_v4", "[yz]")):
-        name = f"__pyx_fuse_{DTYPES.index(dtype)}__pyx_f_.*compiled_{kernel.name}.{clone}"
+        name = f"__pyx_fuse_{DTYPES.index(dtype)}__pyx_f_.*compiled(?:_field)?_{kernel.name}.{clone}"
         listings = [listing for symbol, listing in code.items() if re.fullmatch(name, symbol)]
         if not listings:
             pytest.skip("this build has no clones, or no symbols")

@@ -41,6 +41,17 @@ def test_what_is_saved_is_loaded(tmp_path, options):
     assert os.listdir(tmp_path) == ["adamw.safetensors"]
 
 
+def test_carried_numbers_are_saved(tmp_path):
+    param, other = np.ones(3), fo.optimizers.NAdam(np.ones(3))
+    optimizer = fo.optimizers.NAdam(param)
+    for _ in range(3):
+        optimizer.step(np.ones(3))
+    optimizer.save(tmp_path / "nadam")
+    other.load(tmp_path / "nadam")
+    assert other.carried == optimizer.carried
+    assert held(other) == held(optimizer)
+
+
 def test_a_schedule_stays_with_its_owner(tmp_path):
     optimizer = fo.optimizers.SGD(np.ones(2), lr=lambda step: 0.5)
     optimizer.save(tmp_path / "sgd")

@@ -1,22 +1,10 @@
 """Optimizer kernels, ahead of time. The formulas are those of rules.py, in the same order of operations."""
-from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
+from kernels.optimizers.pieces cimport gradient, root
 from kernels.runtime.abi cimport cloned_void, real
 
-cdef extern from "<math.h>" nogil:
-    float sqrtf(float)
-
-
-cdef inline real root(real x) noexcept nogil:
-    return sqrtf(x) if real is float else sqrt(x)
-
-
-cdef inline real gradient(real param, real grad, real weight_decay, real grad_scale) noexcept nogil:
-    grad = grad_scale * grad
-    if weight_decay != 0:
-        grad = grad + weight_decay * param
-    return grad
+from fastopt.kernels.optimizers import compiled_field
 
 
 cdef cloned_void sgd(real **buffers, const int64_t *dims, const double *scalars,
@@ -258,4 +246,4 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> rmsprop_centered_momentum[float],
         <uintptr_t> <void *> rmsprop_centered_momentum[double]),
     "adagrad": (<uintptr_t> <void *> adagrad[float], <uintptr_t> <void *> adagrad[double]),
-}
+} | compiled_field.KERNELS

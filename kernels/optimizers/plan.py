@@ -16,12 +16,15 @@ from fastopt.kernels.runtime.storage import LOAD, STORE
 SCALARS = ("grad_scale", "clip_value", "decay_kept", "average_kept", "average_added", "seed", "step")
 FLOATS = ("float32", "float64", "bfloat16", "float16")  # of parameters and gradients
 SMALL = 4096  # elements: 8-bit state of smaller parameters stays in the compute type
-SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares"}  # never negative
+WHOLE = {"z", "n", "ax", "step_size"}  # sums, and what moves by as little as parameters do: too coarse otherwise
+SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares", "acc_delta"}  # never negative
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "split": 2, "stochastic": 2, "mean8": 1, "square8": 1}
 
 
 def state_kind(name: str, wanted: str, compute: str, size: int) -> str:
     """Return how a state buffer is kept: `wanted` is a float type or "8bit"."""
+    if name in WHOLE:
+        return compute
     if wanted != "8bit":
         return wanted
     return compute if size < SMALL else "square8" if name in SQUARES else "mean8"

@@ -88,3 +88,127 @@ def adagrad(param, grad, sum_of_squares, *, lr, lr_decay=0.0, eps, weight_decay=
     g = _decayed_gradient(param, grad, weight_decay, maximize)
     s = sum_of_squares + g**2
     return param - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s) + eps), s
+
+
+def adamax(param, grad, exp_avg, exp_inf, *, lr, betas, eps, weight_decay=0.0, maximize=False, t):
+    """Kingma and Ba 2015, Algorithm 2, with torch's epsilon beside |g|."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    m = betas[0] * exp_avg + (1 - betas[0]) * g
+    u = np.maximum(betas[1] * exp_inf, np.abs(g) + eps)
+    return param - (lr / (1 - betas[0] ** t)) * (m / u), m, u
+
+
+def nadam(
+    param, grad, exp_avg, exp_avg_sq, mu_product, *, lr, betas, eps, weight_decay=0.0, momentum_decay,
+    maximize=False, t,
+):  # fmt: skip
+    """Dozat 2016, Algorithm 2 of the appendix, with torch's schedule of mu."""
+    mu, mu_next = (betas[0] * (1 - 0.96 ** (i * momentum_decay) / 2) for i in (t, t + 1))
+    mu_product = mu_product * mu
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    m = betas[0] * exp_avg + (1 - betas[0]) * g
+    v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
+    m_hat = mu_next * m / (1 - mu_product * mu_next) + (1 - mu) * g / (1 - mu_product)
+    v_hat = v / (1 - betas[1] ** t)
+    return param - lr * m_hat / (np.sqrt(v_hat) + eps), m, v, mu_product
+
+
+def radam(
+    param, grad, exp_avg, exp_avg_sq, *, lr, betas, eps, weight_decay=0.0, maximize=False, t,
+):  # fmt: skip
+    """Liu et al. 2020, Algorithm 2, rectified where rho exceeds 5, epsilon before bias correction, as in torch."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    m = betas[0] * exp_avg + (1 - betas[0]) * g
+    v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
+    m_hat = m / (1 - betas[0] ** t)
+    rho_inf = 2 / (1 - betas[1]) - 1
+    rho = rho_inf - 2 * t * betas[1] ** t / (1 - betas[1] ** t)
+    if rho <= 5:
+        return param - lr * m_hat, m, v
+    rectification = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+    adaptive = np.sqrt(1 - betas[1] ** t) / (np.sqrt(v) + eps)
+    return param - lr * rectification * m_hat * adaptive, m, v
+
+
+def adadelta(param, grad, square_avg, acc_delta, *, lr, rho, eps, weight_decay=0.0, maximize=False, t):
+    """Zeiler 2012, Algorithm 1, with torch's learning rate on top."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    s = rho * square_avg + (1 - rho) * g**2
+    delta = np.sqrt(acc_delta + eps) / np.sqrt(s + eps) * g
+    return param - lr * delta, s, rho * acc_delta + (1 - rho) * delta**2
+
+
+def rprop(param, grad, prev, step_size, *, etas, step_sizes, maximize=False, t):
+    """Riedmiller and Braun 1993, without the way back: a gradient that changed its sign counts as zero."""
+    g = -grad if maximize else grad
+    agreement = np.sign(g * prev)
+    factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
+    size = np.clip(step_size * factor, *step_sizes)
+    g = np.where(agreement < 0, 0.0, g)
+    return param - np.sign(g) * size, g, size
+
+
+def asgd(param, grad, ax, *, lr, lambd, alpha, t0, weight_decay=0.0, maximize=False, t):
+    """Polyak and Juditsky 1992, with Bottou's decay and step lengths as in torch."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    eta = lr * (1 + lambd * lr * (t - 1)) ** -alpha
+    param = param * (1 - lambd * eta) - eta * g
+    averaged = t - 1 - t0
+    return param, param if averaged <= 1 else ax + (param - ax) / averaged
+
+
+def lion(param, grad, exp_avg, *, lr, betas, weight_decay=0.0, maximize=False, t):
+    """Chen et al. 2023, Algorithm 2; decay as a product, so that an infinite parameter stays infinite."""
+    g = -grad if maximize else grad
+    c = betas[0] * exp_avg + (1 - betas[0]) * g
+    return (1 - lr * weight_decay) * param - lr * np.sign(c), betas[1] * exp_avg + (1 - betas[1]) * g
+
+
+def ademamix(
+    param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq, *, lr, betas, alpha, beta3_warmup, alpha_warmup, eps,
+    weight_decay=0.0, maximize=False, t,
+):  # fmt: skip
+    """Pagliardini, Ablin and Grangier 2024, Algorithm 1, with its schedulers of alpha and beta3."""
+    beta1, beta2, beta3 = betas
+    with np.errstate(divide="ignore"):  # log(0) is -inf, whose quotients are what the formula means
+        if t < beta3_warmup:
+            log1, log3, done = np.log(beta1), np.log(beta3), t / beta3_warmup
+            beta3 = np.minimum(np.exp(1 / ((1 - done) / log1 + done / log3)), beta3)
+    alpha = min(alpha * t / alpha_warmup, alpha) if alpha_warmup else alpha
+    g = -grad if maximize else grad
+    m1 = beta1 * exp_avg_fast + (1 - beta1) * g
+    m2 = beta3 * exp_avg_slow + (1 - beta3) * g
+    v = beta2 * exp_avg_sq + (1 - beta2) * g**2
+    update = (m1 / (1 - beta1**t) + alpha * m2) / (np.sqrt(v / (1 - beta2**t)) + eps)
+    return (1 - lr * weight_decay) * param - lr * update, m1, m2, v
+
+
+def ftrl(param, grad, z, n, *, lr, beta, l1, l2, weight_decay=0.0, maximize=False, t):
+    """McMahan et al. 2013, Algorithm 1; the weights that the next gradient is taken at are written at once."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    sigma = (np.sqrt(n + g**2) - np.sqrt(n)) / lr
+    z = z + g - sigma * param
+    n = n + g**2
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 only where l1 decides
+        w = -(z - np.sign(z) * l1) / ((beta + np.sqrt(n)) / lr + l2)
+    return np.where(np.abs(z) <= l1, 0.0, w), z, n
+
+
+def adamwschedulefree(
+    param, grad, exp_avg_sq, z, weight_sum, lr_max, *, lr, betas, eps, weight_decay=0.0, warmup_steps, r,
+    weight_lr_power, maximize=False, t,
+):  # fmt: skip
+    """Defazio et al. 2024, Algorithm 1, on x, y and z, weighed as their package does; param is y."""
+    beta1, beta2 = betas
+    g = -grad if maximize else grad
+    lr = lr * min(t / warmup_steps, 1) if warmup_steps else lr
+    lr_max = max(lr, lr_max)
+    weight = t**r * lr_max**weight_lr_power
+    weight_sum = weight_sum + weight
+    c = weight / weight_sum if weight_sum else 0.0
+    x = (param - (1 - beta1) * z) / beta1
+    v = beta2 * exp_avg_sq + (1 - beta2) * g**2
+    direction = g / (np.sqrt(v / (1 - beta2**t)) + eps)
+    z = z - lr * (direction + weight_decay * param if weight_decay else direction)
+    x = (1 - c) * x + c * z
+    return (1 - beta1) * z + beta1 * x, v, z, weight_sum, lr_max

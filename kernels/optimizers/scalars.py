@@ -1,10 +1,11 @@
 """A step's scalars: hyper-parameters digested in double precision, once a step, in the order of the rule.
 
 Every function takes the whole parameter group, with this step's `lr`, and the step's number, counted from 1.
+What a group carries from step to step is in it too: before this step for a function named so, else after it.
 1 - beta is formed here because float32(1) - float32(0.999) is already off by 1.3e-5.
 """
 
-from math import sqrt
+from math import exp, log, sqrt
 
 
 def grad_scale(group):
@@ -47,3 +48,106 @@ def rmsprop(group, step):
 def adagrad(group, step):
     lr = group["lr"] / (1.0 + (step - 1) * group["lr_decay"])
     return lr, group["eps"], group["weight_decay"], grad_scale(group)
+
+
+def adamax(group, step):
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    step_size = lr / (1.0 - beta1**step)
+    return step_size, beta1, 1.0 - beta1, beta2, group["eps"], group["weight_decay"], grad_scale(group)
+
+
+def nadam_mu(group, step):
+    return group["betas"][0] * (1.0 - 0.5 * 0.96 ** (step * group["momentum_decay"]))
+
+
+def nadam_carried(group, step):
+    return {"mu_product": group["mu_product"] * nadam_mu(group, step)}
+
+
+def nadam(group, step):
+    lr, mu, next_mu, product = group["lr"], nadam_mu(group, step), nadam_mu(group, step + 1), group["mu_product"]
+    grad_step, step_size = lr * (1.0 - mu) / (1.0 - product), lr * next_mu / (1.0 - product * next_mu)
+    return grad_step, step_size, *moments(group, step)[1:], group["weight_decay"], grad_scale(group)
+
+
+def radam(group, step):
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    step_size, left = lr / (1.0 - beta1**step), 1.0 - beta2**step
+    longest = 2.0 / (1.0 - beta2) - 1.0  # of the averages that a simple one can stand for: rho
+    length = longest - 2.0 * step * beta2**step / left
+    rectified = length > 5.0
+    if rectified:
+        shorter = (length - 4.0) * (length - 2.0) * longest
+        step_size *= sqrt(left * shorter / ((longest - 4.0) * (longest - 2.0) * length))
+    return (
+        step_size, beta1, 1.0 - beta1, beta2, 1.0 - beta2, float(rectified), group["eps"], group["weight_decay"],
+        grad_scale(group),
+    )  # fmt: skip
+
+
+def adadelta(group, step):
+    rho = group["rho"]
+    return group["lr"], rho, 1.0 - rho, group["eps"], group["weight_decay"], grad_scale(group)
+
+
+def rprop(group, step):
+    return *group["etas"], *group["step_sizes"], grad_scale(group)
+
+
+def asgd(group, step):
+    lr, lambd = group["lr"], group["lambd"]
+    eta = lr * (1.0 + lambd * lr * (step - 1)) ** -group["alpha"]  # so written, a huge power can't overflow
+    mu = 1.0 / max(1.0, step - 1 - group["t0"])
+    return eta, 1.0 - lambd * eta, mu, group["weight_decay"], grad_scale(group)
+
+
+def lion(group, step):
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    return lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * group["weight_decay"], grad_scale(group)
+
+
+def warmed_beta3(group, step):
+    """The slow average's beta, whose time constant grows linearly from beta1's."""
+    beta1, _, beta3 = group["betas"]
+    if step >= group["beta3_warmup"]:
+        return beta3
+    done = step / group["beta3_warmup"]
+    time = sum(share / -log(beta) for share, beta in ((1.0 - done, beta1), (done, beta3)) if beta > 0.0)
+    return min(exp(-1.0 / time), beta3) if time > 0.0 else 0.0
+
+
+def ademamix(group, step):
+    (beta1, beta2, _), lr, alpha = group["betas"], group["lr"], group["alpha"]
+    beta3 = warmed_beta3(group, step)
+    if step < group["alpha_warmup"]:
+        alpha *= step / group["alpha_warmup"]
+    return (
+        lr / (1.0 - beta1**step), lr * alpha, beta1, 1.0 - beta1, beta2, 1.0 - beta2, beta3, 1.0 - beta3,
+        1.0 / sqrt(1.0 - beta2**step), group["eps"], 1.0 - lr * group["weight_decay"], grad_scale(group),
+    )  # fmt: skip
+
+
+def ftrl(group, step):
+    return 1.0 / group["lr"], group["beta"], group["l1"], group["l2"], group["weight_decay"], grad_scale(group)
+
+
+def warmed_lr(group, step):
+    return group["lr"] * min(1.0, step / group["warmup_steps"]) if group["warmup_steps"] else group["lr"]
+
+
+def schedule_free_weight(group, step, lr_max):
+    return step ** group["r"] * lr_max ** group["weight_lr_power"]
+
+
+def schedule_free_carried(group, step):
+    lr_max = max(group["lr_max"], warmed_lr(group, step))
+    return {"weight_sum": group["weight_sum"] + schedule_free_weight(group, step, lr_max), "lr_max": lr_max}
+
+
+def schedule_free_adamw(group, step):
+    (beta1, beta2), lr, total = group["betas"], warmed_lr(group, step), group["weight_sum"]
+    averaging = schedule_free_weight(group, step, group["lr_max"]) / total if total else 0.0  # no step so far
+    return (
+        lr, averaging, lr * (1.0 - beta1 * (1.0 - averaging)), beta2, 1.0 - beta2, 1.0 / sqrt(1.0 - beta2**step),
+        group["eps"], group["weight_decay"], grad_scale(group),
+    )  # fmt: skip

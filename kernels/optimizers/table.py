@@ -24,6 +24,13 @@ def _kernel(name: str, state: str, scalars: str) -> Kernel:
 
 ADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay decay"
 RMSPROP = "lr alpha one_minus_alpha eps"
+ADAMAX = "step_size beta1 one_minus_beta1 beta2 eps weight_decay"
+NADAM = "grad_step step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay"
+RADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 rectified eps weight_decay"
+MIXED = "beta1 one_minus_beta1 beta2 one_minus_beta2 beta3 one_minus_beta3"
+ADEMAMIX = f"step_size slow_step_size {MIXED} root_correction eps decay"
+SCHEDULE_FREE = "lr averaging step_size beta2 one_minus_beta2 root_correction eps weight_decay"
+INTERPOLATE = Kernel("interpolate", "optimizers", buffers=("param", "end"), written=("param",), scalars=("weight",))
 
 KERNELS = {
     kernel.name: kernel
@@ -38,6 +45,17 @@ KERNELS = {
         _kernel("rmsprop_centered", "square_avg grad_avg", f"{RMSPROP} weight_decay"),
         _kernel("rmsprop_centered_momentum", "square_avg grad_avg momentum_buffer", f"{RMSPROP} momentum weight_decay"),
         _kernel("adagrad", "sum_of_squares", "lr eps weight_decay"),
+        _kernel("adamax", "exp_avg exp_inf", ADAMAX),
+        _kernel("nadam", "exp_avg exp_avg_sq", NADAM),
+        _kernel("radam", "exp_avg exp_avg_sq", RADAM),
+        _kernel("adadelta", "square_avg acc_delta", "lr rho one_minus_rho eps weight_decay"),
+        _kernel("rprop", "prev step_size", "eta_minus eta_plus smallest largest"),
+        _kernel("asgd", "ax", "eta decay mu weight_decay"),
+        _kernel("lion", "exp_avg", "lr beta1 one_minus_beta1 beta2 one_minus_beta2 decay"),
+        _kernel("ademamix", "exp_avg_fast exp_avg_slow exp_avg_sq", ADEMAMIX),
+        _kernel("ftrl", "z n", "inverse_lr beta l1 l2 weight_decay"),
+        _kernel("schedule_free_adamw", "exp_avg_sq z", SCHEDULE_FREE),
+        INTERPOLATE,
     )
 }
 
@@ -47,26 +65,32 @@ def _inputs(rng, shape, dtype, options):
     return arrays | {f"grad{step}": rng.standard_normal(shape).astype(dtype) for step in range(1, STEPS + 1)}
 
 
-def _call(public, options, arrays):
+def _optimizer(public, options, arrays):
+    """Return the optimizer of a case. RAdam rectifies from the sixth step on: with options, it begins at the fifth."""
     import fastopt
 
     optimizer = getattr(fastopt.optimizers, public)([arrays["param"]], **options)
+    optimizer.steps = 4 if public == "RAdam" and options else 0
+    return optimizer
+
+
+def _call(public, options, arrays):
+    optimizer = _optimizer(public, options, arrays)
     for step in range(1, STEPS + 1):
         optimizer.step([arrays[f"grad{step}"]])
-    return {"param": arrays["param"], **optimizer.state[0]}
+    return {"param": arrays["param"], **optimizer.state[0], **optimizer.carried[0]}
 
 
 def _expect(public, options, arrays):
     """Run the reference in float64, with the hyper-parameters rounded as the public class gets them: not at all."""
-    import fastopt
-
     function = reference.__dict__[public.lower()]
-    optimizer = getattr(fastopt.optimizers, public)([arrays["param"]], **options)
-    hyper = {k: v for k, v in optimizer.groups[0].items() if k != "initial_accumulator_value"}
+    optimizer = _optimizer(public, options, arrays)
+    hyper = {k: v for k, v in optimizer.groups[0].items() if k not in optimizer._only_at_start}
     param = arrays["param"].astype(np.float64)
-    state = {name: array.astype(np.float64) for name, array in optimizer.state[0].items()}
+    state = {name: array.astype(np.float64) for name, array in optimizer.state[0].items()} | optimizer.carried[0]
     for step in range(1, STEPS + 1):
-        param, *values = function(param, arrays[f"grad{step}"].astype(np.float64), **state, **hyper, t=step)
+        grad = arrays[f"grad{step}"].astype(np.float64)
+        param, *values = function(param, grad, **state, **hyper, t=optimizer.steps + step)
         state = dict(zip(state, values, strict=True))
     return {"param": param, **state}
 
@@ -110,7 +134,7 @@ BETAS = Bad("betas outside [0, 1)", lambda o, a: o.update(betas=(0.9, 1.0)), ("b
 EPS = Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0"))
 
 
-def _op(public, names, source, options, bad=(), tolerance=TOLERANCE):
+def _op(public, names, source, options, bad=(), tolerance=TOLERANCE, without=()):
     kernels = tuple(KERNELS[name] for name in names.split())
     return Op(
         name=public.lower(),
@@ -123,7 +147,7 @@ def _op(public, names, source, options, bad=(), tolerance=TOLERANCE):
         call=partial(_call, public),
         expect=partial(_expect, public),
         tolerance=tolerance,
-        bad=(*SHARED_BAD, *bad),
+        bad=(*(shared for shared in SHARED_BAD if shared.what not in without), *bad),
         traffic=partial(_traffic, kernels[0]),
         bench=(({}, (1000,)), ({}, (1_000_000,)), ({}, (20_000_000,))),
     )
@@ -176,5 +200,88 @@ OPS = (
         "Adagrad", "adagrad", "Duchi et al. 2011, Figure 1",
         ({}, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.1, "weight_decay": 0.1, "maximize": True}),
         (EPS, Bad("lr_decay negative", lambda o, a: o.update(lr_decay=-1.0), ("lr_decay", "≥ 0"))),
+    ),
+    _op(
+        "Adamax", "adamax", "Kingma and Ba 2015, Algorithm 2",
+        ({}, {"lr": 0.1, "betas": (0.5, 0.6), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+        (BETAS, EPS),
+    ),
+    _op(
+        "NAdam", "nadam", "Dozat 2016, Algorithm 2",
+        (
+            {}, {"lr": 0.1, "momentum_decay": 1.0, "weight_decay": 0.1},
+            {"betas": (0.5, 0.6), "weight_decay": 0.1, "maximize": True},
+        ),
+        (
+            BETAS, EPS,
+            Bad("momentum_decay negative", lambda o, a: o.update(momentum_decay=-1.0), ("momentum_decay", "≥ 0")),
+        ),
+    ),
+    _op(
+        "RAdam", "radam", "Liu et al. 2020, Algorithm 2",
+        (
+            {}, {"lr": 0.1, "weight_decay": 0.1, "betas": (0.9, 0.9)},
+            {"weight_decay": 0.1, "maximize": True},
+        ),
+        (BETAS, EPS),
+    ),
+    _op(
+        "Adadelta", "adadelta", "Zeiler 2012, Algorithm 1",
+        ({}, {"lr": 0.5, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+        (EPS, Bad("rho of 1", lambda o, a: o.update(rho=1.0), ("rho", "[0, 1)"))),
+    ),
+    _op(
+        "Rprop", "rprop", "Riedmiller and Braun 1993; Igel and Hüsken 2000, iRprop-",
+        ({}, {"lr": 0.1, "etas": (0.25, 1.5), "step_sizes": (0.05, 0.12), "maximize": True}),
+        (
+            Bad("etas swapped", lambda o, a: o.update(etas=(1.2, 0.5)), ("etas[0]", "(0, 1)", "1.2")),
+            Bad("one eta", lambda o, a: o.update(etas=(0.5,)), ("etas", "two numbers in (0, 1) and > 1")),
+            Bad("step_sizes swapped", lambda o, a: o.update(step_sizes=(2.0, 1.0)), ("step_sizes", "shortest")),
+        ),
+        without=("weight_decay negative",),
+    ),
+    _op(
+        "ASGD", "asgd", "Polyak and Juditsky 1992, equation 2",
+        ({}, {"lr": 0.1, "lambd": 0.1, "t0": 0, "weight_decay": 0.1}, {"alpha": 1.0, "t0": 0.5, "maximize": True}),
+        (
+            Bad("lambd negative", lambda o, a: o.update(lambd=-1.0), ("lambd", "≥ 0")),
+            Bad("t0 NaN", lambda o, a: o.update(t0=float("nan")), ("t0", "nan")),
+        ),
+    ),
+    _op(
+        "Lion", "lion", "Chen et al. 2023, Algorithm 2",
+        ({}, {"lr": 0.1, "betas": (0.5, 0.6), "weight_decay": 0.1, "maximize": True}),
+        (BETAS,),
+    ),
+    _op(
+        "AdEMAMix", "ademamix", "Pagliardini et al. 2024, Algorithm 1",
+        (
+            {}, {"lr": 0.1, "betas": (0.5, 0.6, 0.9), "beta3_warmup": 3, "alpha_warmup": 2, "weight_decay": 0.1},
+            {"betas": (0.0, 0.9, 0.99), "beta3_warmup": 9, "alpha": 0.5, "maximize": True},
+        ),
+        (
+            EPS, Bad("two betas", lambda o, a: o.update(betas=(0.9, 0.999)), ("betas", "three numbers in [0, 1)")),
+            Bad("alpha negative", lambda o, a: o.update(alpha=-1.0), ("alpha", "≥ 0")),
+        ),
+    ),
+    _op(
+        "FTRL", "ftrl", "McMahan et al. 2013, Algorithm 1",
+        (
+            {}, {"lr": 0.1, "l1": 0.5, "l2": 0.1, "weight_decay": 0.1},
+            {"lr": 0.5, "beta": 0.0, "initial_accumulator_value": 0.1, "maximize": True},
+        ),
+        (
+            Bad("lr zero", lambda o, a: o.update(lr=0.0), ("lr", "> 0", "0.0")),
+            Bad("l1 negative", lambda o, a: o.update(l1=-1.0), ("l1", "≥ 0")),
+        ),
+        without=("lr negative",),
+    ),
+    _op(
+        "AdamWScheduleFree", "schedule_free_adamw interpolate", "Defazio et al. 2024, Algorithm 1",
+        (
+            {}, {"lr": 0.1, "betas": (0.5, 0.6), "weight_decay": 0.1, "warmup_steps": 2},
+            {"r": 1.0, "weight_lr_power": 0.0, "maximize": True},
+        ),
+        (EPS, Bad("no average", lambda o, a: o.update(betas=(0.0, 0.9)), ("betas[0]", "(0, 1)", "0.0"))),
     ),
 )  # fmt: skip
