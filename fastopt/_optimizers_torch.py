@@ -257,6 +257,8 @@ class Adadelta(Optimizer):
         Coupled (L2) decay, per step.
     maximize : bool, default False
         Ascend instead.
+    **options
+        Clipping, averages, storage and more: see :class:`Optimizer`.
 
     Raises
     ------
@@ -292,8 +294,9 @@ class Adadelta(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, options, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
 
     @staticmethod
     def _kernel(group: Group):

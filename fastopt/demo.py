@@ -21,8 +21,12 @@ from fastopt._runs import CLASSES, PIXELS, TRAIN, Plan, Run, compare, fit, load,
 
 # Learning rates for batches of 32. For other sizes they grow with the root of the size, as the noise of the mean
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
-RATES = {"SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2}
-OPTIMIZERS = tuple(name for name in fo.optimizers.__all__ if name != "Optimizer")
+RATES = {
+    "SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2, "ASGD": 0.3,
+    "Lion": 1e-3, "RAdam": 0.02,
+}  # fmt: skip
+# FTRL forms weights from gradients alone: hidden layers would start equal and stay so. It is made for linear models.
+OPTIMIZERS = tuple(name for name in fo.optimizers.__all__ if name not in ("Optimizer", "FTRL"))
 INITIALIZERS = tuple(name for name in fo.initializers.__all__ if name.islower())
 
 

@@ -87,7 +87,9 @@ def decoded(optimizer):
         numbers[f"param{i}"] = value_and_step(recipe.param, [param, *lost], recipe.compute)
         for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True):
             arrays = [state[key] for key in (name, f"{name}_scale") if key in state]
-            numbers[f"{name}{i}"] = value_and_step(kind, arrays, recipe.compute)
+            value, step = value_and_step(kind, arrays, recipe.compute)
+            # Where decay nearly cancels a gradient, its few digits left decide Adadelta's squared update.
+            numbers[f"{name}{i}"] = value, step * (50 if name == "acc_delta" else 1)
         if "average" in state:
             numbers[f"average{i}"] = value_and_step(recipe.compute, [state["average"]], recipe.compute)
     for i, array in enumerate(optimizer._copies):
@@ -119,13 +121,14 @@ def test_every_optimizer_with_every_storage_and_option_is_the_references(name, s
         with fo.target(target):
             stats = optimizer.step(grads, grad_scale=2.0, return_stats=True)
         assert stats.gradient_norm == pytest.approx(expected_stats.gradient_norm, rel=1e-6)
-        assert stats.update_norm == pytest.approx(
-            expected_stats.update_norm, rel=1e-4
-        )  # differences of rounded numbers
+        # the update is a difference of rounded parameters: half a last place of each
+        places = 2**-24 * np.sqrt(sum(np.sum(param.astype(np.float64) ** 2) for param in optimizer._params))
+        assert stats.update_norm == pytest.approx(expected_stats.update_norm, rel=1e-5, abs=places)
         got, expected = decoded(optimizer), decoded(judge)
         assert got.keys() == expected.keys()
         for key, (value, step) in expected.items():
-            assert (np.abs(got[key][0] - value) <= step).all(), key
+            worst = np.argmax(np.abs(got[key][0] - value) - step)
+            assert (np.abs(got[key][0] - value) <= step).all(), (key, worst, got[key][0].flat[worst], value.flat[worst])
 
 
 @pytest.mark.parametrize("storage", EACH_STORAGE)
