@@ -26,3 +26,21 @@ cdef inline real gradient(real param, real grad, real weight_decay, real grad_sc
     if weight_decay != 0:
         grad = grad + weight_decay * param
     return grad
+
+
+cdef inline real lamb_direction(real param, real exp_avg, real exp_avg_sq, real correction, real root_correction,
+                                real eps, real weight_decay) noexcept nogil:
+    cdef real direction = correction * exp_avg / (root(exp_avg_sq) * root_correction + eps)
+    if weight_decay != 0:
+        direction = direction + weight_decay * param
+    return direction
+
+
+cdef inline double folded(double *lanes) noexcept nogil:
+    """The sum of 32 lanes, in halves."""
+    cdef int half = 16, k
+    while half:
+        for k in range(half):
+            lanes[k] += lanes[k + half]
+        half //= 2
+    return lanes[0]
