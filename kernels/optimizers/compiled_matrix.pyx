@@ -4,8 +4,12 @@ The formulas are those of rules.py and jit.py, in the same order of operations.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.optimizers.pieces cimport folded, root
+from kernels.optimizers.pieces cimport folded, root, squares
 from kernels.runtime.abi cimport cloned_void, real
+
+
+cdef inline real direction(real grad, real variance, real floor) noexcept nogil:
+    return grad / root(floor if variance < floor else variance)
 
 
 cdef cloned_void adafactor_vector_norms(real **buffers, const int64_t *dims, const double *scalars,
@@ -17,23 +21,25 @@ cdef cloned_void adafactor_vector_norms(real **buffers, const int64_t *dims, con
     cdef real one_minus_beta2 = <real> scalars[2]
     cdef real floor = <real> scalars[3]
     cdef real grad_scale = <real> scalars[5]
-    cdef double params[32]
-    cdef double updates[32]
-    cdef real g, v
-    cdef double p, u
-    cdef int64_t i
-    for i in range(32):
-        params[i] = updates[i] = 0
-    for i in range(start, stop):
-        g = grad_scale * grad[i]
-        v = beta2 * variance[i] + one_minus_beta2 * g * g
-        v = floor if v < floor else v
-        u = g / root(v)
-        p = param[i]
-        params[(i - start) % 32] += p * p
-        updates[(i - start) % 32] += u * u
-    partials[0] += folded(params)
-    partials[1] += folded(updates)
+    cdef double lanes[32]
+    cdef double u
+    cdef int64_t i, k
+    for k in range(32):
+        lanes[k] = 0
+    for i in range(start, stop - 31, 32):
+        for k in range(32):
+            u = vector_direction(grad_scale * grad[i + k], variance[i + k], beta2, one_minus_beta2, floor)
+            lanes[k] += u * u
+    for i in range(stop - (stop - start) % 32, stop):
+        u = vector_direction(grad_scale * grad[i], variance[i], beta2, one_minus_beta2, floor)
+        lanes[0] += u * u
+    partials[0] += squares(param + start, stop - start)
+    partials[1] += folded(lanes)
+
+
+cdef inline real vector_direction(real grad, real variance, real beta2, real one_minus_beta2, real floor) noexcept nogil:
+    cdef real v = beta2 * variance + one_minus_beta2 * grad * grad
+    return direction(grad, v, floor)
 
 
 cdef cloned_void adafactor_vector(real **buffers, const int64_t *dims, const double *scalars,
@@ -74,8 +80,6 @@ cdef cloned_void adafactor_factors(real **buffers, const int64_t *dims, const do
     cdef double one_minus_beta2 = scalars[2]
     cdef real grad_scale = <real> scalars[5]
     cdef double *sums = partials + 1
-    cdef double lanes[32]
-    cdef double p
     cdef real *averages
     cdef int64_t i = start, k, row, column, count
     while i < stop:
@@ -92,12 +96,7 @@ cdef cloned_void adafactor_factors(real **buffers, const int64_t *dims, const do
             for k in range(columns):
                 averages[k] = beta2 * averages[k] + <real> (one_minus_beta2 / rows * sums[k])
                 sums[k] = 0
-    for k in range(32):
-        lanes[k] = 0
-    for i in range(start, stop):
-        p = param[i]
-        lanes[(i - start) % 32] += p * p
-    partials[0] += folded(lanes)
+    partials[0] += squares(param + start, stop - start)
 
 
 cdef inline double squared(const real *grad, real grad_scale, double *sums, int64_t count) noexcept nogil:
@@ -130,10 +129,10 @@ cdef cloned_void adafactor_norms(real **buffers, const int64_t *dims, const doub
     cdef real floor = <real> scalars[3]
     cdef real grad_scale = <real> scalars[5]
     cdef double lanes[32]
-    cdef real scale, v
+    cdef real scale
     cdef double u
     cdef const real *col
-    cdef int64_t i = start, k, row, column, count
+    cdef int64_t i = start, j, k, row, column, count
     for k in range(32):
         lanes[k] = 0
     while i < stop:
@@ -142,11 +141,13 @@ cdef cloned_void adafactor_norms(real **buffers, const int64_t *dims, const doub
         count = min(stop - i, columns - column)
         scale = row_var[row] / row_mean[row // rows]
         col = col_var + row // rows * columns + column
-        for k in range(count):
-            v = scale * col[k]
-            v = floor if v < floor else v
-            u = grad_scale * grad[i + k] / root(v)
-            lanes[k % 32] += u * u
+        for j in range(0, count - 31, 32):
+            for k in range(j, j + 32):
+                u = direction(grad_scale * grad[i + k], scale * col[k], floor)
+                lanes[k - j] += u * u
+        for k in range(count - count % 32, count):
+            u = direction(grad_scale * grad[i + k], scale * col[k], floor)
+            lanes[0] += u * u
         i += count
     partials[0] += folded(lanes)
 
@@ -164,7 +165,7 @@ cdef cloned_void adafactor(real **buffers, const int64_t *dims, const double *sc
     cdef real floor = <real> scalars[3]
     cdef real decay = <real> scalars[4]
     cdef real grad_scale = <real> scalars[5]
-    cdef real scale, v
+    cdef real scale
     cdef const real *col
     cdef int64_t i = start, k, row, column, count
     while i < stop:
@@ -174,9 +175,7 @@ cdef cloned_void adafactor(real **buffers, const int64_t *dims, const double *sc
         scale = row_var[row] / row_mean[row // rows]
         col = col_var + row // rows * columns + column
         for k in range(count):
-            v = scale * col[k]
-            v = floor if v < floor else v
-            param[i + k] = decay * param[i + k] - step_size * (grad_scale * grad[i + k] / root(v))
+            param[i + k] = decay * param[i + k] - step_size * direction(grad_scale * grad[i + k], scale * col[k], floor)
         i += count
 
 

@@ -71,17 +71,39 @@ def lamb_norms(param, grad, exp_avg, exp_avg_sq, dims, scalars, start, stop, par
 def adafactor_vector_norms(param, grad, variance, dims, scalars, start, stop, partials):
     beta2, one_minus_beta2 = real(scalars[1]), real(scalars[2])
     floor, grad_scale = real(scalars[3]), real(scalars[5])
-    params, updates = np.zeros(32), np.zeros(32)
-    for i in range(start, stop):
+    grad, variance = grad[start:stop], variance[start:stop]
+    lanes = np.zeros(32)
+    whole = (stop - start) // 32 * 32
+    for i in range(0, whole, 32):
+        for k in range(32):
+            g = grad_scale * grad[i + k]
+            u = np.float64(direction(g, beta2 * variance[i + k] + one_minus_beta2 * g * g, floor))
+            lanes[k] += u * u
+    for i in range(whole, stop - start):
         g = grad_scale * grad[i]
-        v = beta2 * variance[i] + one_minus_beta2 * g * g
-        v = floor if v < floor else v
-        u = np.float64(g / sqrt(v))
-        p = np.float64(param[i])
-        params[(i - start) % 32] += p * p
-        updates[(i - start) % 32] += u * u
-    partials[0] += folded(params)
-    partials[1] += folded(updates)
+        u = np.float64(direction(g, beta2 * variance[i] + one_minus_beta2 * g * g, floor))
+        lanes[0] += u * u
+    partials[0] += squares(param[start:stop])
+    partials[1] += folded(lanes)
+
+
+def direction(grad, variance, floor):
+    variance = floor if variance < floor else variance
+    return grad / sqrt(variance)
+
+
+def squares(values):
+    """Return the sum of squares."""
+    lanes = np.zeros(32)
+    whole = values.size // 32 * 32
+    for i in range(0, whole, 32):
+        for k in range(32):
+            x = np.float64(values[i + k])
+            lanes[k] += x * x
+    for i in range(whole, values.size):
+        x = np.float64(values[i])
+        lanes[0] += x * x
+    return folded(lanes)
 
 
 def adafactor_factors(param, grad, row_var, col_var, dims, scalars, start, stop, partials):
@@ -106,11 +128,7 @@ def adafactor_factors(param, grad, row_var, col_var, dims, scalars, start, stop,
             for k in range(columns):
                 averages[k] = beta2 * averages[k] + real(one_minus_beta2 / rows * partials[1 + k])
                 partials[1 + k] = 0.0
-    lanes[:] = 0.0
-    for i in range(start, stop):
-        p = np.float64(param[i])
-        lanes[(i - start) % 32] += p * p
-    partials[0] += folded(lanes)
+    partials[0] += squares(param[start:stop])
 
 
 def squared(grad, grad_scale, sums, at, lanes):
@@ -141,11 +159,14 @@ def adafactor_norms(grad, row_var, col_var, row_mean, dims, scalars, start, stop
         scale = row_var[row] / row_mean[row // rows]
         first = row // rows * columns + column
         col, piece = col_var[first : first + count], grad[i : i + count]
-        for k in range(count):
-            v = scale * col[k]
-            v = floor if v < floor else v
-            u = np.float64(grad_scale * piece[k] / sqrt(v))
-            lanes[k % 32] += u * u
+        whole = count // 32 * 32
+        for j in range(0, whole, 32):
+            for k in range(32):
+                u = np.float64(direction(grad_scale * piece[j + k], scale * col[j + k], floor))
+                lanes[k] += u * u
+        for k in range(whole, count):
+            u = np.float64(direction(grad_scale * piece[k], scale * col[k], floor))
+            lanes[0] += u * u
         i += count
     partials[0] += folded(lanes)
 
@@ -163,7 +184,5 @@ def adafactor(param, grad, row_var, col_var, row_mean, dims, scalars, start, sto
         first = row // rows * columns + column
         col, piece, own = col_var[first : first + count], grad[i : i + count], param[i : i + count]
         for k in range(count):
-            v = scale * col[k]
-            v = floor if v < floor else v
-            own[k] = decay * own[k] - step_size * (grad_scale * piece[k] / sqrt(v))
+            own[k] = decay * own[k] - step_size * direction(grad_scale * piece[k], scale * col[k], floor)
         i += count

@@ -1,5 +1,6 @@
 """What the optimizer kernels share. All inline: a kernel's clones hold them."""
 from libc.math cimport fabs, sqrt
+from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
 
@@ -44,3 +45,20 @@ cdef inline double folded(double *lanes) noexcept nogil:
             lanes[k] += lanes[k + half]
         half //= 2
     return lanes[0]
+
+
+cdef inline double squares(const real *values, int64_t count) noexcept nogil:
+    """The sum of squares."""
+    cdef double lanes[32]
+    cdef double x
+    cdef int64_t i, k
+    for k in range(32):
+        lanes[k] = 0
+    for i in range(0, count - 31, 32):
+        for k in range(32):
+            x = values[i + k]
+            lanes[k] += x * x
+    for i in range(count - count % 32, count):
+        x = values[i]
+        lanes[0] += x * x
+    return folded(lanes)
