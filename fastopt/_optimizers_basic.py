@@ -264,7 +264,7 @@ class AdamW(Adam):
     ----------
     params : array, sequence or mapping of arrays, or list of groups
         float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr, betas, eps, amsgrad, maximize
+    lr, betas, eps, amsgrad, maximize, eps_hat
         As in :class:`Adam`, with the same defaults, domains and units.
     weight_decay : float ≥ 0, default 0.01
         Decoupled decay: share of the parameter taken away per step and unit of lr.
@@ -307,9 +307,10 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         maximize: bool = False,
+        eps_hat: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, **options)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, eps_hat, **options)
 
 
 class RMSprop(Optimizer):
