@@ -265,6 +265,7 @@ class Optimizer(StateDict):
         self._stops = np.array([stop for _, stop in merged], np.uintp)
         self._plans: dict[tuple[str, ...], list[_stepping.Part]] = {}
         self._kinds: tuple[str, ...] = ()  # of the last step's gradients
+        self._seen_zeroed = False  # whether those were found apart from each other, too
 
     # ---- the learning rate
 

@@ -11,7 +11,7 @@ from fastopt._state_dict import Group
 from fastopt.kernels.optimizers import plan
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Jobs, Program
-from fastopt.kernels.runtime.launch import first_overlap
+from fastopt.kernels.runtime.launch import first_overlap, unchanged
 
 if TYPE_CHECKING:
     from fastopt._optimizer import Optimizer
@@ -28,6 +28,7 @@ class Part(NamedTuple):
     groups: list[int]  # that they are of
     jobs: Jobs
     sizes: np.ndarray  # bytes of each gradient
+    seen: np.ndarray  # where parameters and gradients were when they were last found apart
     programs: dict[tuple, Program]  # by pass, target, zero and stats: a recipe's hash takes its time
 
     def program(self, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
@@ -43,13 +44,18 @@ def bound(optimizer: "Optimizer", gradients: list[Any], zeroed: bool) -> tuple[l
     Where the gradients are of the same types as in the last step, this is all there is to check.
     """
     parts = optimizer._plans.get(optimizer._kinds)
-    if parts is None or not _fit(optimizer, parts, gradients, zeroed) or _overlapping(optimizer, parts, zeroed):
+    if parts is None or not _fit(optimizer, parts, gradients, zeroed) or not _apart(optimizer, parts, zeroed):
         _refuse(optimizer, gradients, zeroed)
         optimizer._kinds = tuple([str(gradient.dtype) for gradient in gradients])
         parts = optimizer._plans.get(optimizer._kinds)
         if parts is None:
             parts = optimizer._plans[optimizer._kinds] = _parts(optimizer, gradients)
-        return parts, _fit(optimizer, parts, gradients, zeroed)
+        fits = _fit(optimizer, parts, gradients, zeroed)
+        if fits:
+            for part in parts:
+                part.seen[...] = part.jobs.pointers[:, [PARAM, part.grad]]
+            optimizer._seen_zeroed = zeroed
+        return parts, fits
     return parts, True
 
 
@@ -63,11 +69,16 @@ def _fit(optimizer: "Optimizer", parts: list[Part], gradients: list[Any], zeroed
     return fits
 
 
-def _overlapping(optimizer: "Optimizer", parts: list[Part], zeroed: bool) -> bool:
+def _apart(optimizer: "Optimizer", parts: list[Part], zeroed: bool) -> bool:
+    """Whether no gradient is known to reach into a parameter; that of gradients into each other takes `_refuse`."""
+    if zeroed and not optimizer._seen_zeroed:
+        return False
     for part in parts:
-        if first_overlap(optimizer._starts, optimizer._stops, part.jobs.pointers, part.grad, part.sizes) >= 0:
-            return True
-    return zeroed  # gradients that overlap each other are looked for one by one
+        if unchanged(part.jobs.pointers, PARAM, part.grad, part.seen):
+            continue
+        if zeroed or first_overlap(optimizer._starts, optimizer._stops, part.jobs.pointers, part.grad, part.sizes) >= 0:
+            return False
+    return True
 
 
 def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
@@ -87,9 +98,8 @@ def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
         sizes = np.array([gradients[i].nbytes for i in indices], np.int64)
         grad = recipe.columns.index("grad")
         numbers = [(i, *optimizer._dims(i)) for i in indices]
-        parts.append(
-            Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, numbers, recipe.slots), sizes, {})
-        )
+        jobs, seen = Jobs(columns, rows, numbers, recipe.slots), np.zeros((len(indices), 2), np.uintp)
+        parts.append(Part(recipe, grad, indices, sorted(set(rows)), jobs, sizes, seen, {}))
     return parts
 
 
