@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastopt._linear_loss import LinearCrossEntropy, LinearGradients, linear_cross_entropy
 from fastopt._loss import Loss
 from fastopt._loss_classes import (
     BinaryCrossentropy,
@@ -31,6 +32,8 @@ __all__ = [
     "Huber",
     "KLDivergence",
     "KullbackLeiblerDivergence",
+    "LinearCrossEntropy",
+    "LinearGradients",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -43,6 +46,7 @@ __all__ = [
     "huber",
     "kl_divergence",
     "kullback_leibler_divergence",
+    "linear_cross_entropy",
     "mean_absolute_error",
     "mean_squared_error",
     "sparse_categorical_crossentropy",

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import fastopt as fo
 from fastopt.kernels.table import OPS
 
-LOSSES = [op for op in OPS if op.family == "losses"]
+LOSSES = [op for op in OPS if op.family == "losses" and op.name != "linear_cross_entropy"]
 CASES = [pytest.param(op, options, id=f"{op.name}-{k}") for op in LOSSES for k, options in enumerate(op.options)]
 TARGETS = ("cython", "numba", "reference")
 ROWS = ((4, 3), (2, 3, 5), (3, 40))

@@ -181,7 +181,7 @@ def test_any_array_is_used_rightly_or_refused(op, data):
 @few_examples
 def test_any_option_is_used_or_refused(op, data):
     options, arrays = good_call(op, 0)
-    names = sorted({name for choice in op.options for name in choice} - {"given", "weighted"})
+    names = sorted({name for choice in op.options for name in choice} - {"given", "weighted", "biased"})
     if names:
         options[data.draw(st.sampled_from(names), "option")] = data.draw(OPTIONS, "value")
     outcome(op, options, arrays, "cython")

@@ -112,6 +112,14 @@ def cosine_proximity(y_true, y_pred):
         return -cosine[..., 0], turning - y_true / (norm * length)
 
 
+def linear_cross_entropy(x, weight, bias, labels, scale):
+    """Every row's cross-entropy of the logits x W^T + b, times its scale; gradients of x, W and b of all their sum."""
+    logits = x @ weight.T + (0.0 if bias is None else bias)
+    value, slope = sparse_categorical_crossentropy(labels, logits, from_logits=True, ignore_class=None)
+    slope = slope * scale[:, None]
+    return value * scale, slope @ weight, slope.T @ x, slope.sum(axis=0)
+
+
 def weighted_and_reduced(value, gradient, weight, reduction, count):
     """Weigh every row, and reduce: "mean" divides by `count`, the number of rows that are not ignored."""
     if weight is not None:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from fastopt.kernels.losses import bad, reference
+from fastopt.kernels.losses import bad, reference, table_linear
 from fastopt.kernels.op import Op
 from fastopt.kernels.runtime.kernel import Kernel
 
@@ -312,4 +312,5 @@ OPS = (
         (*REDUCTIONS[:2], REDUCTIONS[4]), (*bad.DENSE, *bad.FLAT),
         shapes=ROW_SHAPES, bench=(({}, (128, 10)), ({}, (4096, 1000))),
     ),
+    table_linear.op(tuple(KERNELS[name] for name in ("softmax_sparse", "weigh_values", "weigh_gradient"))),
 )  # fmt: skip
