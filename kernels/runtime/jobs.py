@@ -19,13 +19,10 @@ class Program(NamedTuple):
     stages: tuple[tuple, ...]
     scratch: tuple[int, ...]  # as `Pipeline` takes it; scratch slots stand behind the columns
     written: Collection[int]  # slots of arrays that are written
-    block: int | None = None  # units that pass all stages before the next; None: BLOCK, or a grain for a single stage
 
     @classmethod
-    def of(
-        cls, stages: Sequence[tuple], scratch: tuple[int, ...], written: Collection[int] = (), block: int | None = None
-    ) -> "Program":
-        return cls(Pipeline(stages, scratch), tuple(stages), scratch, written, block)
+    def of(cls, stages: Sequence[tuple], scratch: tuple[int, ...], written: Collection[int] = ()) -> "Program":
+        return cls(Pipeline(stages, scratch), tuple(stages), scratch, written)
 
 
 class Jobs:
@@ -41,19 +38,16 @@ class Jobs:
         Each job's number, the only entry of its dims: for stages that draw random numbers.
     slots : int
         Of the pipelines to be run: the columns, and scratch behind them.
-    once : bool
-        Whether no column is bound anew: what its arrays are like need not be kept.
     """
 
-    def __init__(
-        self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[int], slots: int, once: bool = False
-    ):
-        self.columns, self.like = columns, columns if once else [list(map(_like, column)) for column in columns]
+    def __init__(self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[int], slots: int):
+        self.columns, self.like = columns, [list(map(_like, column)) for column in columns]
         self.numbers = np.array(numbers, np.int64).reshape(-1, 1)
         self.rows = np.array(rows, np.int64)
         self.units = np.array([array.size for array in columns[0]], np.int64)
         self.pointers = np.zeros((len(rows), slots), np.uintp)
-        self.contiguous = all([self.bind(column) for column in range(len(columns))])
+        for column in range(len(columns)):
+            self.bind(column)
 
     def bind(self, column: int, arrays: list[np.ndarray] | None = None, writable: bool = False) -> bool:
         """Bind a column; True if every array is contiguous and of the shape and dtype of the first ones."""
@@ -62,14 +56,7 @@ class Jobs:
         return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
 
     def run(
-        self,
-        program: Program,
-        *,
-        scalars: np.ndarray,
-        threads: int,
-        contiguous: bool,
-        partials: int = 0,
-        per_job: bool = False,
+        self, program: Program, *, scalars: np.ndarray, threads: int, contiguous: bool, partials: int = 0
     ) -> np.ndarray:
         """Run the program over every job under one parallel region; jobs with strided arrays go one by one.
 
@@ -80,12 +67,12 @@ class Jobs:
         threads : int
         contiguous : bool
             Whether every array is bound and contiguous.
-        partials, per_job : int, bool
-            Number of partial sums; each job's own instead of their sum.
+        partials : int
+            Number of partial sums.
 
         Returns
         -------
-        float64 array (partials,): the sums over all jobs, added in the order of the jobs; or (jobs, partials)
+        float64 array (partials,): the sums over all jobs, added in the order of the jobs
         """
         units, alone = self.units, np.zeros((len(self.units), partials)) if partials else None
         if not contiguous:
@@ -104,17 +91,14 @@ class Jobs:
             self.pointers,
             units,
             pipeline.GRAIN,
-            program.block or (BLOCK if len(program.stages) > 1 else 0),
+            BLOCK if len(program.stages) > 1 else 0,
             dims=self.numbers,
             scalars=scalars,
             scalars_row=self.rows,
             partials=partials,
             threads=threads,
         )
-        if alone is None:
-            return NOTHING
-        each = alone + sums.reshape(alone.shape)
-        return each if per_job else each.sum(axis=0)
+        return NOTHING if alone is None else (alone + sums.reshape(alone.shape)).sum(axis=0)
 
     def _run_strided(self, job, arrays, program, scalars, threads, partials):
         sizes, packed = (int(self.numbers[job, 0]),), []
@@ -125,8 +109,7 @@ class Jobs:
         scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
         calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
         return Pipeline(calls, blocks).run_one(
-            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN,
-            program.block or BLOCK, sizes,
+            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN, BLOCK, sizes,
             tuple(scalars[self.rows[job]].tolist()), partials, threads,
         )  # fmt: skip
 
