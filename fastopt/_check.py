@@ -83,6 +83,7 @@ def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
 
 Domain = tuple[Callable[[float], bool], str]
 NOT_NEGATIVE: Domain = (lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
+NOT_POSITIVE: Domain = (lambda x: -np.inf < x <= 0, "a finite number ≤ 0")
 POSITIVE: Domain = (lambda x: 0 < x < np.inf, "a finite number > 0")
 FRACTION: Domain = (lambda x: 0 <= x < 1, "a number in [0, 1)")
 INSIDE: Domain = (lambda x: 0 < x < 1, "a number in (0, 1)")
@@ -107,7 +108,7 @@ def number(value: Any, name: str, domain: Domain) -> float:
 def numbers(value: Any, name: str, domains: list[Domain]) -> tuple[float, ...]:
     """Return a number of each domain as a tuple of floats."""
     if not isinstance(value, list | tuple) or len(value) != len(domains):
-        parts = dict.fromkeys(wanted.split("number ")[1] for _, wanted in domains)
+        parts = dict.fromkeys(wanted.split("number")[1].strip() for _, wanted in domains)
         wanted = f"{('one', 'two', 'three')[len(domains) - 1]} numbers {' and '.join(parts)}"
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
     return tuple(number(part, f"{name}[{i}]", domain) for i, (part, domain) in enumerate(zip(value, domains)))

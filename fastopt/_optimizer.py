@@ -13,9 +13,10 @@ from fastopt._config import get_target
 from fastopt._state_dict import Group, StateDict
 from fastopt._step_options import CheckedOptions, Stats, StepOptions
 from fastopt._tree import Tree
-from fastopt.kernels.optimizers.plan import FLOATS, Recipe, state_kind
+from fastopt.kernels.optimizers.plan import FLOATS, WORK, Recipe, state_kind, states
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kernel import Kernel
+from fastopt.kernels.runtime.pipeline import GRAIN
 
 DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
     "betas": [_check.FRACTION, _check.FRACTION],
@@ -160,10 +161,40 @@ class Optimizer(StateDict):
         """Return the value, or values, that a state array starts from."""
         return 0.0
 
+    def _state_shape(self, name: str, param: np.ndarray) -> tuple[int, ...]:
+        """Return the shape of a state array."""
+        return param.shape
+
     @staticmethod
     def _carry(group: Group, step: int) -> dict[str, float]:
         """Return what a group carries after this step; `group` holds what it carried before, too."""
         return {}
+
+    # ---- what a subclass says whose steps pass over a parameter more than once
+
+    _passes: ClassVar[tuple[Kernel, ...]] = ()  # they measure, before the rule runs
+    _one_by_one: ClassVar[bool] = False  # whether all passes go over one parameter before the next
+
+    def _kernels(self, i: int) -> tuple[Kernel, tuple[Kernel, ...]]:
+        """Return the rule of a parameter, and the passes before it."""
+        return self._kernel(self.groups[self._group_of[i]]), self._passes
+
+    def _dims(self, i: int) -> tuple[int, ...]:
+        """Return the sizes that a parameter's kernels ask for."""
+        return ()
+
+    def _work(self, names: list[str], indices: list[int]) -> dict[str, list[np.ndarray]]:
+        """Return arrays, one per parameter, that passes hand on to each other."""
+        return {}
+
+    def _extent(self, number: int, i: int) -> tuple[int, int]:
+        """Return how many sums a pass adds up, and how many elements a thread takes at a time."""
+        return 2, GRAIN
+
+    def _settle(
+        self, number: int, group: Group, arrays: dict[str, np.ndarray], sums: np.ndarray, scalars: np.ndarray
+    ) -> None:
+        """Fill in a parameter's scalars, which follow from what a pass has summed up."""
 
     # ---- setting up
 
@@ -186,15 +217,15 @@ class Optimizer(StateDict):
     def recipe(self, i: int, grad: str) -> Recipe:
         """Return what a step does to parameter `i` (in the parameters' order) when its gradient is of type `grad`."""
         param, options = self._params[i], self.options
-        kernel, kind = self._kernel(self.groups[self._group_of[i]]), str(param.dtype)
+        (kernel, passes), kind = self._kernels(i), str(param.dtype)
         compute = "float64" if kind == "float64" else "float32"
         if kind == "bfloat16" and options.rounding != "nearest":
             kind = {"stochastic": "stochastic", "exact": "split"}[options.rounding]
         state = tuple(
-            state_kind(name, options.state_dtype or compute, compute, param.size) for name in kernel.buffers[2:]
+            state_kind(name, options.state_dtype or compute, compute, param.size) for name in states(passes, kernel)
         )
         return Recipe(
-            kernel, compute, kind, grad, state, clip=options.clip_value is not None,
+            kernel, passes, compute, kind, grad, state, clip=options.clip_value is not None,
             decay=options.decoupled_weight_decay, average=options.ema_decay is not None, copy=options.copy_to,
         )  # fmt: skip
 
@@ -203,9 +234,12 @@ class Optimizer(StateDict):
         group, state = self.groups[self._group_of[i]], {}
         if recipe.param == "split":
             state["param_lost_bits"] = np.zeros(param.shape, np.uint16)
-        for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True):
-            arrays = kinds.arrays_for(kind, param.shape)
-            kinds.write(kind, arrays, np.full(param.shape, self._initial(name, group, param), recipe.compute))
+        for name in states(recipe.passes, recipe.kernel):
+            if name in WORK:
+                continue
+            kind, shape = recipe.kinds[name], self._state_shape(name, param)
+            arrays = kinds.arrays_for(kind, shape)
+            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute))
             state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
         if recipe.average:
             state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)

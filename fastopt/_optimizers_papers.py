@@ -11,8 +11,8 @@ from fastopt._config import get_num_threads, get_target
 from fastopt._optimizer import Group, Optimizer
 from fastopt._step_options import Stats, StepOptions
 from fastopt.kernels.optimizers import reference, scalars
+from fastopt.kernels.optimizers.kernels import INTERPOLATE, KERNELS
 from fastopt.kernels.optimizers.plan import FLOATS, Recipe
-from fastopt.kernels.optimizers.table import INTERPOLATE, KERNELS
 from fastopt.kernels.runtime import pipeline
 
 Rate = float | Callable[[int], float]

@@ -9,7 +9,7 @@ from fastopt import _check
 from fastopt._optimizer import Group, Optimizer
 from fastopt._step_options import StepOptions
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.kernels.optimizers.table import KERNELS
+from fastopt.kernels.optimizers.kernels import KERNELS
 
 Rate = float | Callable[[int], float]
 

@@ -20,7 +20,7 @@ def optimizer(op, options, sets):
     import torch
 
     name = OPTIMIZERS[op.name]
-    hyper = dict(getattr(fastopt.optimizers, name)(np.zeros(1), **options).groups[0])
+    hyper = dict(getattr(fastopt.optimizers, name)(np.zeros((1, 1)), **options).groups[0])
     params = [torch.from_numpy(arrays["param"].copy()) for arrays in sets]
     for param, arrays in zip(params, sets, strict=True):
         param.grad = torch.from_numpy(arrays["grad1"])
@@ -31,6 +31,8 @@ def optimizer(op, options, sets):
             optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
     elif not hasattr(torch.optim, name):  # Lion and others from the papers
         return None
+    elif op.name == "muon":
+        optimizer = torch.optim.Muon(params, **{key: value for key, value in hyper.items() if key != "maximize"})
     else:
         way = "fused" if name in FUSED else "foreach"
         optimizer = getattr(torch.optim, name)(params, **hyper, **{way: True})

@@ -28,7 +28,13 @@ class Part(NamedTuple):
     groups: list[int]  # that they are of
     jobs: Jobs
     sizes: np.ndarray  # bytes of each gradient
-    programs: dict[tuple[str, bool, bool], Program]  # by target, zero and stats: a recipe's hash takes its time
+    programs: dict[tuple, Program]  # by pass, target, zero and stats: a recipe's hash takes its time
+
+    def program(self, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
+        found = self.programs.get((number, target, zero, stats))
+        if found is None:
+            found = self.programs[number, target, zero, stats] = plan.build(self.recipe, number, target, zero, stats)
+        return found
 
 
 def bound(optimizer: "Optimizer", gradients: list[Any], zeroed: bool) -> tuple[list[Part], bool]:
@@ -75,12 +81,14 @@ def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
             "grad": [gradients[i] for i in indices],
             "copy": [optimizer._copies[i] for i in indices] if recipe.copy else [],
         }
+        own |= optimizer._work([name for name in recipe.columns if name in plan.WORK], indices)
         columns = [own[name] if name in own else [optimizer.state[i][name] for i in indices] for name in recipe.columns]
         rows = [optimizer._group_of[i] for i in indices]
         sizes = np.array([gradients[i].nbytes for i in indices], np.int64)
         grad = recipe.columns.index("grad")
+        numbers = [(i, *optimizer._dims(i)) for i in indices]
         parts.append(
-            Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, indices, recipe.slots), sizes, {})
+            Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, numbers, recipe.slots), sizes, {})
         )
     return parts
 
@@ -135,7 +143,7 @@ def norm(parts: list[Part], contiguous: bool) -> tuple[float, bool]:
         unused = np.zeros((part.groups[-1] + 1, 1))
         total += part.jobs.run(
             plan.norm(part.recipe), scalars=unused, threads=get_num_threads(), contiguous=contiguous, partials=2
-        )
+        ).sum(axis=0)
     return math.sqrt(total[0]), bool(total[1] == 0)
 
 
@@ -171,13 +179,44 @@ def run(
         scalars = np.zeros((len(groups), len(plan.SCALARS) + len(part.recipe.kernel.scalars)))
         for k in part.groups:
             scalars[k] = _row(optimizer, part.recipe, groups[k], factor)
-        program = part.programs.get((target, zero, stats))
-        if program is None:
-            program = part.programs[target, zero, stats] = plan.build(part.recipe, target, zero, stats)
-        sums = part.jobs.run(program, scalars=scalars, threads=threads, contiguous=contiguous, partials=int(stats))
+        if part.recipe.passes:
+            sums = _run_passes(optimizer, part, contiguous, scalars, groups, zero, stats)
+        else:
+            program = part.program(0, target, zero, stats)
+            sums = part.jobs.run(program, scalars=scalars, threads=threads, contiguous=contiguous, partials=int(stats))
         if stats:
-            total += float(sums[0])
+            total += float(sums.sum())
     return math.sqrt(total)
+
+
+def _run_passes(
+    optimizer: "Optimizer", part: Part, contiguous: bool, scalars: np.ndarray, groups: list[Group], zero: bool,
+    stats: bool,
+) -> np.ndarray:  # fmt: skip
+    """Run the passes that measure, then the rule, with scalars of each parameter's own; returns the updates' sums."""
+    recipe, target, threads = part.recipe, get_target(), get_num_threads()
+    own = scalars[part.jobs.rows]
+    rows, jobs = np.arange(len(part.members)), range(len(part.members))
+    updates = np.zeros((len(jobs), int(stats)))
+    for only in jobs if optimizer._one_by_one else (None,):
+        for number in range(len(recipe.passes)):
+            partials, grain = optimizer._extent(number, part.members[only or 0])
+            sums = part.jobs.run(
+                part.program(number, target), scalars=own, threads=threads, contiguous=contiguous, partials=partials,
+                rows=rows, only=only, grain=grain,
+            )  # fmt: skip
+            for k, job in enumerate(jobs if only is None else [only]):
+                i, measured = part.members[job], sums[k] if partials else sums
+                arrays = {name: column[job] for name, column in zip(recipe.columns, part.jobs.columns, strict=True)}
+                group = groups[optimizer._group_of[i]]
+                optimizer._settle(number, group, arrays, measured, own[job, len(plan.SCALARS) :])
+        sums = part.jobs.run(
+            part.program(len(recipe.passes), target, zero, stats), scalars=own, threads=threads,
+            contiguous=contiguous, partials=int(stats), rows=rows, only=only,
+        )  # fmt: skip
+        if stats:
+            updates[slice(None) if only is None else slice(only, only + 1)] = sums
+    return updates
 
 
 def run_reference(
@@ -198,8 +237,9 @@ def _reference_of(optimizer, recipe, i, gradient, group, factor) -> float:
     """Step one parameter; returns the squared length of its update."""
     options, own, compute = optimizer.options, optimizer.state[i], recipe.compute
     held = {
-        name: (kind, [own[key] for key in (name, f"{name}_lost_bits", f"{name}_scale") if key in own])
-        for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True)
+        name: (kind, [own[key] for key in (name, f"{name}_scale") if key in own])
+        for name, kind in recipe.kinds.items()
+        if name in own
     }
     lost = [own["param_lost_bits"]] if recipe.param == "split" else []
     held = {"param": (recipe.param, [optimizer._params[i], *lost]), **held}

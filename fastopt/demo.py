@@ -23,10 +23,11 @@ from fastopt._runs import CLASSES, PIXELS, TRAIN, Plan, Run, compare, fit, load,
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
 RATES = {
     "SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2, "ASGD": 0.3,
-    "Lion": 1e-3, "RAdam": 0.02,
+    "Lion": 1e-3, "RAdam": 0.02, "LAMB": 0.01, "LARS": 10.0,
 }  # fmt: skip
 # FTRL forms weights from gradients alone: hidden layers would start equal and stay so. It is made for linear models.
-OPTIMIZERS = tuple(name for name in fo.optimizers.__all__ if name not in ("Optimizer", "FTRL"))
+# Muon takes matrices, and leaves biases to another optimizer.
+OPTIMIZERS = tuple(name for name in fo.optimizers.__all__ if name not in ("Optimizer", "FTRL", "Muon"))
 INITIALIZERS = tuple(name for name in fo.initializers.__all__ if name.islower())
 
 

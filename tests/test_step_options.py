@@ -56,7 +56,9 @@ def dtype(name):
 
 
 def made(name, storage, options=None, sizes=(5000, 700), seed=0):
-    """Return an optimizer, its parameters, and a maker of gradients."""
+    """Return an optimizer, its parameters, and a maker of gradients; Muon's are matrices of about these sizes."""
+    if name == "Muon":
+        sizes = [(-(-size // 100), 100) for size in sizes]
     param, rounding, grad, state = storage
     rng = np.random.default_rng(seed)
     params = [rng.standard_normal(size).astype(dtype(param)) for size in sizes]
@@ -85,7 +87,9 @@ def decoded(optimizer):
         recipe = optimizer.recipe(i, "float32")
         lost = [state["param_lost_bits"]] if recipe.param == "split" else []
         numbers[f"param{i}"] = value_and_step(recipe.param, [param, *lost], recipe.compute)
-        for name, kind in zip(recipe.kernel.buffers[2:], recipe.state, strict=True):
+        for name, kind in recipe.kinds.items():
+            if name not in state:
+                continue
             arrays = [state[key] for key in (name, f"{name}_scale") if key in state]
             value, step = value_and_step(kind, arrays, recipe.compute)
             # Where decay nearly cancels a gradient, its few digits left decide Adadelta's squared update.
@@ -230,7 +234,7 @@ def test_every_second_moment_is_known_to_be_one():
 
 
 def fo_kernels():
-    from fastopt.kernels.optimizers.table import KERNELS
+    from fastopt.kernels.optimizers.kernels import KERNELS
 
     return KERNELS.items()
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uintptr_t
 from kernels.optimizers.pieces cimport gradient, root
 from kernels.runtime.abi cimport cloned_void, real
 
-from fastopt.kernels.optimizers import compiled_field
+from fastopt.kernels.optimizers import compiled_field, compiled_layers, compiled_matrix
 
 
 cdef cloned_void sgd(real **buffers, const int64_t *dims, const double *scalars,
@@ -246,4 +246,4 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> rmsprop_centered_momentum[float],
         <uintptr_t> <void *> rmsprop_centered_momentum[double]),
     "adagrad": (<uintptr_t> <void *> adagrad[float], <uintptr_t> <void *> adagrad[double]),
-} | compiled_field.KERNELS
+} | compiled_field.KERNELS | compiled_layers.KERNELS | compiled_matrix.KERNELS

@@ -1,5 +1,6 @@
 """What the optimizer kernels share. All inline: a kernel's clones hold them."""
 from libc.math cimport fabs, sqrt
+from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
 
@@ -26,3 +27,38 @@ cdef inline real gradient(real param, real grad, real weight_decay, real grad_sc
     if weight_decay != 0:
         grad = grad + weight_decay * param
     return grad
+
+
+cdef inline real lamb_direction(real param, real exp_avg, real exp_avg_sq, real correction, real root_correction,
+                                real eps, real weight_decay) noexcept nogil:
+    cdef real direction = correction * exp_avg / (root(exp_avg_sq) * root_correction + eps)
+    if weight_decay != 0:
+        direction = direction + weight_decay * param
+    return direction
+
+
+cdef inline double folded(double *lanes) noexcept nogil:
+    """The sum of 32 lanes, in halves."""
+    cdef int half = 16, k
+    while half:
+        for k in range(half):
+            lanes[k] += lanes[k + half]
+        half //= 2
+    return lanes[0]
+
+
+cdef inline double squares(const real *values, int64_t count) noexcept nogil:
+    """The sum of squares."""
+    cdef double lanes[32]
+    cdef double x
+    cdef int64_t i, k
+    for k in range(32):
+        lanes[k] = 0
+    for i in range(0, count - 31, 32):
+        for k in range(32):
+            x = values[i + k]
+            lanes[k] += x * x
+    for i in range(count - count % 32, count):
+        x = values[i]
+        lanes[0] += x * x
+    return folded(lanes)

@@ -12,18 +12,22 @@ from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.storage import LOAD, STORE
 
+GRADIENT = Kernel("squares", "optimizers", buffers=("grad",), written=())
+
 # A row of scalars: first those of the stages, then those of the rule.
 SCALARS = ("grad_scale", "clip_value", "decay_kept", "average_kept", "average_added", "seed", "step")
 FLOATS = ("float32", "float64", "bfloat16", "float16")  # of parameters and gradients
 SMALL = 4096  # elements: 8-bit state of smaller parameters stays in the compute type
 WHOLE = {"z", "n", "ax", "step_size"}  # sums, and what moves by as little as parameters do: too coarse otherwise
-SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares", "acc_delta"}  # never negative
+SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares", "acc_delta", "variance"}  # never negative
+FACTORS = {"row_var", "col_var", "row_mean"}  # arrays that have no element for each of the parameter's
+WORK = {"row_mean", "update"}  # what passes hand on to each other: no state
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "split": 2, "stochastic": 2, "mean8": 1, "square8": 1}
 
 
 def state_kind(name: str, wanted: str, compute: str, size: int) -> str:
     """Return how a state buffer is kept: `wanted` is a float type or "8bit"."""
-    if name in WHOLE:
+    if name in WHOLE | FACTORS | WORK:
         return compute
     if wanted != "8bit":
         return wanted
@@ -38,6 +42,8 @@ class Recipe:
     ----------
     kernel : Kernel
         The rule.
+    passes : tuple of Kernel
+        What runs over the whole parameter before the rule: it measures, and the rule's scalars follow from its sums.
     compute : {"float32", "float64"}
         The type it computes in.
     param, grad : str
@@ -52,6 +58,7 @@ class Recipe:
     """
 
     kernel: Kernel
+    passes: tuple[Kernel, ...]
     compute: str
     param: str
     grad: str
@@ -64,79 +71,125 @@ class Recipe:
     @property
     def slots(self) -> int:
         """Slots of the pointer table: the columns, and as many scratch blocks as any pipeline of this recipe needs."""
-        return len(self.columns) + len(self.kernel.buffers) + 2
+        return len(self.columns) + len(self.kinds) + 2
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """How each buffer is kept, by name."""
+        names = ("param", "grad", *states(self.passes, self.kernel))
+        return dict(zip(names, (self.param, self.grad, *self.state), strict=True))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The arrays of a parameter, in the order of the pointer table."""
         names = ["param", *(["param_lost_bits"] if self.param == "split" else []), "grad"]
-        for name, kind in zip(self.kernel.buffers[2:], self.state, strict=True):
+        for name, kind in list(self.kinds.items())[2:]:
             names += [name, f"{name}_scale"] if kind in ("mean8", "square8") else [name]
         return (*names, *(["average"] if self.average else []), *(["copy"] if self.copy else []))
 
 
+def states(passes: tuple[Kernel, ...], kernel: Kernel) -> list[str]:
+    """Return the names of all buffers but the parameter and its gradient."""
+    names = dict.fromkeys(name for each in (*passes, kernel) for name in each.buffers)
+    return [name for name in names if name not in ("param", "grad")]
+
+
+class _Stages:
+    """The stages of one pass over a parameter, as they are put together."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe, self.which = recipe, DTYPES.index(recipe.compute)
+        self.slot = {name: k for k, name in enumerate(recipe.columns)}
+        widths = {name: BYTES[kind] for name, kind in recipe.kinds.items() if name not in FACTORS}
+        widths |= {"param_lost_bits": 2, "average": BYTES[recipe.compute], "copy": 2}
+        self.widths, self.scratch = widths, [0] * len(recipe.columns)
+        self.before, self.calls, self.after = [], [], []
+        self.used: dict[str, int] = {}  # the slot where a buffer's numbers are, in the compute type
+
+    def block(self) -> int:
+        """Return a slot of scratch memory, a block in the compute type."""
+        self.scratch.append(BYTES[self.recipe.compute])
+        return len(self.scratch) - 1
+
+    def touch(self, name: str) -> int:
+        """Return a column's slot; below 0, its scratch is the bytes of an array, fetched a block ahead."""
+        self.scratch[self.slot[name]] = -self.widths.get(name, 0)
+        return self.slot[name]
+
+    def hold(self, kernel: Kernel) -> None:
+        """Decode what a kernel needs before it runs, and encode what it wrote behind it."""
+        for name in kernel.buffers:
+            kind = self.recipe.kinds[name]
+            arrays = [
+                self.touch(column) for column in (name, f"{name}_lost_bits", f"{name}_scale") if column in self.slot
+            ]
+            if kind == self.recipe.compute:
+                self.used[name] = arrays[0]
+                continue
+            self.used[name] = self.block()
+            self.before.append(_stage(LOAD[kind][self.which], *arrays, self.used[name]))
+            if name in kernel.written:
+                at = SCALARS.index("seed") if kind == "stochastic" else 0
+                self.after.append(_stage(STORE[kind][self.which], *arrays, self.used[name], scalars=at))
+
+    def call(self, addresses: tuple[int, ...], *slots: int, scalars: str = "") -> None:
+        at = SCALARS.index(scalars) if scalars else 0
+        self.calls.append(_stage(addresses[self.which], *slots, scalars=at))
+
+    def copied(self, name: str) -> int:
+        """Return a block that holds what a buffer holds by then."""
+        block = self.block()
+        self.call(stages.COPY, self.used[name], block)
+        return block
+
+    def program(self, written: frozenset[int]) -> Program:
+        scratch = (*self.scratch, *[0] * (self.recipe.slots - len(self.scratch)))
+        return Program.of((*self.before, *self.calls, *self.after), scratch, written)
+
+
+def _stage(at: int, *slots: int, dims: int = 0, scalars: int = 0):
+    return at, slots, 1, dims, scalars
+
+
 @cache
-def build(recipe: Recipe, target: str, zero: bool, stats: bool) -> Program:
-    """Return what a step runs; `zero` writes zeros into the gradients, `stats` sums up the squared update."""
-    columns, which = recipe.columns, DTYPES.index(recipe.compute)
-    slot = {name: k for k, name in enumerate(columns)}
-    kinds = (recipe.param, recipe.grad, *recipe.state)
-    widths = {name: BYTES[kind] for name, kind in zip(recipe.kernel.buffers, kinds, strict=True)}
-    widths |= {"param_lost_bits": 2, "average": BYTES[recipe.compute], "copy": 2}
-    scratch = [-widths.get(name, 0) for name in columns]  # below 0: bytes of an array, fetched a block ahead
-    before, after, calls = [], [], []
+def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
+    """Return what pass `number` of a step runs; the last one is the rule's.
 
-    def block() -> int:
-        scratch.append(BYTES[recipe.compute])
-        return len(scratch) - 1
-
-    def stage(at: int, *slots: int, scalars: int = 0):
-        return at, slots, 1, 0, scalars
-
-    used = {}
-    for name, kind in zip(recipe.kernel.buffers, kinds, strict=True):
-        arrays = [slot[column] for column in (name, f"{name}_lost_bits", f"{name}_scale") if column in slot]
-        if kind == recipe.compute:
-            used[name] = arrays[0]
-            continue
-        used[name] = block()
-        before.append(stage(LOAD[kind][which], *arrays, used[name]))
-        if name in recipe.kernel.written:
-            at = SCALARS.index("seed") if kind == "stochastic" else 0
-            after.append(stage(STORE[kind][which], *arrays, used[name], scalars=at))
-    if recipe.clip:
-        clipped = block()
-        calls.append(stage(stages.CLIP[which], used["grad"], clipped, scalars=SCALARS.index("grad_scale")))
-        used["grad"] = clipped
-    if stats:
-        old = block()
-        calls.append(stage(stages.COPY[which], used["param"], old))
-    if recipe.decay:
-        calls.append(stage(stages.DECAY[which], used["param"], scalars=SCALARS.index("decay_kept")))
-    rule = address(recipe.kernel, recipe.compute, target)
-    calls.append(stage(rule, *(used[name] for name in recipe.kernel.buffers), scalars=len(SCALARS)))
-    if stats:
-        calls.append(stage(stages.CHANGE[which], used["param"], old))
-    if recipe.average:
-        calls.append(
-            stage(stages.AVERAGE[which], used["param"], slot["average"], scalars=SCALARS.index("average_kept"))
-        )
-    if recipe.copy:
-        after.append(stage(STORE[recipe.copy][which], slot["copy"], used["param"]))
-    if zero:
-        after.append(stage(stages.ZERO[BYTES[recipe.grad]], slot["grad"]))
-    written = frozenset(k for name, k in slot.items() if name != "grad" or zero)
-    scratch += [0] * (recipe.slots - len(scratch))
-    return Program.of((*before, *calls, *after), tuple(scratch), written)
+    `zero` writes zeros into the gradients, `stats` sums up the squared update: in the last pass.
+    """
+    kernel, last = (*recipe.passes, recipe.kernel)[number], number == len(recipe.passes)
+    own = _Stages(recipe)
+    own.hold(kernel)
+    if recipe.clip and "grad" in own.used:
+        clipped = own.block()
+        own.call(stages.CLIP, own.used["grad"], clipped, scalars="grad_scale")
+        own.used["grad"] = clipped
+    if last and stats:
+        old = own.copied("param")
+    if recipe.decay and "param" in own.used:
+        if not last and recipe.param == recipe.compute:
+            own.used["param"] = own.copied("param")  # what is measured has decayed, what is kept has not yet
+        own.call(stages.DECAY, own.used["param"], scalars="decay_kept")
+    rule = address(kernel, recipe.compute, target)
+    own.calls.append(_stage(rule, *(own.used[name] for name in kernel.buffers), dims=1, scalars=len(SCALARS)))
+    written = {own.slot[name] for name in kernel.written}
+    if last:
+        if stats:
+            own.call(stages.CHANGE, own.used["param"], old)
+        if recipe.average:
+            own.call(stages.AVERAGE, own.used["param"], own.touch("average"), scalars="average_kept")
+        if recipe.copy:
+            own.after.append(_stage(STORE[recipe.copy][own.which], own.touch("copy"), own.used["param"]))
+        if zero:
+            own.after.append(_stage(stages.ZERO[BYTES[recipe.grad]], own.touch("grad")))
+        written = {k for name, k in own.slot.items() if name != "grad" or zero}
+    return own.program(frozenset(written))
 
 
 @cache
 def norm(recipe: Recipe) -> Program:
     """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
-    which, slot = DTYPES.index(recipe.compute), recipe.columns.index("grad")
-    scratch, before, at = [0] * recipe.slots, [], slot
-    if recipe.grad != recipe.compute:
-        at = len(recipe.columns)
-        scratch[slot], scratch[at] = -BYTES[recipe.grad], BYTES[recipe.compute]
-        before = [(LOAD[recipe.grad][which], (slot, at), 1, 0, 0)]
-    return Program.of((*before, (stages.SQUARES[which], (at,), 1, 0, 0)), tuple(scratch))
+    own = _Stages(recipe)
+    own.hold(GRADIENT)
+    own.call(stages.SQUARES, own.used["grad"])
+    return own.program(frozenset())

@@ -212,3 +212,74 @@ def adamwschedulefree(
     z = z - lr * (direction + weight_decay * param if weight_decay else direction)
     x = (1 - c) * x + c * z
     return (1 - beta1) * z + beta1 * x, v, z, weight_sum, lr_max
+
+
+def lars(
+    param, grad, momentum_buffer, *, lr, momentum, weight_decay=0.0, trust_coefficient, eps, nesterov=False,
+    maximize=False, t,
+):  # fmt: skip
+    """You, Gitman and Ginsburg 2017, Algorithm 1; the ratio is 1 where a norm is 0."""
+    g = -grad if maximize else grad
+    length, slope = np.sqrt(np.sum(param**2)), np.sqrt(np.sum(g**2))
+    known = length > 0 and slope > 0
+    local = trust_coefficient * length / (slope + weight_decay * length + eps) if known else 1.0
+    step = lr * local * (g + weight_decay * param if weight_decay else g)
+    b = momentum * momentum_buffer + step
+    return param - (step + momentum * b if nesterov else b), b
+
+
+def lamb(param, grad, exp_avg, exp_avg_sq, *, lr, betas, eps, weight_decay=0.0, maximize=False, t):
+    """You et al. 2020, Algorithm 2, with phi the identity; the ratio is 1 where a norm is 0."""
+    g = -grad if maximize else grad
+    m = betas[0] * exp_avg + (1 - betas[0]) * g
+    v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
+    r = (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+    r = r + weight_decay * param if weight_decay else r
+    length, stride = np.sqrt(np.sum(param**2)), np.sqrt(np.sum(r**2))
+    return param - lr * (length / stride if length > 0 and stride > 0 else 1.0) * r, m, v
+
+
+def adafactor(
+    param, grad, row_var=None, col_var=None, variance=None, *, lr, beta2_decay, eps, d, weight_decay=0.0,
+    maximize=False, t,
+):  # fmt: skip
+    """Shazeer and Stern 2018, Algorithms 4 and 5, with torch's floor under V and its decay."""
+    state = [x for x in (row_var, col_var, variance) if x is not None]
+    if not param.size:
+        return param, *state
+    g = -grad if maximize else grad
+    beta = 1 - t**beta2_decay
+    if variance is None:
+        state = [
+            beta * row_var + (1 - beta) * np.mean(g**2, axis=-1, keepdims=True),
+            beta * col_var + (1 - beta) * np.mean(g**2, axis=-2, keepdims=True),
+        ]
+        v = state[0] / np.maximum(np.mean(state[0], axis=-2, keepdims=True), eps[0]) * state[1]
+    else:
+        v = beta * variance + (1 - beta) * g**2
+        state = [v]
+    u = g / np.sqrt(np.maximum(v, eps[0] ** 2))
+    alpha = max(eps[1], np.sqrt(np.mean(param**2))) * min(lr, 1 / np.sqrt(t))
+    return (1 - lr * weight_decay) * param - alpha * u / max(1, np.sqrt(np.mean(u**2)) / d), *state
+
+
+def muon(
+    param, grad, momentum_buffer, *, lr, weight_decay, momentum, nesterov, ns_coefficients, eps, ns_steps, adjust_lr_fn,
+    maximize=False, t,
+):  # fmt: skip
+    """Jordan et al. 2024: five Newton-Schulz iterations of the momentum; singular values go through a polynomial."""
+    g = -grad if maximize else grad
+    buffer = momentum * momentum_buffer + (1 - momentum) * g
+    update = (1 - momentum) * g + momentum * buffer if nesterov else buffer
+    if not np.all(np.isfinite(update)):
+        update = np.full(update.shape, np.nan)
+    elif update.size:
+        left, values, right = np.linalg.svd(update, full_matrices=False)
+        values = values / max(np.sqrt(np.sum(values**2)), eps)
+        a, b, c = ns_coefficients
+        for _ in range(ns_steps):
+            values = a * values + b * values**3 + c * values**5
+        update = left * values @ right
+    n, m = param.shape
+    scale = np.sqrt(max(1, n / m if m else 1)) if adjust_lr_fn == "original" else 0.2 * np.sqrt(max(n, m))
+    return (1 - lr * weight_decay) * param - lr * scale * update, buffer

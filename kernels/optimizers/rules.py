@@ -212,3 +212,47 @@ def schedule_free_adamw(
 
 def interpolate(param, end, weight):
     return param + weight * (end - param)
+
+
+def lars(param, grad, momentum_buffer, rate, momentum, nesterov, weight_decay, grad_scale):
+    grad = rate * gradient(param, grad, weight_decay, grad_scale)
+    momentum_buffer = momentum * momentum_buffer + grad
+    update = grad + momentum * momentum_buffer if nesterov != 0.0 else momentum_buffer
+    return param - update, momentum_buffer
+
+
+def lamb_direction(param, exp_avg, exp_avg_sq, correction, root_correction, eps, weight_decay):
+    direction = correction * exp_avg / (sqrt(exp_avg_sq) * root_correction + eps)
+    if weight_decay != 0.0:
+        direction = direction + weight_decay * param
+    return direction
+
+
+def lamb(
+    param, grad, exp_avg, exp_avg_sq,
+    step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, correction, root_correction, eps, weight_decay,
+    grad_scale,
+):  # fmt: skip
+    grad = grad_scale * grad
+    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    direction = lamb_direction(param, exp_avg, exp_avg_sq, correction, root_correction, eps, weight_decay)
+    return param - step_size * direction, exp_avg, exp_avg_sq
+
+
+def adafactor_vector(param, grad, variance, step_size, beta2, one_minus_beta2, floor, decay, grad_scale):
+    grad = grad_scale * grad
+    variance = beta2 * variance + one_minus_beta2 * grad * grad
+    floored = floor if variance < floor else variance
+    return decay * param - step_size * (grad / sqrt(floored)), variance
+
+
+def muon_momentum(grad, momentum_buffer, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale):
+    grad = grad_scale * grad
+    momentum_buffer = momentum * momentum_buffer + one_minus_momentum * grad
+    ahead = one_minus_momentum * grad + momentum * momentum_buffer
+    return momentum_buffer, (ahead if nesterov != 0.0 else momentum_buffer)
+
+
+def muon(param, update, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale):
+    return decay * param - step_size * update

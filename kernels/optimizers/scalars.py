@@ -151,3 +151,27 @@ def schedule_free_adamw(group, step):
         lr, averaging, lr * (1.0 - beta1 * (1.0 - averaging)), beta2, 1.0 - beta2, 1.0 / sqrt(1.0 - beta2**step),
         group["eps"], group["weight_decay"], grad_scale(group),
     )  # fmt: skip
+
+
+def lars(group, step):
+    return 0.0, group["momentum"], float(group["nesterov"]), group["weight_decay"], grad_scale(group)
+
+
+def lamb(group, step):
+    (beta1, beta2), eps = group["betas"], group["eps"]
+    correction, root_correction = 1.0 / (1.0 - beta1**step), 1.0 / sqrt(1.0 - beta2**step)
+    rest = group["weight_decay"], grad_scale(group)
+    return 0.0, beta1, 1.0 - beta1, beta2, 1.0 - beta2, correction, root_correction, eps, *rest
+
+
+def adafactor(group, step):
+    share = step ** group["beta2_decay"]  # of the new squares
+    rate = min(group["lr"], 1.0 / sqrt(step))
+    decay = 1.0 - group["lr"] * group["weight_decay"]
+    return rate, 1.0 - share, share, group["eps"][0] ** 2, decay, grad_scale(group)
+
+
+def muon(group, step):
+    momentum = group["momentum"]
+    decay = 1.0 - group["lr"] * group["weight_decay"]
+    return group["lr"], momentum, 1.0 - momentum, float(group["nesterov"]), decay, grad_scale(group)

@@ -4,6 +4,7 @@ They work on the block while it is in L1, so none of them costs another pass ove
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, uintptr_t
 
+from kernels.optimizers.pieces cimport folded
 from kernels.runtime.abi cimport cloned_void, real
 
 ctypedef fused item:
@@ -56,15 +57,6 @@ cdef cloned_void copy(real **buffers, const int64_t *dims, const double *scalars
     cdef int64_t i
     for i in range(start, stop):
         before[i] = param[i]
-
-
-cdef inline double folded(double *lanes) noexcept nogil:
-    cdef int half = 16, k
-    while half:
-        for k in range(half):
-            lanes[k] += lanes[k + half]
-        half //= 2
-    return lanes[0]
 
 
 cdef cloned_void squares(real **buffers, const int64_t *dims, const double *scalars,

@@ -6,58 +6,9 @@ import numpy as np
 
 from fastopt.kernels.op import Bad, Op
 from fastopt.kernels.optimizers import reference
-from fastopt.kernels.runtime.kernel import Kernel
+from fastopt.kernels.optimizers.kernels import KERNELS
 
 STEPS = 3  # steps that a case takes, so that state matters
-
-
-def _kernel(name: str, state: str, scalars: str) -> Kernel:
-    states = tuple(state.split())
-    return Kernel(
-        name,
-        "optimizers",
-        buffers=("param", "grad", *states),
-        written=("param", *states),
-        scalars=(*scalars.split(), "grad_scale"),
-    )
-
-
-ADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay decay"
-RMSPROP = "lr alpha one_minus_alpha eps"
-ADAMAX = "step_size beta1 one_minus_beta1 beta2 eps weight_decay"
-NADAM = "grad_step step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay"
-RADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 rectified eps weight_decay"
-MIXED = "beta1 one_minus_beta1 beta2 one_minus_beta2 beta3 one_minus_beta3"
-ADEMAMIX = f"step_size slow_step_size {MIXED} root_correction eps decay"
-SCHEDULE_FREE = "lr averaging step_size beta2 one_minus_beta2 root_correction eps weight_decay"
-INTERPOLATE = Kernel("interpolate", "optimizers", buffers=("param", "end"), written=("param",), scalars=("weight",))
-
-KERNELS = {
-    kernel.name: kernel
-    for kernel in (
-        _kernel("sgd", "", "lr weight_decay"),
-        _kernel("sgd_momentum", "momentum_buffer", "lr momentum one_minus_dampening nesterov weight_decay"),
-        _kernel("momentum", "velocity", "lr beta one_minus_beta weight_decay"),
-        _kernel("adam", "exp_avg exp_avg_sq", ADAM),
-        _kernel("adam_amsgrad", "exp_avg exp_avg_sq max_exp_avg_sq", ADAM),
-        _kernel("rmsprop", "square_avg", f"{RMSPROP} weight_decay"),
-        _kernel("rmsprop_momentum", "square_avg momentum_buffer", f"{RMSPROP} momentum weight_decay"),
-        _kernel("rmsprop_centered", "square_avg grad_avg", f"{RMSPROP} weight_decay"),
-        _kernel("rmsprop_centered_momentum", "square_avg grad_avg momentum_buffer", f"{RMSPROP} momentum weight_decay"),
-        _kernel("adagrad", "sum_of_squares", "lr eps weight_decay"),
-        _kernel("adamax", "exp_avg exp_inf", ADAMAX),
-        _kernel("nadam", "exp_avg exp_avg_sq", NADAM),
-        _kernel("radam", "exp_avg exp_avg_sq", RADAM),
-        _kernel("adadelta", "square_avg acc_delta", "lr rho one_minus_rho eps weight_decay"),
-        _kernel("rprop", "prev step_size", "eta_minus eta_plus smallest largest"),
-        _kernel("asgd", "ax", "eta decay mu weight_decay"),
-        _kernel("lion", "exp_avg", "lr beta1 one_minus_beta1 beta2 one_minus_beta2 decay"),
-        _kernel("ademamix", "exp_avg_fast exp_avg_slow exp_avg_sq", ADEMAMIX),
-        _kernel("ftrl", "z n", "inverse_lr beta l1 l2 weight_decay"),
-        _kernel("schedule_free_adamw", "exp_avg_sq z", SCHEDULE_FREE),
-        INTERPOLATE,
-    )
-}
 
 
 def _inputs(rng, shape, dtype, options):
@@ -104,11 +55,15 @@ SHAPES = (
     *((n,) for n in (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 511, 513, 100_003)),
     (), (3, 5), (2, 3, 4),
 )  # fmt: skip
+BENCH = (({}, (1000,)), ({}, (1_000_000,)), ({}, (20_000_000,)))
 # float32: three steps of a dozen roundings each, on values of order 1; the root in the divisor can double them.
 TOLERANCE = {"float32": (2e-6, 2e-6), "float64": (4e-15, 4e-15)}
 
 # RMSprop's first steps are up to 1 / sqrt(1 - alpha) = 10 long, and its direction sums several of both signs.
 RMSPROP_TOLERANCE = {"float32": (2e-6, 2e-5), "float64": (4e-15, 4e-14)}
+
+# Small singular values grow by up to 3.4445 an iteration, 485 in all, and their roundings with them.
+MUON_TOLERANCE = {"float32": (1e-4, 1e-4), "float64": (4e-13, 4e-13)}
 
 SHARED_BAD = (
     Bad("lr negative", lambda o, a: o.update(lr=-1.0), ("lr", "≥ 0", "-1.0")),
@@ -134,7 +89,9 @@ BETAS = Bad("betas outside [0, 1)", lambda o, a: o.update(betas=(0.9, 1.0)), ("b
 EPS = Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0"))
 
 
-def _op(public, names, source, options, bad=(), tolerance=TOLERANCE, without=()):
+def _op(
+    public, names, source, options, bad=(), tolerance=TOLERANCE, without=(), shapes=SHAPES, traffic=None, bench=BENCH
+):
     kernels = tuple(KERNELS[name] for name in names.split())
     return Op(
         name=public.lower(),
@@ -142,14 +99,14 @@ def _op(public, names, source, options, bad=(), tolerance=TOLERANCE, without=())
         kernels=kernels,
         source=source,
         options=options,
-        shapes=SHAPES,
+        shapes=shapes,
         inputs=_inputs,
         call=partial(_call, public),
         expect=partial(_expect, public),
         tolerance=tolerance,
         bad=(*(shared for shared in SHARED_BAD if shared.what not in without), *bad),
-        traffic=partial(_traffic, kernels[0]),
-        bench=(({}, (1000,)), ({}, (1_000_000,)), ({}, (20_000_000,))),
+        traffic=traffic or partial(_traffic, kernels[0]),
+        bench=bench,
     )
 
 
@@ -283,5 +240,56 @@ OPS = (
             {"r": 1.0, "weight_lr_power": 0.0, "maximize": True},
         ),
         (EPS, Bad("no average", lambda o, a: o.update(betas=(0.0, 0.9)), ("betas[0]", "(0, 1)", "0.0"))),
+    ),
+    _op(
+        "LARS", "lars lars_norms", "You, Gitman and Ginsburg 2017, Algorithm 1",
+        (
+            {}, {"lr": 10.0, "weight_decay": 0.1, "trust_coefficient": 0.01, "nesterov": True},
+            {"momentum": 0.0, "eps": 0.1, "maximize": True},
+        ),
+        (
+            Bad("momentum of 1", lambda o, a: o.update(momentum=1.0), ("momentum", "[0, 1)")),
+            Bad("no trust", lambda o, a: o.update(trust_coefficient=0.0), ("trust_coefficient", "> 0")),
+        ),
+        traffic=lambda options, arrays: 7 * arrays["param"].nbytes,
+    ),
+    _op(
+        "LAMB", "lamb lamb_norms", "You et al. 2020, Algorithm 2",
+        ({}, {"lr": 0.1, "weight_decay": 0.1}, {"betas": (0.5, 0.6), "maximize": True}),
+        (BETAS, EPS),
+        traffic=lambda options, arrays: 11 * arrays["param"].nbytes,
+    ),
+    _op(
+        "Adafactor", "adafactor adafactor_factors adafactor_norms adafactor_vector adafactor_vector_norms",
+        "Shazeer and Stern 2018, Algorithms 4 and 5",
+        (
+            {}, {"lr": 0.1, "weight_decay": 0.1, "beta2_decay": -0.5},
+            {"eps": (0.1, 0.5), "d": 0.5, "maximize": True},
+        ),
+        (
+            Bad("one eps", lambda o, a: o.update(eps=1e-3), ("eps", "two numbers")),
+            Bad("beta2_decay positive", lambda o, a: o.update(beta2_decay=0.8), ("beta2_decay", "≤ 0", "0.8")),
+            Bad("d zero", lambda o, a: o.update(d=0.0), ("d", "> 0")),
+        ),
+        shapes=(*SHAPES, (1, 1), (300, 200), (64, 1), (1, 600), (2, 200, 300), (5, 4, 3, 3), (0, 4), (3, 0)),
+        traffic=lambda options, arrays: 6 * arrays["param"].nbytes,
+        bench=(({}, (1000,)), ({}, (1000, 1000)), ({}, (5000, 4000))),
+    ),
+    _op(
+        "Muon", "muon muon_momentum", "Jordan et al. 2024",
+        (
+            {}, {"lr": 0.1, "nesterov": False, "weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"},
+            {"momentum": 0.5, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 3, "eps": 1e-3, "maximize": True},
+        ),
+        (
+            EPS, Bad("no iterations", lambda o, a: o.update(ns_steps=0), ("ns_steps", "[1, 101)")),
+            Bad("two coefficients", lambda o, a: o.update(ns_coefficients=(1.0, 2.0)), ("ns_coefficients", "three")),
+            Bad("adjust_lr_fn unknown", lambda o, a: o.update(adjust_lr_fn="rms"), ("adjust_lr_fn", "'original'")),
+            Bad("a vector", lambda o, a: o.update() or a.update(param=np.ones(9)), ("params[0]", "a matrix", "(9,)")),
+        ),
+        MUON_TOLERANCE,
+        shapes=((0, 4), (3, 0), (1, 1), (1, 7), (16, 17), (33, 31), (100, 300), (513, 40)),
+        traffic=lambda options, arrays: 8 * arrays["param"].nbytes,
+        bench=(({}, (32, 32)), ({}, (768, 768)), ({}, (768, 3072))),
     ),
 )  # fmt: skip

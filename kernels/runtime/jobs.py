@@ -9,6 +9,7 @@ from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.launch import Pipeline, bind
 
 BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
+SUM_BLOCK = 4096  # of a kernel alone that adds up sums: of one length for packed and strided arrays, for the same bits
 NOTHING = np.zeros(0)
 
 
@@ -34,15 +35,15 @@ class Jobs:
         One list per column of the pointer table: an array per job.
     rows : list of int
         Each job's row in the table of scalars.
-    numbers : list of int
-        Each job's number, the only entry of its dims: for stages that draw random numbers.
+    numbers : list of tuple of int
+        Each job's dims: first its number, for stages that draw random numbers, then the rule's.
     slots : int
         Of the pipelines to be run: the columns, and scratch behind them.
     """
 
-    def __init__(self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[int], slots: int):
+    def __init__(self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[tuple[int, ...]], slots: int):
         self.columns, self.like = columns, [list(map(_like, column)) for column in columns]
-        self.numbers = np.array(numbers, np.int64).reshape(-1, 1)
+        self.numbers = np.array(numbers, np.int64).reshape(len(rows), -1)
         self.rows = np.array(rows, np.int64)
         self.units = np.array([array.size for array in columns[0]], np.int64)
         self.pointers = np.zeros((len(rows), slots), np.uintp)
@@ -56,7 +57,16 @@ class Jobs:
         return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
 
     def run(
-        self, program: Program, *, scalars: np.ndarray, threads: int, contiguous: bool, partials: int = 0
+        self,
+        program: Program,
+        *,
+        scalars: np.ndarray,
+        threads: int,
+        contiguous: bool,
+        partials: int = 0,
+        rows: np.ndarray | None = None,
+        only: int | None = None,
+        grain: int = pipeline.GRAIN,
     ) -> np.ndarray:
         """Run the program over every job under one parallel region; jobs with strided arrays go one by one.
 
@@ -69,39 +79,50 @@ class Jobs:
             Whether every array is bound and contiguous.
         partials : int
             Number of partial sums.
+        rows : int64 array (jobs,), optional
+            Each job's row of `scalars`, if not as given at the start.
+        only : int, optional
+            The one job that is to run.
+        grain : int
+            Units that a thread runs at a time.
 
         Returns
         -------
-        float64 array (partials,): the sums over all jobs, added in the order of the jobs
+        float64 array (jobs, partials): each job's sums
         """
-        units, alone = self.units, np.zeros((len(self.units), partials)) if partials else None
+        which = slice(None) if only is None else slice(only, only + 1)
+        rows, units = self.rows if rows is None else rows, self.units[which]
+        block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
+        alone = NOTHING
         if not contiguous:
-            units = self.units.copy()
-            for job in range(len(units)):
+            units, alone = units.copy(), np.zeros((len(units), partials))
+            for k, job in enumerate(range(len(self.units))[which]):
                 arrays = [column[job] for column in self.columns]
                 if all(array.flags.c_contiguous for array in arrays):
                     for column, array in enumerate(arrays):
                         bind([array], [array], self.pointers[job : job + 1], column)
                     continue
-                units[job] = 0
-                sums = self._run_strided(job, arrays, program, scalars, threads, partials)
-                if alone is not None:
-                    alone[job] = sums[0]
+                units[k] = 0
+                sums = self._run_strided(job, arrays, program, scalars[rows[job]], threads, partials, grain, block)
+                if partials:
+                    alone[k] = sums.sum(axis=0)
         sums = program.pipeline.run(
-            self.pointers,
+            self.pointers[which],
             units,
-            pipeline.GRAIN,
-            BLOCK if len(program.stages) > 1 else 0,
-            dims=self.numbers,
+            grain,
+            block,
+            dims=self.numbers[which],
             scalars=scalars,
-            scalars_row=self.rows,
+            scalars_row=rows[which],
             partials=partials,
             threads=threads,
         )
-        return NOTHING if alone is None else (alone + sums.reshape(alone.shape)).sum(axis=0)
+        if not partials:
+            return NOTHING
+        return sums if contiguous else sums + alone
 
-    def _run_strided(self, job, arrays, program, scalars, threads, partials):
-        sizes, packed = (int(self.numbers[job, 0]),), []
+    def _run_strided(self, job, arrays, program, scalars, threads, partials, grain, block):
+        sizes, packed = tuple(self.numbers[job].tolist()), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
                 packed.append((slot, array.itemsize, 1, len(sizes), True))
@@ -109,8 +130,8 @@ class Jobs:
         scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
         calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
         return Pipeline(calls, blocks).run_one(
-            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), pipeline.GRAIN, BLOCK, sizes,
-            tuple(scalars[self.rows[job]].tolist()), partials, threads,
+            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), grain, block or BLOCK, sizes,
+            tuple(scalars.tolist()), partials, threads,
         )  # fmt: skip
 
 
