@@ -9,13 +9,14 @@ import numpy as np
 from fastopt import _check, _tree
 from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.arrays import plan
-from fastopt.kernels.runtime.jobs import BLOCK, Jobs
+from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
 from fastopt.kernels.runtime.kernel import Kernel
 from fastopt.kernels.runtime.pipeline import GRAIN
 from fastopt.kernels.runtime.tables import tabulate
 
 FLOATS = tuple(plan.BYTES)
 OUT = "out"
+ANY = 2**31 - 1  # every input may be the output
 NO_SCALARS = np.zeros((1, 1))
 Columns = dict[str, list[Any]]  # argument -> its arrays; in the order of the kernel's buffers
 
@@ -27,7 +28,7 @@ class Part(NamedTuple):
     members: slice | list[int]  # of each column
     pointers: np.ndarray
     units: np.ndarray
-    shared: int = 0  # a bit for each column that is the output
+    shared: int  # as `plan.build` takes it
     jobs: Jobs | None = None  # where arrays are strided, or of several types
 
 
@@ -91,13 +92,12 @@ def wide(arrays: Any) -> list[np.ndarray]:
 
 
 def _run(part: Part, kernel: Kernel, scalars: np.ndarray, partials: int) -> np.ndarray:
-    checks = bool(kernel.written and partials)
-    program, threads = plan.build(kernel, part.kinds, get_target(), checks, part.shared), get_num_threads()
+    program = plan.build(kernel, part.kinds, get_target(), bool(kernel.written and partials), part.shared)
+    threads = get_num_threads()
     if part.jobs is not None:
-        return part.jobs.run(
-            program, scalars=scalars, threads=threads, contiguous=part.jobs.contiguous, partials=partials, per_job=True
-        )
-    block = program.block or (BLOCK if len(program.stages) > 1 else 0)
+        packed = all([part.jobs.bind(column) for column in range(len(part.kinds))])
+        return part.jobs.run(program, scalars=scalars, threads=threads, contiguous=packed, partials=partials)
+    block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0  # as in `Jobs.run`: for the same bits
     return program.pipeline.run(
         part.pointers, part.units, GRAIN, block, scalars=scalars, partials=partials, threads=threads
     )
@@ -125,12 +125,14 @@ def _parts(form: _tree.Form, columns: Columns) -> list[Part]:
     """Return the arrays by their types, checked; mostly they are all of the same, and packed."""
     every, writes = list(columns.values()), OUT in columns
     rows, width = len(every[0]), len(every)
-    pointers, units = np.zeros((rows, 2 * width), np.uintp), np.zeros(rows, np.int64)
-    shared = tabulate(every, pointers, units, writes)
-    if shared >= 0:
+    slots = 2 * width - writes  # those of plan.slots
+    pointers, units = np.zeros((rows, slots), np.uintp), np.zeros(rows, np.int64)
+    found = tabulate(every, pointers, units, writes)
+    if found is not None:
         kinds = tuple([_kind(column[0].dtype) for column in every]) if rows else ()
         if all(kind in FLOATS for kind in kinds):
-            return [Part(kinds, slice(None), pointers, units, shared)] if rows else []
+            shared, in_place = found
+            return [Part(kinds, slice(None), pointers, units, plan.EACH if in_place else shared)] if rows else []
     _check_arrays(form, columns)
     if writes:
         _check_memory(form, columns)
@@ -139,8 +141,8 @@ def _parts(form: _tree.Form, columns: Columns) -> list[Part]:
         members.setdefault(tuple([_kind(array.dtype) for array in arrays]), []).append(i)
     parts = []
     for kinds, own in members.items():
-        jobs = Jobs([[column[i] for i in own] for column in every], [0] * len(own), [0] * len(own), 2 * width, True)
-        parts.append(Part(kinds, own, jobs.pointers, jobs.units, jobs=jobs))
+        jobs = Jobs([[column[i] for i in own] for column in every], [0] * len(own), [(0,)] * len(own), slots)
+        parts.append(Part(kinds, own, jobs.pointers, jobs.units, ANY, jobs))
     return parts
 
 

@@ -9,24 +9,22 @@ cdef enum:
 
 cdef cloned_void scale(real **buffers, const int64_t *dims, const double *scalars,
                        int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef const real *x = buffers[0]
-    cdef real *scaled = buffers[1]
+    cdef real *x = buffers[0]
     cdef real factor = <real> scalars[0]
     cdef int64_t i
     for i in range(start, stop):
-        scaled[i] = factor * x[i]
+        x[i] = factor * x[i]
 
 
 cdef cloned_void axpby(real **buffers, const int64_t *dims, const double *scalars,
                        int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *x = buffers[0]
-    cdef const real *y = buffers[1]
-    cdef real *result = buffers[2]
+    cdef real *y = buffers[1]
     cdef real a = <real> scalars[0]
     cdef real b = <real> scalars[1]
     cdef int64_t i
     for i in range(start, stop):
-        result[i] = a * x[i] + b * y[i]
+        y[i] = a * x[i] + b * y[i]
 
 
 cdef cloned_void squares(real **buffers, const int64_t *dims, const double *scalars,

@@ -30,9 +30,9 @@ def tabulate(list columns, cnp.ndarray pointers, cnp.ndarray units, bint writes)
 
     Returns
     -------
-    int
-        A bit for each input column with an array that is the very output of its row; or -1: an array needs a look of
-        its own, because in some column dtypes differ, or it is not aligned, C-contiguous and of its row's shape, or
+    (int, bool) or None
+        A bit for each input column with an array that is the very output of its row, and whether the last input is so
+        in every row. None: an array needs a look of its own, because in some column dtypes differ, or it is not aligned, C-contiguous and of its row's shape, or
         the output isn't writable or may share memory with another array. Nothing says then that anything is wrong.
     """
     cdef Py_ssize_t width = len(columns), rows = cnp.PyArray_DIM(units, 0), c, i
@@ -44,29 +44,29 @@ def tabulate(list columns, cnp.ndarray pointers, cnp.ndarray units, bint writes)
     cdef cnp.PyArray_Descr *descr = NULL
     cdef int axis
     if rows == 0:
-        return 0
+        return 0, False
     firsts = columns[0]
     for c in range(width):
         column = columns[c]
         if not isinstance(column[0], cnp.ndarray):
-            return -1
+            return None
         descr = cnp.PyArray_DESCR(<cnp.ndarray> column[0])
         for i in range(rows):
             if not isinstance(column[i], cnp.ndarray):
-                return -1
+                return None
             array, first = column[i], firsts[i]
             if (cnp.PyArray_DESCR(array) != descr or not cnp.PyArray_ISCARRAY_RO(array)
                     or cnp.PyArray_NDIM(array) != cnp.PyArray_NDIM(first)):
-                return -1
+                return None
             for axis in range(cnp.PyArray_NDIM(array)):
                 if cnp.PyArray_DIM(array, axis) != cnp.PyArray_DIM(first, axis):
-                    return -1
+                    return None
             if writes and c == width - 1 and not cnp.PyArray_ISWRITEABLE(array):
-                return -1
+                return None
             table[i * slots + c] = <uintptr_t> cnp.PyArray_DATA(array)
             sizes[i] = cnp.PyArray_SIZE(array)
     if not writes:
-        return 0
+        return 0, False
     bytes_each = [cnp.PyArray_ITEMSIZE(<cnp.ndarray> column[0]) for column in columns]
     same = [cnp.PyArray_DESCR(<cnp.ndarray> column[0]) == descr for column in columns]
     return matches(table, sizes, rows, slots, bytes_each, same)
@@ -74,10 +74,10 @@ def tabulate(list columns, cnp.ndarray pointers, cnp.ndarray units, bint writes)
 
 cdef matches(const uintptr_t *table, const int64_t *sizes, Py_ssize_t rows, cnp.npy_intp slots, list bytes_each,
              list same):
-    """Return the bits of the columns that are the output somewhere, or -1 if an output may share memory otherwise."""
+    """Return what `tabulate` does, or None if an output may share memory otherwise."""
     cdef Py_ssize_t last = len(bytes_each) - 1, c, i, left, right, middle
     cdef int64_t width = bytes_each[last]
-    cdef bint equal
+    cdef bint equal, every = True
     cdef int bits = 0
     cdef uintptr_t start, stop
     cdef Range *ranges = <Range *> malloc(rows * sizeof(Range))
@@ -90,7 +90,7 @@ cdef matches(const uintptr_t *table, const int64_t *sizes, Py_ssize_t rows, cnp.
         qsort(ranges, rows, sizeof(Range), by_start)
         for i in range(rows - 1):
             if ranges[i].stop > ranges[i + 1].start:
-                return -1
+                return None
         for c in range(last):
             width, equal = bytes_each[c], same[c]
             for i in range(rows):
@@ -98,6 +98,7 @@ cdef matches(const uintptr_t *table, const int64_t *sizes, Py_ssize_t rows, cnp.
                 if equal and start == table[i * slots + last]:
                     bits |= 1 << c
                     continue
+                every = every and c != last - 1
                 stop = start + <uintptr_t> (sizes[i] * width)
                 left, right = 0, rows           # the first output that ends behind the array's begin
                 while left < right:
@@ -107,7 +108,7 @@ cdef matches(const uintptr_t *table, const int64_t *sizes, Py_ssize_t rows, cnp.
                     else:
                         right = middle
                 if left < rows and ranges[left].start < stop:
-                    return -1
-        return bits
+                    return None
+        return bits, every
     finally:
         free(ranges)
