@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastopt import _check, _stepping
+from fastopt import _check, _rows, _stepping
 from fastopt._config import get_target
-from fastopt._state_dict import Group, StateDict
+from fastopt._state_dict import STEPS, Group, StateDict, of_rows
 from fastopt._step_options import CheckedOptions, Stats, StepOptions
 from fastopt._tree import Tree
 from fastopt.kernels.optimizers.plan import FLOATS, WORK, Recipe, state_kind, states
@@ -145,6 +145,7 @@ class Optimizer(StateDict):
         self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
         self._build_tables()
         self.state = [self._new_state(i) for i in range(len(self._params))]
+        self._by_rows = False  # whether rows count their own steps
         self.carried = [dict(self._carries) for _ in self.groups]
         self._copies = [
             param.astype(kinds.dtype(self.options.copy_to)) for param in self._params if self.options.copy_to
@@ -264,6 +265,7 @@ class Optimizer(StateDict):
         self._stops = np.array([stop for _, stop in merged], np.uintp)
         self._plans: dict[tuple[str, ...], list[_stepping.Part]] = {}
         self._kinds: tuple[str, ...] = ()  # of the last step's gradients
+        self._seen_zeroed = False  # whether those were found apart from each other, too
 
     # ---- the learning rate
 
@@ -322,6 +324,8 @@ class Optimizer(StateDict):
             zero_grads = _check.flag(zero_grads, "zero_grads")
             skip_nonfinite = _check.flag(skip_nonfinite, "skip_nonfinite")
             return_stats = _check.flag(return_stats, "return_stats")
+        if self._by_rows:
+            raise ValueError("step: expected step_rows, which has counted every row's steps by itself, got step")
         gradients = self._tree.flatten(grads, "grads")
         groups = self._digested()
         parts, contiguous = _stepping.bound(self, gradients, zero_grads)
@@ -345,6 +349,73 @@ class Optimizer(StateDict):
         update = run(self, parts, contiguous, groups, factor, zero_grads, return_stats)
         self.steps, self.carried = self.steps + 1, carried
         return Stats(norm, update, False) if return_stats else None
+
+    def step_rows(
+        self,
+        index: int,
+        rows: np.ndarray,
+        values: np.ndarray,
+        grad_scale: float | None = None,
+        skip_nonfinite: bool = False,
+        return_stats: bool = False,
+    ) -> Stats | None:
+        """Update some rows of one parameter, and their state, in place: embeddings, of which a batch uses few.
+
+        Each row counts its own steps, so a row that is seen for the first time gets the first step's correction of
+        bias. Rows that are not named stay as they are: no decay, no momentum, no average moves them. Every row is a job
+        of the launcher, and all run under one parallel region.
+
+        Parameters
+        ----------
+        index : int
+            Which parameter, in the order of `state`.
+        rows : integer array (k,)
+            Which rows (indices of its first axis), in any order. Where a row is named more than once, its values are
+            summed first, in their order, in the type the optimizer computes in; that makes a sorted copy of `values`.
+        values : array (k, ...)
+            The rows' gradients: float32, float64, bfloat16 or float16.
+        grad_scale, skip_nonfinite, return_stats
+            As in `step`, and so are the options of the optimizer; `clip_norm` looks at these rows' norm.
+
+        Returns
+        -------
+        Stats, or None unless `return_stats`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the optimizer's step depends on a whole layer (LARS, LAMB, Adafactor, Muon), an argument is not as
+            described, or rows of 8-bit state are no multiple of 256 elements. Nothing has been written then.
+
+        Notes
+        -----
+        `steps` counts these calls, and a schedule of lr follows it. The counts are state from the first call on,
+        `steps_of_rows`, one per row; `step` is refused then. torch's SparseAdam and Keras's optimizers have one count
+        for all rows.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo
+        >>> table = np.zeros((4, 2))
+        >>> opt = fo.optimizers.Adam([table], lr=0.5)
+        >>> opt.step_rows(0, np.array([2, 0, 2]), np.array([[1.0, 1.0], [3.0, -3.0], [1.0, 1.0]]))
+        >>> table.round(6)
+        array([[-0.5,  0.5],
+               [ 0. ,  0. ],
+               [-0.5, -0.5],
+               [ 0. ,  0. ]])
+        >>> opt.state[0]["steps_of_rows"]
+        array([1, 0, 1, 0])
+        """
+        return _rows.step(self, index, rows, values, grad_scale, skip_nonfinite, return_stats)
+
+    def _counted(self, i: int) -> list[np.ndarray]:
+        """Return what the rows of a parameter count by themselves; from here on, they do."""
+        if not self._by_rows:
+            for k in range(len(self._params)):
+                self.state[k] |= self._new_counts(k)
+            self._by_rows = True
+        return [self.state[i][of_rows(name)] for name in (STEPS, *self._carries)]
 
     def _digested(self) -> list[Group]:
         """Return the groups with this step's lr, checked again where somebody changed them."""

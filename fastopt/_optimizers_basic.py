@@ -35,6 +35,8 @@ class SGD(Optimizer):
         Needs momentum > 0.
     maximize : bool, default False
         Ascend instead.
+    lr_in_momentum : bool, default False
+        Let the buffer hold steps, b ← momentum b + lr g, as Keras does: lr then weighs gradients as they come.
 
     **options
         Clipping, averages, storage and more: see :class:`Optimizer`.
@@ -47,7 +49,8 @@ class SGD(Optimizer):
     Notes
     -----
     State: `momentum_buffer`, of the parameter's shape and dtype. torch is the same. Keras keeps m ← momentum m − lr g
-    instead, which differs when lr changes: there lr weighs gradients as they came, here as they are used.
+    (`lr_in_momentum=True`), which differs when lr changes: there lr weighs gradients as they came, here as they are
+    used.
 
     References
     ----------
@@ -76,6 +79,7 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         maximize: bool = False,
+        lr_in_momentum: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(
@@ -87,6 +91,7 @@ class SGD(Optimizer):
             weight_decay=weight_decay,
             nesterov=nesterov,
             maximize=maximize,
+            lr_in_momentum=lr_in_momentum,
         )
 
     def _checked(self, group: Group) -> Group:
@@ -189,6 +194,8 @@ class Adam(Optimizer):
         Divide by the largest average so far.
     maximize : bool, default False
         Ascend instead.
+    eps_hat : bool, default False
+        Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
 
     **options
         Clipping, averages, storage and more: see :class:`Optimizer`.
@@ -201,8 +208,8 @@ class Adam(Optimizer):
     Notes
     -----
     State: `exp_avg`, `exp_avg_sq` (and `max_exp_avg_sq`), of the parameter's shape and dtype. torch is the same.
-    Keras's epsilon (default 1e-7) is the paper's "epsilon hat" of section 2, added before the correction of v, and
-    its weight_decay is decoupled.
+    Keras's epsilon (default 1e-7) is the paper's "epsilon hat" of section 2 (`eps_hat=True`), and its weight_decay is
+    decoupled.
 
     References
     ----------
@@ -230,10 +237,19 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         maximize: bool = False,
+        eps_hat: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(
-            params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            eps_hat=eps_hat,
         )
 
     @staticmethod
@@ -248,7 +264,7 @@ class AdamW(Adam):
     ----------
     params : array, sequence or mapping of arrays, or list of groups
         float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr, betas, eps, amsgrad, maximize
+    lr, betas, eps, amsgrad, maximize, eps_hat
         As in :class:`Adam`, with the same defaults, domains and units.
     weight_decay : float ≥ 0, default 0.01
         Decoupled decay: share of the parameter taken away per step and unit of lr.
@@ -263,7 +279,8 @@ class AdamW(Adam):
 
     Notes
     -----
-    State: as in :class:`Adam`. torch is the same; Keras (default 0.004) differs in epsilon as for Adam.
+    State: as in :class:`Adam`. torch is the same; Keras (default 0.004) differs in epsilon as for
+    Adam (`eps_hat=True`).
 
     References
     ----------
@@ -290,9 +307,10 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         maximize: bool = False,
+        eps_hat: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, **options)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, eps_hat, **options)
 
 
 class RMSprop(Optimizer):
@@ -319,6 +337,10 @@ class RMSprop(Optimizer):
         Divide by the standard deviation instead.
     maximize : bool, default False
         Ascend instead.
+    eps_in_root : bool, default False
+        Add eps inside the root, as Keras and optax do.
+    lr_in_momentum : bool, default False
+        Let the buffer hold steps, b ← momentum b + lr g / …, as Keras does: lr then weighs gradients as they come.
 
     **options
         Clipping, averages, storage and more: see :class:`Optimizer`.
@@ -332,7 +354,8 @@ class RMSprop(Optimizer):
     -----
     State: `square_avg`, then `grad_avg` if centered, then `momentum_buffer` with momentum; of the parameter's shape
     and dtype. torch is the same, but for s − a² below zero by rounding, which it turns into NaN and fastopt into 0.
-    Keras and optax add epsilon inside the root.
+    Keras and optax add epsilon inside the root (`eps_in_root=True`), and Keras's buffer holds steps
+    (`lr_in_momentum=True`).
 
     References
     ----------
@@ -361,6 +384,8 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
         maximize: bool = False,
+        eps_in_root: bool = False,
+        lr_in_momentum: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(
@@ -373,6 +398,8 @@ class RMSprop(Optimizer):
             momentum=momentum,
             centered=centered,
             maximize=maximize,
+            eps_in_root=eps_in_root,
+            lr_in_momentum=lr_in_momentum,
         )
 
     @staticmethod
@@ -402,6 +429,8 @@ class Adagrad(Optimizer):
         Added to the root, outside it.
     maximize : bool, default False
         Ascend instead.
+    eps_in_root : bool, default False
+        Add eps inside the root, as Keras and optax do.
 
     **options
         Clipping, averages, storage and more: see :class:`Optimizer`.
@@ -414,7 +443,7 @@ class Adagrad(Optimizer):
     Notes
     -----
     State: `sum_of_squares`, of the parameter's shape and dtype (torch calls it `sum`). torch is the same; Keras and
-    optax start s at 0.1, and add epsilon inside the root.
+    optax start s at 0.1, and add epsilon inside the root (`eps_in_root=True`).
 
     References
     ----------
@@ -443,6 +472,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
         maximize: bool = False,
+        eps_in_root: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(
@@ -454,6 +484,7 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
             maximize=maximize,
+            eps_in_root=eps_in_root,
         )
 
     @staticmethod

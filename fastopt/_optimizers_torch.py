@@ -33,6 +33,8 @@ class Adamax(Optimizer):
         Coupled (L2) decay, per step.
     maximize : bool, default False
         Ascend instead.
+    eps_in_divisor : bool, default False
+        Add eps to u where it divides, as Keras does, rather than to |g|.
 
     **options
         Clipping, averages, storage and more: see :class:`Optimizer`.
@@ -45,7 +47,7 @@ class Adamax(Optimizer):
     Notes
     -----
     State: `exp_avg`, `exp_inf`, of the parameter's shape. torch is the same. The paper has no epsilon;
-    Keras adds it (1e-7) to u where it divides, not to |g|.
+    Keras adds it (1e-7) to u where it divides: `eps_in_divisor=True`.
 
     References
     ----------
@@ -71,9 +73,19 @@ class Adamax(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         maximize: bool = False,
+        eps_in_divisor: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            eps_in_divisor=eps_in_divisor,
+        )
 
     @staticmethod
     def _kernel(group: Group):

@@ -13,6 +13,7 @@ from fastopt._bench_family import OPTIMIZERS, columns_of, written
 
 # ---- optimizers: torch, fused where it is, one call for all tensors where not
 
+AS_IN_KERAS = ("eps_hat", "eps_in_root", "eps_in_divisor", "lr_in_momentum")  # False in every bench
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")
 
 
@@ -21,6 +22,7 @@ def optimizer(op, options, sets):
 
     name = OPTIMIZERS[op.name]
     hyper = dict(getattr(fastopt.optimizers, name)(np.zeros((1, 1)), **options).groups[0])
+    hyper = {key: value for key, value in hyper.items() if key not in AS_IN_KERAS}
     params = [torch.from_numpy(arrays["param"].copy()) for arrays in sets]
     for param, arrays in zip(params, sets, strict=True):
         param.grad = torch.from_numpy(arrays["grad1"])

@@ -13,6 +13,14 @@ Group = dict[str, Any]
 TABLES = ("_plans", "_starts", "_stops")  # of addresses: made anew for a copy
 
 
+STEPS = "steps"
+
+
+def of_rows(name: str) -> str:
+    """Return the state's name of what each row of a parameter counts by itself: `step_rows` makes it."""
+    return f"{name}_of_rows"
+
+
 def _alike(value: Any, own: np.ndarray, name: str) -> None:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {_check.describe(value)}")
@@ -32,6 +40,8 @@ class StateDict(TorchState):
     _carries: ClassVar[dict[str, float]] = {}  # the numbers that a group carries from step to step, and their start
     _names: list[str]
     _params: list[np.ndarray]
+    _group_of: list[int]
+    _by_rows: bool
     _seen: list[Group]
 
     def _checked(self, group: Group) -> Group:
@@ -132,8 +142,9 @@ class StateDict(TorchState):
             raise ValueError(
                 f"state_dict['state']: expected the parameters {self._names}, got {_check.describe(state)}"
             )
-        for k, name in enumerate(self._names):
-            own_state = self.state[k]
+        by_rows = any(of_rows(STEPS) in own for own in state.values() if isinstance(own, Mapping))
+        arrays = [self._whole_state(k) | (self._new_counts(k) if by_rows else {}) for k in range(len(self._params))]
+        for name, own_state in zip(self._names, arrays):
             if not isinstance(state[name], Mapping) or state[name].keys() != own_state.keys():
                 raise ValueError(
                     f"state_dict['state'][{name!r}]: expected the keys {sorted(own_state)}, got "
@@ -141,12 +152,26 @@ class StateDict(TorchState):
                 )
             for key, array in own_state.items():
                 _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
-        for k, name in enumerate(self._names):
-            for key, array in self.state[k].items():
+        for name, own_state in zip(self._names, arrays):
+            for key, array in own_state.items():
                 array[...] = state[name][key]
+        self.state, self._by_rows = arrays, by_rows
         for group, values in zip(self.groups, fresh):
             group.update(values)
         self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
+
+    def _whole_state(self, k: int) -> dict[str, np.ndarray]:
+        """Return a parameter's state without what its rows count."""
+        counts = {of_rows(name) for name in (STEPS, *self._carries)}
+        return {name: array for name, array in self.state[k].items() if name not in counts}
+
+    def _new_counts(self, k: int) -> dict[str, np.ndarray]:
+        """Return what each row of a parameter counts, as if it had taken every step so far."""
+        if not self._params[k].ndim:
+            return {}
+        rows, carried = len(self._params[k]), self.carried[self._group_of[k]]
+        counts = {of_rows(STEPS): np.full(rows, self.steps, np.int64)}
+        return counts | {of_rows(name): np.full(rows, value, np.float64) for name, value in carried.items()}
 
     def _loaded_numbers(self, carried: Any) -> list[dict[str, float]]:
         """Return what the groups carry as a state_dict has it, checked."""

@@ -11,7 +11,7 @@ from fastopt._state_dict import Group
 from fastopt.kernels.optimizers import plan
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Jobs, Program
-from fastopt.kernels.runtime.launch import first_overlap
+from fastopt.kernels.runtime.launch import first_overlap, unchanged
 
 if TYPE_CHECKING:
     from fastopt._optimizer import Optimizer
@@ -28,6 +28,7 @@ class Part(NamedTuple):
     groups: list[int]  # that they are of
     jobs: Jobs
     sizes: np.ndarray  # bytes of each gradient
+    seen: np.ndarray  # where parameters and gradients were when they were last found apart
     programs: dict[tuple, Program]  # by pass, target, zero and stats: a recipe's hash takes its time
 
     def program(self, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
@@ -43,13 +44,18 @@ def bound(optimizer: "Optimizer", gradients: list[Any], zeroed: bool) -> tuple[l
     Where the gradients are of the same types as in the last step, this is all there is to check.
     """
     parts = optimizer._plans.get(optimizer._kinds)
-    if parts is None or not _fit(optimizer, parts, gradients, zeroed) or _overlapping(optimizer, parts, zeroed):
+    if parts is None or not _fit(optimizer, parts, gradients, zeroed) or not _apart(optimizer, parts, zeroed):
         _refuse(optimizer, gradients, zeroed)
         optimizer._kinds = tuple([str(gradient.dtype) for gradient in gradients])
         parts = optimizer._plans.get(optimizer._kinds)
         if parts is None:
             parts = optimizer._plans[optimizer._kinds] = _parts(optimizer, gradients)
-        return parts, _fit(optimizer, parts, gradients, zeroed)
+        fits = _fit(optimizer, parts, gradients, zeroed)
+        if fits:
+            for part in parts:
+                part.seen[...] = part.jobs.pointers[:, [PARAM, part.grad]]
+            optimizer._seen_zeroed = zeroed
+        return parts, fits
     return parts, True
 
 
@@ -63,11 +69,16 @@ def _fit(optimizer: "Optimizer", parts: list[Part], gradients: list[Any], zeroed
     return fits
 
 
-def _overlapping(optimizer: "Optimizer", parts: list[Part], zeroed: bool) -> bool:
+def _apart(optimizer: "Optimizer", parts: list[Part], zeroed: bool) -> bool:
+    """Whether no gradient is known to reach into a parameter; that of gradients into each other takes `_refuse`."""
+    if zeroed and not optimizer._seen_zeroed:
+        return False
     for part in parts:
-        if first_overlap(optimizer._starts, optimizer._stops, part.jobs.pointers, part.grad, part.sizes) >= 0:
-            return True
-    return zeroed  # gradients that overlap each other are looked for one by one
+        if unchanged(part.jobs.pointers, PARAM, part.grad, part.seen):
+            continue
+        if zeroed or first_overlap(optimizer._starts, optimizer._stops, part.jobs.pointers, part.grad, part.sizes) >= 0:
+            return False
+    return True
 
 
 def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
@@ -87,9 +98,8 @@ def _parts(optimizer: "Optimizer", gradients: list[np.ndarray]) -> list[Part]:
         sizes = np.array([gradients[i].nbytes for i in indices], np.int64)
         grad = recipe.columns.index("grad")
         numbers = [(i, *optimizer._dims(i)) for i in indices]
-        parts.append(
-            Part(recipe, grad, indices, sorted(set(rows)), Jobs(columns, rows, numbers, recipe.slots), sizes, {})
-        )
+        jobs, seen = Jobs(columns, rows, numbers, recipe.slots), np.zeros((len(indices), 2), np.uintp)
+        parts.append(Part(recipe, grad, indices, sorted(set(rows)), jobs, sizes, seen, {}))
     return parts
 
 
@@ -147,14 +157,16 @@ def norm(parts: list[Part], contiguous: bool) -> tuple[float, bool]:
     return math.sqrt(total[0]), bool(total[1] == 0)
 
 
-def _row(optimizer: "Optimizer", recipe: plan.Recipe, group: Group, factor: float) -> tuple[float, ...]:
-    """Return a group's scalars for this step: the stages', then the rule's, whose last is the gradients' factor."""
-    options, step = optimizer.options, optimizer.steps + 1
+def row_of_scalars(
+    optimizer: "Optimizer", recipe: plan.Recipe, group: Group, factor: float, t: int
+) -> tuple[float, ...]:  # fmt: skip
+    """Return a group's scalars for step t: the stages', then the rule's, whose last is the gradients' factor."""
+    options = optimizer.options
     kept, average = 1.0, 0.0 if options.ema_decay is None else options.ema_decay
     if recipe.decay:
         kept = 1.0 - group["lr"] * group.get("weight_decay", 0.0)
         group = {**group, "weight_decay": 0.0}
-    *rule, sign = type(optimizer)._scalars(group, step)
+    *rule, sign = type(optimizer)._scalars(group, t)
     rest = sign if recipe.clip else sign * factor
     return (
         factor,
@@ -163,7 +175,7 @@ def _row(optimizer: "Optimizer", recipe: plan.Recipe, group: Group, factor: floa
         average,
         1.0 - average,
         float(options.seed),
-        float(step),
+        float(optimizer.steps + 1),
         *rule,
         rest,
     )
@@ -178,7 +190,7 @@ def run(
     for part in parts:
         scalars = np.zeros((len(groups), len(plan.SCALARS) + len(part.recipe.kernel.scalars)))
         for k in part.groups:
-            scalars[k] = _row(optimizer, part.recipe, groups[k], factor)
+            scalars[k] = row_of_scalars(optimizer, part.recipe, groups[k], factor, optimizer.steps + 1)
         if part.recipe.passes:
             sums = _run_passes(optimizer, part, contiguous, scalars, groups, zero, stats)
         else:
@@ -226,38 +238,43 @@ def run_reference(
     """The same in NumPy and float64: values are decoded, the paper's formula is applied, results are encoded."""
     total = 0.0
     for part in parts:
-        for i, gradient in zip(part.members, part.jobs.columns[part.grad], strict=True):
-            total += _reference_of(optimizer, part.recipe, i, gradient, groups[optimizer._group_of[i]], factor)
+        for job, i in enumerate(part.members):
+            own = {name: column[job] for name, column in zip(part.recipe.columns, part.jobs.columns, strict=True)}
+            group = groups[optimizer._group_of[i]]
+            total += step_of_reference(optimizer, part.recipe, own, group, factor, optimizer.steps + 1, i)
             if zero:
-                gradient[...] = 0
+                own["grad"][...] = 0
     return math.sqrt(total) if stats else 0.0
 
 
-def _reference_of(optimizer, recipe, i, gradient, group, factor) -> float:
-    """Step one parameter; returns the squared length of its update."""
-    options, own, compute = optimizer.options, optimizer.state[i], recipe.compute
+def step_of_reference(
+    optimizer: "Optimizer", recipe: plan.Recipe, own: dict[str, np.ndarray], group: Group, factor: float, t: int,
+    number: int,
+) -> float:  # fmt: skip
+    """Step one parameter, or a part of it, whose arrays are `own`; returns the squared length of its update."""
+    options, compute = optimizer.options, recipe.compute
     held = {
-        name: (kind, [own[key] for key in (name, f"{name}_scale") if key in own])
+        name: (kind, [own[key] for key in (name, f"{name}_lost_bits", f"{name}_scale") if key in own])
         for name, kind in recipe.kinds.items()
-        if name in own
+        if name not in plan.WORK and name != "grad"
     }
-    lost = [own["param_lost_bits"]] if recipe.param == "split" else []
-    held = {"param": (recipe.param, [optimizer._params[i], *lost]), **held}
     wide = {name: kinds.read(kind, arrays, compute).astype(np.float64) for name, (kind, arrays) in held.items()}
-    grad = factor * kinds.read(recipe.grad, [gradient], compute).astype(np.float64)
+    grad = factor * kinds.read(recipe.grad, [own["grad"]], compute).astype(np.float64)
     if recipe.clip:
-        grad = np.clip(grad, -options.clip_value, options.clip_value)
+        limit = options.clip_value or np.inf
+        grad = np.clip(grad, -limit, limit)
     hyper = {name: value for name, value in group.items() if name not in optimizer._only_at_start}
     before = wide["param"]
     if recipe.decay:
         wide["param"] = (1.0 - group["lr"] * group.get("weight_decay", 0.0)) * before
         hyper |= {"weight_decay": 0.0} if "weight_decay" in hyper else {}
     param = wide.pop("param")
-    values = type(optimizer)._reference(param, grad, **wide, **hyper, t=optimizer.steps + 1)
+    values = type(optimizer)._reference(param, grad, **wide, **hyper, t=t)
     for (kind, arrays), value in zip(held.values(), values[: len(held)], strict=True):  # carried numbers follow
-        kinds.write(kind, arrays, np.asarray(value, compute), (options.seed, optimizer.steps + 1), i)
+        kinds.write(kind, arrays, np.asarray(value, compute), (options.seed, optimizer.steps + 1), number)
     if recipe.average:
-        own["average"][...] = options.ema_decay * own["average"] + (1.0 - options.ema_decay) * values[0]
+        kept = options.ema_decay or 0.0
+        own["average"][...] = kept * own["average"] + (1.0 - kept) * values[0]
     if recipe.copy:
-        optimizer._copies[i][...] = values[0].astype(compute)
+        own["copy"][...] = values[0].astype(compute)
     return float(np.sum((values[0] - before) ** 2))

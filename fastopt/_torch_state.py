@@ -1,6 +1,7 @@
 """State to and from `torch.optim`: names, the form of the dict, and what each keeps that the other computes."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -87,7 +88,8 @@ class TorchState:
         for k, group in enumerate(self.groups):
             flag = {DECOUPLED: decoupled} if DECOUPLED in defaults else {}
             members = [i for i, of in enumerate(self._group_of) if of == k]
-            groups.append({**defaults, **group, "lr": self._lr(group), **flag, "params": members})
+            shared = {key: value for key, value in group.items() if key not in self._untold(group, defaults)}
+            groups.append({**defaults, **shared, "lr": self._lr(group), **flag, "params": members})
         state: dict[int, Dict] = {}
         for i in range(len(self._params) if self.steps or own in BEGUN else 0):
             group = self.groups[self._group_of[i]]
@@ -166,6 +168,15 @@ class TorchState:
                     self.state[i][key][...] = array
         self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
 
+    def _untold(self, group: Dict, defaults: Dict) -> Dict:
+        """Return the options of a group that torch's optimizer hasn't got; they must be off."""
+        untold = {key: value for key, value in group.items() if key not in defaults}
+        for key, value in untold.items():
+            usual = signature(type(self)).parameters[key].default
+            if value != usual:
+                raise ValueError(f"{key}: expected {usual!r}, as in torch's {type(self).__name__}, got {value!r}")
+        return untold
+
     def _arrays(self, i: int, name: str) -> list[np.ndarray]:
         """Return the arrays that hold a parameter's state of this name."""
         return [self.state[i][key] for key in (name, f"{name}_scale") if key in self.state[i]]
@@ -180,14 +191,16 @@ class TorchState:
         numbers: list[Any] = []
         for k, (group, own) in enumerate(zip(groups, self.groups, strict=True)):
             name, count = f"state_dict['param_groups'][{k}]", self._group_of.count(k)
-            if not isinstance(group, Mapping) or not {*own, "params"} <= group.keys():
-                raise ValueError(f"{name}: expected the keys {sorted({*own, 'params'})}, got {_check.describe(group)}")
+            untold = self._untold(own, defaults)
+            wanted = {*(own.keys() - untold.keys()), "params"}
+            if not isinstance(group, Mapping) or not wanted <= group.keys():
+                raise ValueError(f"{name}: expected the keys {sorted(wanted)}, got {_check.describe(group)}")
             if not isinstance(group["params"], list | tuple) or len(group["params"]) != count:
                 raise ValueError(f"{name}['params']: expected {count} parameters, got {group['params']!r}")
             decoupled = self.options.decoupled_weight_decay or bool(defaults.get(DECOUPLED, False))
             if bool(group.get(DECOUPLED, defaults.get(DECOUPLED, False))) != decoupled:
                 raise ValueError(f"{name}[{DECOUPLED!r}]: expected {decoupled}, got {not decoupled}")
-            hyper = {key: _plain(group[key]) for key in own}
+            hyper = {key: untold[key] if key in untold else _plain(group[key]) for key in own}
             fresh.append(self._checked({**hyper, "lr": own["lr"] if callable(own["lr"]) else hyper["lr"]}))
             self._keeps_state(fresh[k], self._seen[k], name)
             numbers += group["params"]

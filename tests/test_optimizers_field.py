@@ -332,7 +332,7 @@ def test_torch_goes_the_same_way(public, options, dtype, tolerance):
 def test_defaults_are_torchs(public):
     judge = getattr(torch.optim, public.__name__)([torch.nn.Parameter(torch.zeros(1))]).defaults
     for name, value in public(np.zeros(1)).groups[0].items():
-        assert value == judge[name], name
+        assert value == judge.get(name, False), name  # what torch has not is off
 
 
 # ---- what the groups carry from step to step

@@ -420,3 +420,38 @@ def test_a_step_takes_no_memory_to_speak_of():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200_000
+
+
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "8bit"])
+@pytest.mark.parametrize("grad", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_what_is_fused_by_hand_gives_the_bits_of_the_pipeline(name, grad, state_dtype):
+    """Cython has Adam with 16- and 8-bit state in one loop; for Numba, decoding and encoding are stages."""
+    found = []
+    for target in TARGETS:
+        optimizer, _, gradients = made(name, ("float32", "nearest", grad, state_dtype), {"clip_value": 0.5})
+        special = gradients()
+        special[0][:4] = [np.nan, np.inf, 0.0, 1e-40]
+        with fo.target(target), np.errstate(all="ignore"):
+            for grads in (gradients(), gradients(), special, gradients()):
+                optimizer.step(grads)
+        found.append(bits(optimizer))
+    assert found[0] == found[1]
+
+
+def test_gradients_that_moved_are_looked_at_again():
+    w = np.ones(8)
+    optimizer, grad = fo.optimizers.SGD([w[:4]], lr=1.0), np.ones(4)
+    optimizer.step([grad])
+    with pytest.raises(ValueError, match="overlap"):
+        optimizer.step([w[2:6]])
+    optimizer.step([w[4:]])
+    np.testing.assert_array_equal(w[:4], -1.0)
+    two = fo.optimizers.SGD([np.ones(4), np.ones(4)])
+    two.step([grad, grad])
+    with pytest.raises(ValueError, match="every other gradient"):
+        two.step([grad, grad], zero_grads=True)
+    two.step([grad, np.ones(4)], zero_grads=True)
+    other = np.ones(4)
+    with pytest.raises(ValueError, match="every other gradient"):
+        two.step([other, other], zero_grads=True)

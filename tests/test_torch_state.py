@@ -295,3 +295,5 @@ def test_what_torch_does_not_have_is_refused():
         fo.optimizers.Momentum(np.ones(3)).load_torch_state_dict({})
     with pytest.raises(ValueError, match="decoupled_weight_decay: expected False, as in torch's RMSprop, got True"):
         fo.optimizers.RMSprop(np.ones(3), decoupled_weight_decay=True).torch_state_dict()
+    with pytest.raises(ValueError, match="eps_hat: expected False, as in torch's Adam, got True"):
+        fo.optimizers.Adam(np.ones(3), eps_hat=True).torch_state_dict()

@@ -29,11 +29,12 @@ cdef cloned_void sgd_momentum(real **buffers, const int64_t *dims, const double 
     cdef real one_minus_dampening = <real> scalars[2]
     cdef real nesterov = <real> scalars[3]
     cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
+    cdef real lr_inside = <real> scalars[5]
+    cdef real grad_scale = <real> scalars[6]
     cdef real g, b
     cdef int64_t i
     for i in range(start, stop):
-        g = gradient(param[i], grad[i], weight_decay, grad_scale)
+        g = lr_inside * gradient(param[i], grad[i], weight_decay, grad_scale)
         b = momentum * momentum_buffer[i] + one_minus_dampening * g
         momentum_buffer[i] = b
         param[i] = param[i] - lr * (g + momentum * b if nesterov != 0 else b)
@@ -124,14 +125,15 @@ cdef cloned_void rmsprop(real **buffers, const int64_t *dims, const double *scal
     cdef real one_minus_alpha = <real> scalars[2]
     cdef real eps = <real> scalars[3]
     cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
+    cdef real eps_in_root = <real> scalars[5]
+    cdef real grad_scale = <real> scalars[6]
     cdef real g, s
     cdef int64_t i
     for i in range(start, stop):
         g = gradient(param[i], grad[i], weight_decay, grad_scale)
         s = alpha * square_avg[i] + one_minus_alpha * g * g
         square_avg[i] = s
-        param[i] = param[i] - lr * g / (root(s) + eps)
+        param[i] = param[i] - lr * g / (root(s + eps_in_root) + eps)
 
 
 cdef cloned_void rmsprop_momentum(real **buffers, const int64_t *dims, const double *scalars,
@@ -146,21 +148,23 @@ cdef cloned_void rmsprop_momentum(real **buffers, const int64_t *dims, const dou
     cdef real eps = <real> scalars[3]
     cdef real momentum = <real> scalars[4]
     cdef real weight_decay = <real> scalars[5]
-    cdef real grad_scale = <real> scalars[6]
+    cdef real eps_in_root = <real> scalars[6]
+    cdef real lr_inside = <real> scalars[7]
+    cdef real grad_scale = <real> scalars[8]
     cdef real g, s, b
     cdef int64_t i
     for i in range(start, stop):
         g = gradient(param[i], grad[i], weight_decay, grad_scale)
         s = alpha * square_avg[i] + one_minus_alpha * g * g
-        b = momentum * momentum_buffer[i] + g / (root(s) + eps)
+        b = momentum * momentum_buffer[i] + lr_inside * g / (root(s + eps_in_root) + eps)
         square_avg[i] = s
         momentum_buffer[i] = b
         param[i] = param[i] - lr * b
 
 
-cdef inline real centered_root(real square_avg, real grad_avg) noexcept nogil:
+cdef inline real centered_root(real square_avg, real grad_avg, real eps_in_root) noexcept nogil:
     cdef real variance = square_avg - grad_avg * grad_avg
-    return root(<real> 0 if variance < 0 else variance)
+    return root((<real> 0 if variance < 0 else variance) + eps_in_root)
 
 
 cdef cloned_void rmsprop_centered(real **buffers, const int64_t *dims, const double *scalars,
@@ -174,7 +178,8 @@ cdef cloned_void rmsprop_centered(real **buffers, const int64_t *dims, const dou
     cdef real one_minus_alpha = <real> scalars[2]
     cdef real eps = <real> scalars[3]
     cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
+    cdef real eps_in_root = <real> scalars[5]
+    cdef real grad_scale = <real> scalars[6]
     cdef real g, s, a
     cdef int64_t i
     for i in range(start, stop):
@@ -183,7 +188,7 @@ cdef cloned_void rmsprop_centered(real **buffers, const int64_t *dims, const dou
         a = alpha * grad_avg[i] + one_minus_alpha * g
         square_avg[i] = s
         grad_avg[i] = a
-        param[i] = param[i] - lr * g / (centered_root(s, a) + eps)
+        param[i] = param[i] - lr * g / (centered_root(s, a, eps_in_root) + eps)
 
 
 cdef cloned_void rmsprop_centered_momentum(real **buffers, const int64_t *dims, const double *scalars,
@@ -199,14 +204,16 @@ cdef cloned_void rmsprop_centered_momentum(real **buffers, const int64_t *dims, 
     cdef real eps = <real> scalars[3]
     cdef real momentum = <real> scalars[4]
     cdef real weight_decay = <real> scalars[5]
-    cdef real grad_scale = <real> scalars[6]
+    cdef real eps_in_root = <real> scalars[6]
+    cdef real lr_inside = <real> scalars[7]
+    cdef real grad_scale = <real> scalars[8]
     cdef real g, s, a, b
     cdef int64_t i
     for i in range(start, stop):
         g = gradient(param[i], grad[i], weight_decay, grad_scale)
         s = alpha * square_avg[i] + one_minus_alpha * g * g
         a = alpha * grad_avg[i] + one_minus_alpha * g
-        b = momentum * momentum_buffer[i] + g / (centered_root(s, a) + eps)
+        b = momentum * momentum_buffer[i] + lr_inside * g / (centered_root(s, a, eps_in_root) + eps)
         square_avg[i] = s
         grad_avg[i] = a
         momentum_buffer[i] = b
@@ -221,14 +228,15 @@ cdef cloned_void adagrad(real **buffers, const int64_t *dims, const double *scal
     cdef real lr = <real> scalars[0]
     cdef real eps = <real> scalars[1]
     cdef real weight_decay = <real> scalars[2]
-    cdef real grad_scale = <real> scalars[3]
+    cdef real eps_in_root = <real> scalars[3]
+    cdef real grad_scale = <real> scalars[4]
     cdef real g, s
     cdef int64_t i
     for i in range(start, stop):
         g = gradient(param[i], grad[i], weight_decay, grad_scale)
         s = sum_of_squares[i] + g * g
         sum_of_squares[i] = s
-        param[i] = param[i] - lr * g / (root(s) + eps)
+        param[i] = param[i] - lr * g / (root(s + eps_in_root) + eps)
 
 
 KERNELS = {     # (float32, float64)

@@ -18,7 +18,8 @@ cdef cloned_void adamax(real **buffers, const int64_t *dims, const double *scala
     cdef real beta2 = <real> scalars[3]
     cdef real eps = <real> scalars[4]
     cdef real weight_decay = <real> scalars[5]
-    cdef real grad_scale = <real> scalars[6]
+    cdef real eps_in_divisor = <real> scalars[6]
+    cdef real grad_scale = <real> scalars[7]
     cdef real g, m, faded, fresh, u
     cdef int64_t i
     for i in range(start, stop):
@@ -30,7 +31,7 @@ cdef cloned_void adamax(real **buffers, const int64_t *dims, const double *scala
         u = faded if faded != faded else u      # once NaN, for ever NaN
         exp_avg[i] = m
         exp_inf[i] = u
-        param[i] = param[i] - step_size * m / u
+        param[i] = param[i] - step_size * m / (u + eps_in_divisor)
 
 
 cdef cloned_void nadam(real **buffers, const int64_t *dims, const double *scalars,

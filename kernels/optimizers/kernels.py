@@ -16,7 +16,7 @@ def _kernel(name: str, state: str, scalars: str) -> Kernel:
 
 ADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay decay"
 RMSPROP = "lr alpha one_minus_alpha eps"
-ADAMAX = "step_size beta1 one_minus_beta1 beta2 eps weight_decay"
+ADAMAX = "step_size beta1 one_minus_beta1 beta2 eps weight_decay eps_in_divisor"
 NADAM = "grad_step step_size beta1 one_minus_beta1 beta2 one_minus_beta2 root_correction eps weight_decay"
 RADAM = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 rectified eps weight_decay"
 MIXED = "beta1 one_minus_beta1 beta2 one_minus_beta2 beta3 one_minus_beta3"
@@ -43,15 +43,21 @@ KERNELS = {
     kernel.name: kernel
     for kernel in (
         _kernel("sgd", "", "lr weight_decay"),
-        _kernel("sgd_momentum", "momentum_buffer", "lr momentum one_minus_dampening nesterov weight_decay"),
+        _kernel("sgd_momentum", "momentum_buffer", "lr momentum one_minus_dampening nesterov weight_decay lr_inside"),
         _kernel("momentum", "velocity", "lr beta one_minus_beta weight_decay"),
         _kernel("adam", "exp_avg exp_avg_sq", ADAM),
         _kernel("adam_amsgrad", "exp_avg exp_avg_sq max_exp_avg_sq", ADAM),
-        _kernel("rmsprop", "square_avg", f"{RMSPROP} weight_decay"),
-        _kernel("rmsprop_momentum", "square_avg momentum_buffer", f"{RMSPROP} momentum weight_decay"),
-        _kernel("rmsprop_centered", "square_avg grad_avg", f"{RMSPROP} weight_decay"),
-        _kernel("rmsprop_centered_momentum", "square_avg grad_avg momentum_buffer", f"{RMSPROP} momentum weight_decay"),
-        _kernel("adagrad", "sum_of_squares", "lr eps weight_decay"),
+        _kernel("rmsprop", "square_avg", f"{RMSPROP} weight_decay eps_in_root"),
+        _kernel(
+            "rmsprop_momentum", "square_avg momentum_buffer", f"{RMSPROP} momentum weight_decay eps_in_root lr_inside"
+        ),
+        _kernel("rmsprop_centered", "square_avg grad_avg", f"{RMSPROP} weight_decay eps_in_root"),
+        _kernel(
+            "rmsprop_centered_momentum",
+            "square_avg grad_avg momentum_buffer",
+            f"{RMSPROP} momentum weight_decay eps_in_root lr_inside",
+        ),
+        _kernel("adagrad", "sum_of_squares", "lr eps weight_decay eps_in_root"),
         _kernel("adamax", "exp_avg exp_inf", ADAMAX),
         _kernel("nadam", "exp_avg exp_avg_sq", NADAM),
         _kernel("radam", "exp_avg exp_avg_sq", RADAM),

@@ -4,16 +4,17 @@ A recipe says all that parameters must have in common to share a launch. Rules Ã
 in a list of stages, and nowhere else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from fastopt.kernels.arrays.table import KERNELS
-from fastopt.kernels.optimizers import stages
+from fastopt.kernels.optimizers import fused, stages
 from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.storage import LOAD, STORE
 
-GRADIENT = Kernel("squares", "optimizers", buffers=("grad",), written=())
+FUSED = ("adam", "float32", "cython")  # what fused.pyx holds by hand: a rule, its compute type, its target
 
 # A row of scalars: first those of the stages, then those of the rule.
 SCALARS = ("grad_scale", "clip_value", "decay_kept", "average_kept", "average_added", "seed", "step")
@@ -117,9 +118,9 @@ class _Stages:
         self.scratch[self.slot[name]] = -self.widths.get(name, 0)
         return self.slot[name]
 
-    def hold(self, kernel: Kernel) -> None:
-        """Decode what a kernel needs before it runs, and encode what it wrote behind it."""
-        for name in kernel.buffers:
+    def hold(self, names: Sequence[str], written: Sequence[str]) -> None:
+        """Decode the buffers that a kernel needs before it runs, and encode what it wrote behind it."""
+        for name in names:
             kind = self.recipe.kinds[name]
             arrays = [
                 self.touch(column) for column in (name, f"{name}_lost_bits", f"{name}_scale") if column in self.slot
@@ -129,7 +130,7 @@ class _Stages:
                 continue
             self.used[name] = self.block()
             self.before.append(_stage(LOAD[kind][self.which], *arrays, self.used[name]))
-            if name in kernel.written:
+            if name in written:
                 at = SCALARS.index("seed") if kind == "stochastic" else 0
                 self.after.append(_stage(STORE[kind][self.which], *arrays, self.used[name], scalars=at))
 
@@ -160,7 +161,8 @@ def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: b
     """
     kernel, last = (*recipe.passes, recipe.kernel)[number], number == len(recipe.passes)
     own = _Stages(recipe)
-    own.hold(kernel)
+    by_hand = fused.ADAM.get(recipe.state) if (kernel.name, recipe.compute, target) == FUSED else None
+    own.hold(kernel.buffers if by_hand is None else ("param", "grad"), kernel.written)
     if recipe.clip and "grad" in own.used:
         clipped = own.block()
         own.call(stages.CLIP, own.used["grad"], clipped, scalars="grad_scale")
@@ -171,8 +173,12 @@ def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: b
         if not last and recipe.param == recipe.compute:
             own.used["param"] = own.copied("param")  # what is measured has decayed, what is kept has not yet
         own.call(stages.DECAY, own.used["param"], scalars="decay_kept")
-    rule = address(kernel, recipe.compute, target)
-    own.calls.append(_stage(rule, *(own.used[name] for name in kernel.buffers), dims=1, scalars=len(SCALARS)))
+    if by_hand is None:
+        rule, slots = address(kernel, recipe.compute, target), [own.used[name] for name in kernel.buffers]
+    else:
+        kept = [own.touch(name) for name in recipe.columns if name.startswith("exp_avg")]
+        rule, slots = by_hand, [own.used["param"], own.used["grad"], *kept]
+    own.calls.append(_stage(rule, *slots, dims=1, scalars=len(SCALARS)))
     written = {own.slot[name] for name in kernel.written}
     if last:
         if stats:
@@ -191,6 +197,6 @@ def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: b
 def norm(recipe: Recipe) -> Program:
     """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
     own = _Stages(recipe)
-    own.hold(GRADIENT)
+    own.hold(("grad",), ())
     own.call(tuple([address(KERNELS["squares"], dtype, "cython") for dtype in DTYPES]), own.used["grad"])
     return own.program(frozenset())

@@ -15,12 +15,13 @@ def _decayed_gradient(param, grad, weight_decay, maximize):
 
 def sgd(
     param, grad, momentum_buffer=None, *, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0,
-    maximize=False, t,
+    lr_in_momentum=False, maximize=False, t,
 ):  # fmt: skip
-    """Sutskever et al. 2013, in torch's form: the buffer holds gradients, lr multiplies it afterwards."""
+    """Sutskever et al. 2013; in torch's form the buffer holds gradients, and lr multiplies it afterwards."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
     if momentum == 0:
         return (param - lr * g,)
+    g, lr = (lr * g, 1.0) if lr_in_momentum else (g, lr)
     b = g if t == 1 else momentum * momentum_buffer + (1 - dampening) * g
     return param - lr * (g + momentum * b if nesterov else b), b
 
@@ -32,27 +33,30 @@ def momentum(param, grad, velocity, *, lr, beta, weight_decay=0.0, maximize=Fals
     return param - lr * v, v
 
 
-def _adam(param, g, m, v, v_max, lr, betas, eps, amsgrad, t):
+def _adam(param, g, m, v, v_max, lr, betas, eps, amsgrad, eps_hat, t):
     m = betas[0] * m + (1 - betas[0]) * g
     v = betas[1] * v + (1 - betas[1]) * g**2
     largest = np.maximum(v_max, v) if amsgrad else v
     m_hat = m / (1 - betas[0] ** t)
-    v_hat = largest / (1 - betas[1] ** t)
-    return (param - lr * m_hat / (np.sqrt(v_hat) + eps), m, v) + ((largest,) if amsgrad else ())
+    if eps_hat:
+        update = lr * np.sqrt(1 - betas[1] ** t) * m_hat / (np.sqrt(largest) + eps)
+    else:
+        update = lr * m_hat / (np.sqrt(largest / (1 - betas[1] ** t)) + eps)
+    return (param - update, m, v) + ((largest,) if amsgrad else ())
 
 
 def adam(
     param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, lr, betas, eps, weight_decay=0.0, amsgrad=False,
-    maximize=False, t,
+    eps_hat=False, maximize=False, t,
 ):  # fmt: skip
     """Kingma and Ba 2015, Algorithm 1; AMSGrad: Reddi et al. 2018, Algorithm 2, with bias correction as in torch."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
-    return _adam(param, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, t)
+    return _adam(param, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, eps_hat, t)
 
 
 def adamw(
     param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, lr, betas, eps, weight_decay, amsgrad=False,
-    maximize=False, t,
+    eps_hat=False, maximize=False, t,
 ):  # fmt: skip
     """Loshchilov and Hutter 2019, Algorithm 2, with the decay multiplied by lr as in torch.
 
@@ -60,12 +64,12 @@ def adamw(
     """
     g = -grad if maximize else grad
     shrunk = (1 - lr * weight_decay) * param
-    return _adam(shrunk, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, t)
+    return _adam(shrunk, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, eps_hat, t)
 
 
 def rmsprop(
     param, grad, square_avg, grad_avg=None, momentum_buffer=None, *, lr, alpha, eps, momentum=0.0, centered=False,
-    weight_decay=0.0, maximize=False, t,
+    weight_decay=0.0, eps_in_root=False, lr_in_momentum=False, maximize=False, t,
 ):  # fmt: skip
     """Tieleman and Hinton 2012; centered: Graves 2013, equations 38 to 45; epsilon outside the root, as in torch."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
@@ -76,26 +80,31 @@ def rmsprop(
         mean = alpha * grad_avg + (1 - alpha) * g
         state.append(mean)
         variance = np.maximum(s - mean**2, 0)
-    update = g / (np.sqrt(variance) + eps)
+    update = g / (np.sqrt(variance + eps) if eps_in_root else np.sqrt(variance) + eps)
     if momentum:
+        update, lr = (lr * update, 1.0) if lr_in_momentum else (update, lr)
         update = momentum * momentum_buffer + update
         state.append(update)
     return param - lr * update, *state
 
 
-def adagrad(param, grad, sum_of_squares, *, lr, lr_decay=0.0, eps, weight_decay=0.0, maximize=False, t):
+def adagrad(
+    param, grad, sum_of_squares, *, lr, lr_decay=0.0, eps, weight_decay=0.0, eps_in_root=False, maximize=False, t,
+):  # fmt: skip
     """Duchi et al. 2011, diagonal form, with torch's decay of the learning rate."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
     s = sum_of_squares + g**2
-    return param - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s) + eps), s
+    return param - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s + eps) if eps_in_root else np.sqrt(s) + eps), s
 
 
-def adamax(param, grad, exp_avg, exp_inf, *, lr, betas, eps, weight_decay=0.0, maximize=False, t):
-    """Kingma and Ba 2015, Algorithm 2, with torch's epsilon beside |g|."""
+def adamax(
+    param, grad, exp_avg, exp_inf, *, lr, betas, eps, weight_decay=0.0, eps_in_divisor=False, maximize=False, t,
+):  # fmt: skip
+    """Kingma and Ba 2015, Algorithm 2, with torch's epsilon beside |g|, or Keras's beside u."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
     m = betas[0] * exp_avg + (1 - betas[0]) * g
-    u = np.maximum(betas[1] * exp_inf, np.abs(g) + eps)
-    return param - (lr / (1 - betas[0] ** t)) * (m / u), m, u
+    u = np.maximum(betas[1] * exp_inf, np.abs(g) if eps_in_divisor else np.abs(g) + eps)
+    return param - (lr / (1 - betas[0] ** t)) * (m / (u + eps if eps_in_divisor else u)), m, u
 
 
 def nadam(

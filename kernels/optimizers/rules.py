@@ -20,8 +20,10 @@ def sgd(param, grad, lr, weight_decay, grad_scale):
     return param - lr * gradient(param, grad, weight_decay, grad_scale)
 
 
-def sgd_momentum(param, grad, momentum_buffer, lr, momentum, one_minus_dampening, nesterov, weight_decay, grad_scale):
-    grad = gradient(param, grad, weight_decay, grad_scale)
+def sgd_momentum(
+    param, grad, momentum_buffer, lr, momentum, one_minus_dampening, nesterov, weight_decay, lr_inside, grad_scale
+):
+    grad = lr_inside * gradient(param, grad, weight_decay, grad_scale)
     momentum_buffer = momentum * momentum_buffer + one_minus_dampening * grad
     update = grad + momentum * momentum_buffer if nesterov != 0.0 else momentum_buffer
     return param - lr * update, momentum_buffer
@@ -56,49 +58,54 @@ def adam_amsgrad(
     return param, exp_avg, exp_avg_sq, max_exp_avg_sq
 
 
-def rmsprop(param, grad, square_avg, lr, alpha, one_minus_alpha, eps, weight_decay, grad_scale):
+def rmsprop(param, grad, square_avg, lr, alpha, one_minus_alpha, eps, weight_decay, eps_in_root, grad_scale):
     grad = gradient(param, grad, weight_decay, grad_scale)
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
-    return param - lr * grad / (sqrt(square_avg) + eps), square_avg
+    return param - lr * grad / (sqrt(square_avg + eps_in_root) + eps), square_avg
 
 
 def rmsprop_momentum(
-    param, grad, square_avg, momentum_buffer, lr, alpha, one_minus_alpha, eps, momentum, weight_decay, grad_scale
-):
+    param, grad, square_avg, momentum_buffer,
+    lr, alpha, one_minus_alpha, eps, momentum, weight_decay, eps_in_root, lr_inside, grad_scale,
+):  # fmt: skip
     grad = gradient(param, grad, weight_decay, grad_scale)
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
-    momentum_buffer = momentum * momentum_buffer + grad / (sqrt(square_avg) + eps)
+    momentum_buffer = momentum * momentum_buffer + lr_inside * grad / (sqrt(square_avg + eps_in_root) + eps)
     return param - lr * momentum_buffer, square_avg, momentum_buffer
 
 
-def centered_root(square_avg, grad_avg):
+def centered_root(square_avg, grad_avg, eps_in_root):
     """The root of the variance E[g^2] - E[g]^2, which rounding may take below zero; NaN stays NaN."""
     variance = square_avg - grad_avg * grad_avg
-    return sqrt(0.0 if variance < 0.0 else variance)
+    return sqrt((0.0 if variance < 0.0 else variance) + eps_in_root)
 
 
-def rmsprop_centered(param, grad, square_avg, grad_avg, lr, alpha, one_minus_alpha, eps, weight_decay, grad_scale):
+def rmsprop_centered(
+    param, grad, square_avg, grad_avg, lr, alpha, one_minus_alpha, eps, weight_decay, eps_in_root, grad_scale
+):
     grad = gradient(param, grad, weight_decay, grad_scale)
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     grad_avg = alpha * grad_avg + one_minus_alpha * grad
-    return param - lr * grad / (centered_root(square_avg, grad_avg) + eps), square_avg, grad_avg
+    root = centered_root(square_avg, grad_avg, eps_in_root)
+    return param - lr * grad / (root + eps), square_avg, grad_avg
 
 
 def rmsprop_centered_momentum(
     param, grad, square_avg, grad_avg, momentum_buffer,
-    lr, alpha, one_minus_alpha, eps, momentum, weight_decay, grad_scale,
+    lr, alpha, one_minus_alpha, eps, momentum, weight_decay, eps_in_root, lr_inside, grad_scale,
 ):  # fmt: skip
     grad = gradient(param, grad, weight_decay, grad_scale)
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     grad_avg = alpha * grad_avg + one_minus_alpha * grad
-    momentum_buffer = momentum * momentum_buffer + grad / (centered_root(square_avg, grad_avg) + eps)
+    root = centered_root(square_avg, grad_avg, eps_in_root)
+    momentum_buffer = momentum * momentum_buffer + lr_inside * grad / (root + eps)
     return param - lr * momentum_buffer, square_avg, grad_avg, momentum_buffer
 
 
-def adagrad(param, grad, sum_of_squares, lr, eps, weight_decay, grad_scale):
+def adagrad(param, grad, sum_of_squares, lr, eps, weight_decay, eps_in_root, grad_scale):
     grad = gradient(param, grad, weight_decay, grad_scale)
     sum_of_squares = sum_of_squares + grad * grad
-    return param - lr * grad / (sqrt(sum_of_squares) + eps), sum_of_squares
+    return param - lr * grad / (sqrt(sum_of_squares + eps_in_root) + eps), sum_of_squares
 
 
 def sign(x):
@@ -108,7 +115,8 @@ def sign(x):
 
 
 def adamax(
-    param, grad, exp_avg, exp_inf, step_size, beta1, one_minus_beta1, beta2, eps, weight_decay, grad_scale
+    param, grad, exp_avg, exp_inf,
+    step_size, beta1, one_minus_beta1, beta2, eps, weight_decay, eps_in_divisor, grad_scale,
 ):  # fmt: skip
     grad = gradient(param, grad, weight_decay, grad_scale)
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
@@ -116,7 +124,7 @@ def adamax(
     fresh = abs(grad) + eps
     larger = faded if faded > fresh else fresh
     exp_inf = faded if faded != faded else larger  # once NaN, for ever NaN
-    return param - step_size * exp_avg / exp_inf, exp_avg, exp_inf
+    return param - step_size * exp_avg / (exp_inf + eps_in_divisor), exp_avg, exp_inf
 
 
 def nadam(

@@ -16,8 +16,9 @@ def sgd(group, step):
     if group["momentum"] == 0.0:
         return group["lr"], group["weight_decay"], grad_scale(group)
     fresh = 1.0 if step == 1 else 1.0 - group["dampening"]  # the first gradient enters the buffer whole
-    nesterov = 1.0 if group["nesterov"] else 0.0
-    return group["lr"], group["momentum"], fresh, nesterov, group["weight_decay"], grad_scale(group)
+    lr, lr_inside = (1.0, group["lr"]) if group["lr_in_momentum"] else (group["lr"], 1.0)
+    rest = group["weight_decay"], lr_inside, grad_scale(group)
+    return lr, group["momentum"], fresh, float(group["nesterov"]), *rest
 
 
 def momentum(group, step):
@@ -28,7 +29,8 @@ def momentum(group, step):
 def moments(group, step):
     (beta1, beta2), lr = group["betas"], group["lr"]
     step_size, root_correction = lr / (1.0 - beta1**step), 1.0 / sqrt(1.0 - beta2**step)
-    return step_size, beta1, 1.0 - beta1, beta2, 1.0 - beta2, root_correction, group["eps"]
+    eps = group["eps"] * root_correction if group.get("eps_hat") else group["eps"]
+    return step_size, beta1, 1.0 - beta1, beta2, 1.0 - beta2, root_correction, eps
 
 
 def adam(group, step):
@@ -40,20 +42,25 @@ def adamw(group, step):
 
 
 def rmsprop(group, step):
-    alpha, mass = group["alpha"], group["momentum"]
-    extra = () if mass == 0.0 else (mass,)
-    return group["lr"], alpha, 1.0 - alpha, group["eps"], *extra, group["weight_decay"], grad_scale(group)
+    alpha, lr, mass = group["alpha"], group["lr"], group["momentum"]
+    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
+    if mass == 0.0:
+        return lr, alpha, 1.0 - alpha, eps, group["weight_decay"], eps_in_root, grad_scale(group)
+    lr, lr_inside = (1.0, lr) if group["lr_in_momentum"] else (lr, 1.0)
+    return lr, alpha, 1.0 - alpha, eps, mass, group["weight_decay"], eps_in_root, lr_inside, grad_scale(group)
 
 
 def adagrad(group, step):
     lr = group["lr"] / (1.0 + (step - 1) * group["lr_decay"])
-    return lr, group["eps"], group["weight_decay"], grad_scale(group)
+    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
+    return lr, eps, group["weight_decay"], eps_in_root, grad_scale(group)
 
 
 def adamax(group, step):
     (beta1, beta2), lr = group["betas"], group["lr"]
     step_size = lr / (1.0 - beta1**step)
-    return step_size, beta1, 1.0 - beta1, beta2, group["eps"], group["weight_decay"], grad_scale(group)
+    eps_in_divisor, eps = (group["eps"], 0.0) if group["eps_in_divisor"] else (0.0, group["eps"])
+    return step_size, beta1, 1.0 - beta1, beta2, eps, group["weight_decay"], eps_in_divisor, grad_scale(group)
 
 
 def nadam_mu(group, step):

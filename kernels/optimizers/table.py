@@ -116,6 +116,7 @@ OPS = (
         (
             {}, {"lr": 0.1, "weight_decay": 0.1}, {"lr": 0.1, "momentum": 0.9}, {"momentum": 0.9, "dampening": 0.3},
             {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+            {"lr": 0.1, "momentum": 0.9, "nesterov": True, "lr_in_momentum": True},
         ),
         (
             Bad(
@@ -134,13 +135,13 @@ OPS = (
         "Adam", "adam adam_amsgrad", "Kingma and Ba 2015, Algorithm 1; Reddi et al. 2018, Algorithm 2",
         (
             {}, {"lr": 0.1, "weight_decay": 0.1}, {"amsgrad": True},
-            {"amsgrad": True, "betas": (0.5, 0.6), "maximize": True},
+            {"amsgrad": True, "betas": (0.5, 0.6), "maximize": True}, {"eps_hat": True, "eps": 1e-3},
         ),
         (BETAS, EPS),
     ),
     _op(
         "AdamW", "adam adam_amsgrad", "Loshchilov and Hutter 2019, Algorithm 2",
-        ({}, {"lr": 0.1, "weight_decay": 0.1}, {"amsgrad": True}, {"maximize": True}),
+        ({}, {"lr": 0.1, "weight_decay": 0.1}, {"amsgrad": True}, {"maximize": True, "eps_hat": True}),
         (BETAS, EPS),
     ),
     _op(
@@ -148,19 +149,26 @@ OPS = (
         "Tieleman and Hinton 2012; Graves 2013, equations 38 to 45",
         (
             {}, {"momentum": 0.9}, {"centered": True, "weight_decay": 0.1},
-            {"centered": True, "momentum": 0.5, "maximize": True},
+            {"centered": True, "momentum": 0.5, "maximize": True}, {"eps_in_root": True},
+            {"centered": True, "momentum": 0.5, "eps_in_root": True, "lr_in_momentum": True},
         ),
         (EPS, Bad("alpha of 1", lambda o, a: o.update(alpha=1.0), ("alpha", "[0, 1)"))),
         RMSPROP_TOLERANCE,
     ),
     _op(
         "Adagrad", "adagrad", "Duchi et al. 2011, Figure 1",
-        ({}, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.1, "weight_decay": 0.1, "maximize": True}),
+        (
+            {}, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.1, "weight_decay": 0.1, "maximize": True},
+            {"eps_in_root": True, "eps": 1e-3},
+        ),
         (EPS, Bad("lr_decay negative", lambda o, a: o.update(lr_decay=-1.0), ("lr_decay", "≥ 0"))),
     ),
     _op(
         "Adamax", "adamax", "Kingma and Ba 2015, Algorithm 2",
-        ({}, {"lr": 0.1, "betas": (0.5, 0.6), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+        (
+            {}, {"lr": 0.1, "betas": (0.5, 0.6), "eps": 1e-3, "weight_decay": 0.1, "maximize": True},
+            {"eps_in_divisor": True, "eps": 1e-3},
+        ),
         (BETAS, EPS),
     ),
     _op(

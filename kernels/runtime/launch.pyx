@@ -404,6 +404,17 @@ def first_overlap(cnp.ndarray starts, cnp.ndarray stops, cnp.ndarray pointers, i
     return -1
 
 
+def unchanged(cnp.ndarray pointers, int first, int second, cnp.ndarray seen):
+    """Return whether two columns of a pointer table are as in `seen` (uintp, two columns)."""
+    cdef const uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
+    cdef const uintptr_t *before = <uintptr_t *> cnp.PyArray_DATA(seen)
+    cdef cnp.npy_intp i, width = cnp.PyArray_DIM(pointers, 1)
+    for i in range(cnp.PyArray_DIM(pointers, 0)):
+        if table[i * width + first] != before[2 * i] or table[i * width + second] != before[2 * i + 1]:
+            return False
+    return True
+
+
 def address(cnp.ndarray array):
     """Return the address of an array's first element."""
     return <uintptr_t> cnp.PyArray_DATA(array)

@@ -7,6 +7,7 @@ serves every optimizer.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.codes cimport GROUP, code_of_mean, code_of_square, inverse_of, largest, mean_of, square_of
 
 cdef extern from "storage.h" nogil:
     float float_of_bfloat16(uint16_t)
@@ -21,28 +22,6 @@ cdef extern from "random.h" nogil:
     ctypedef struct philox_words:
         uint32_t a, b, c, d
     philox_words philox(uint32_t counter_low, uint32_t counter_high, uint32_t k0, uint32_t k1)
-
-cdef extern from "<math.h>" nogil:
-    float fabsf(float)
-
-cdef enum:
-    MEAN_LOWEST = 112 << 3      # upper bits of 2^-15 in float32, and of 2^-31
-    SQUARE_LOWEST = 96 << 3
-    GROUP = 256                 # elements that share a scale in 8-bit storage (a literal where range() needs one)
-
-
-cdef extern from *:
-    """
-    #define MEAN_LEAST 0x1p-15f
-    #define SQUARE_LEAST 0x1p-31f
-    #define SQUARE_ABOVE 0x1.2p-31f
-    """
-    const float MEAN_LEAST      # the ratio of code 0
-    const float SQUARE_LEAST
-    const float SQUARE_ABOVE    # of code 1
-
-cdef float TINY = 1e-37         # a group below it is kept as zeros (or the least code): 1 / scale would overflow
-
 
 # ---- the other float type
 
@@ -165,37 +144,7 @@ cdef cloned_void store_split(real **buffers, const int64_t *dims, const double *
         lower[i] = <uint16_t> bits
 
 
-# ---- 8 bits: groups of 256 elements share a float32 scale, their largest magnitude. A code is a small float relative to it,
-# cut out of a float32's bits (3 bits of mantissa): a mean has a sign and 4 bits of exponent (down to 2^-15 of the
-# largest, then zero), a second moment 5 bits of exponent (down to 2^-31). A second moment above zero never becomes zero:
-# the step would divide by epsilon alone. The largest value gets the largest code. NaN or Inf spoils its group.
-
-cdef inline float largest(const real *block, int64_t size) noexcept nogil:
-    """Return the largest magnitude. As bits, magnitudes are ordered like integers, NaN above all."""
-    cdef uint32_t lanes[32]
-    cdef uint32_t bits, top = 0
-    cdef int64_t i, k
-    for k in range(32):
-        lanes[k] = 0
-    for i in range(0, size - 31, 32):
-        for k in range(32):
-            bits = word_of_float(<float> block[i + k]) & 0x7FFFFFFF
-            lanes[k] = bits if bits > lanes[k] else lanes[k]
-    for i in range(size - size % 32, size):     # not into a lane: a word written there would stall the vector's load
-        bits = word_of_float(<float> block[i]) & 0x7FFFFFFF
-        top = bits if bits > top else top
-    for k in range(32):
-        top = lanes[k] if lanes[k] > top else top
-    return float_of_word(top)
-
-
-cdef inline uint32_t code_of(float ratio, float least, uint32_t lowest) noexcept nogil:
-    """Return the code of a ratio up to 1.875: its upper bits, rounded, counted from the lowest exponent.
-
-    Raised to `least`, a ratio gets a code that fits, without a comparison of codes; NaN becomes the least.
-    """
-    return ((word_of_float(ratio if ratio > least else least) + 0x80000) >> 20) - lowest
-
+# ---- 8 bits: codes and a scale for each group of 256
 
 cdef cloned_void load_mean8(real **buffers, const int64_t *dims, const double *scalars,
                             int64_t start, int64_t stop, double *partials) noexcept nogil:
@@ -203,15 +152,11 @@ cdef cloned_void load_mean8(real **buffers, const int64_t *dims, const double *s
     cdef const float *scales = <const float *> buffers[1]
     cdef real *block = buffers[2]
     cdef int64_t first, i
-    cdef float scale, ratio
-    cdef uint32_t code, size
+    cdef float scale
     for first in range(start, stop, 256):
         scale = scales[first // GROUP] * <float> (1 / 1.875)
         for i in range(first, min(first + GROUP, stop)):
-            code = codes[i]
-            size = code & 0x7F
-            ratio = float_of_word(((size + MEAN_LOWEST) << 20) | ((code & 0x80) << 24))
-            block[i] = scale * (ratio if size != 0 else 0)
+            block[i] = mean_of(codes[i], scale)
 
 
 cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *scalars,
@@ -220,17 +165,13 @@ cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *
     cdef float *scales = <float *> buffers[1]
     cdef const real *block = buffers[2]
     cdef int64_t first, i, size
-    cdef float top, inverse, x
-    cdef uint32_t code
+    cdef float inverse
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
-        top = largest(block + first, size)
-        scales[first // GROUP] = top
-        inverse = <float> 1.875 / top if top > TINY else 0
+        scales[first // GROUP] = largest(block + first, size)
+        inverse = inverse_of(scales[first // GROUP])
         for i in range(first, first + size):
-            x = <float> block[i]
-            code = code_of(fabsf(x) * inverse, MEAN_LEAST, MEAN_LOWEST)
-            codes[i] = <uint8_t> (code | ((word_of_float(x) >> 24) & 0x80))
+            codes[i] = code_of_mean(<float> block[i], inverse)
 
 
 cdef cloned_void load_square8(real **buffers, const int64_t *dims, const double *scalars,
@@ -239,14 +180,11 @@ cdef cloned_void load_square8(real **buffers, const int64_t *dims, const double 
     cdef const float *scales = <const float *> buffers[1]
     cdef real *block = buffers[2]
     cdef int64_t first, i
-    cdef float scale, ratio
-    cdef uint32_t code
+    cdef float scale
     for first in range(start, stop, 256):
         scale = scales[first // GROUP] * <float> (1 / 1.875)
         for i in range(first, min(first + GROUP, stop)):
-            code = codes[i]
-            ratio = float_of_word((code + SQUARE_LOWEST) << 20)
-            block[i] = scale * (ratio if code != 0 else 0)
+            block[i] = square_of(codes[i], scale)
 
 
 cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double *scalars,
@@ -255,15 +193,13 @@ cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double
     cdef float *scales = <float *> buffers[1]
     cdef const real *block = buffers[2]
     cdef int64_t first, i, size
-    cdef float top, inverse, least
+    cdef float inverse
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
-        top = largest(block + first, size)
-        scales[first // GROUP] = top
-        inverse = <float> 1.875 / top if top > TINY else 0
+        scales[first // GROUP] = largest(block + first, size)
+        inverse = inverse_of(scales[first // GROUP])
         for i in range(first, first + size):
-            least = SQUARE_ABOVE if block[i] > 0 else SQUARE_LEAST
-            codes[i] = <uint8_t> code_of(<float> block[i] * inverse, least, SQUARE_LOWEST)
+            codes[i] = code_of_square(<float> block[i], inverse)
 
 
 LOAD = {        # storage -> addresses by compute type (float32, float64)

@@ -1,0 +1,90 @@
+"""Adam and AdamW with 16- and 8-bit state in one loop: the pipeline load, rule, store by hand, for what is used most.
+
+The divider and the root keep the processor's other units idle; decoding and encoding beside them is nearly free. Results
+are the pipeline's, to the bit.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uintptr_t
+
+from kernels.optimizers.pieces cimport gradient, root
+from kernels.runtime.abi cimport cloned_void
+from kernels.runtime.codes cimport GROUP, code_of_mean, code_of_square, inverse_of, largest, mean_of, square_of
+
+cdef extern from "storage.h" nogil:
+    float float_of_bfloat16(uint16_t)
+    uint16_t nearest_bfloat16(float)
+
+
+cdef cloned_void adam_bfloat16(void **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef float *param = <float *> buffers[0]
+    cdef const float *grad = <const float *> buffers[1]
+    cdef uint16_t *exp_avg = <uint16_t *> buffers[2]
+    cdef uint16_t *exp_avg_sq = <uint16_t *> buffers[3]
+    cdef float step_size = <float> scalars[0]
+    cdef float beta1 = <float> scalars[1]
+    cdef float one_minus_beta1 = <float> scalars[2]
+    cdef float beta2 = <float> scalars[3]
+    cdef float one_minus_beta2 = <float> scalars[4]
+    cdef float root_correction = <float> scalars[5]
+    cdef float eps = <float> scalars[6]
+    cdef float weight_decay = <float> scalars[7]
+    cdef float decay = <float> scalars[8]
+    cdef float grad_scale = <float> scalars[9]
+    cdef float g, m, v
+    cdef int64_t i
+    for i in range(start, stop):
+        g = gradient(param[i], grad[i], weight_decay, grad_scale)
+        m = beta1 * float_of_bfloat16(exp_avg[i]) + one_minus_beta1 * g
+        v = beta2 * float_of_bfloat16(exp_avg_sq[i]) + one_minus_beta2 * g * g
+        exp_avg[i] = nearest_bfloat16(m)
+        exp_avg_sq[i] = nearest_bfloat16(v)
+        param[i] = decay * param[i] - step_size * m / (root(v) * root_correction + eps)
+
+
+cdef cloned_void adam_8bit(void **buffers, const int64_t *dims, const double *scalars,
+                           int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef float *param = <float *> buffers[0]
+    cdef const float *grad = <const float *> buffers[1]
+    cdef uint8_t *exp_avg = <uint8_t *> buffers[2]
+    cdef float *exp_avg_scale = <float *> buffers[3]
+    cdef uint8_t *exp_avg_sq = <uint8_t *> buffers[4]
+    cdef float *exp_avg_sq_scale = <float *> buffers[5]
+    cdef float step_size = <float> scalars[0]
+    cdef float beta1 = <float> scalars[1]
+    cdef float one_minus_beta1 = <float> scalars[2]
+    cdef float beta2 = <float> scalars[3]
+    cdef float one_minus_beta2 = <float> scalars[4]
+    cdef float root_correction = <float> scalars[5]
+    cdef float eps = <float> scalars[6]
+    cdef float weight_decay = <float> scalars[7]
+    cdef float decay = <float> scalars[8]
+    cdef float grad_scale = <float> scalars[9]
+    cdef float means[256]
+    cdef float squares[256]
+    cdef float g, m, v, mean_scale, square_scale, mean_inverse, square_inverse
+    cdef int64_t first, i, size
+    for first in range(start, stop, 256):
+        size = min(<int64_t> GROUP, stop - first)
+        mean_scale = exp_avg_scale[first // GROUP] * <float> (1 / 1.875)
+        square_scale = exp_avg_sq_scale[first // GROUP] * <float> (1 / 1.875)
+        for i in range(size):
+            g = gradient(param[first + i], grad[first + i], weight_decay, grad_scale)
+            m = beta1 * mean_of(exp_avg[first + i], mean_scale) + one_minus_beta1 * g
+            v = beta2 * square_of(exp_avg_sq[first + i], square_scale) + one_minus_beta2 * g * g
+            means[i] = m
+            squares[i] = v
+            param[first + i] = decay * param[first + i] - step_size * m / (root(v) * root_correction + eps)
+        exp_avg_scale[first // GROUP] = largest(means, size)
+        exp_avg_sq_scale[first // GROUP] = largest(squares, size)
+        mean_inverse = inverse_of(exp_avg_scale[first // GROUP])
+        square_inverse = inverse_of(exp_avg_sq_scale[first // GROUP])
+        for i in range(size):
+            exp_avg[first + i] = code_of_mean(means[i], mean_inverse)
+        for i in range(size):
+            exp_avg_sq[first + i] = code_of_square(squares[i], square_inverse)
+
+
+ADAM = {        # by the kinds of its state; all compute in float32
+    ("bfloat16", "bfloat16"): <uintptr_t> <void *> adam_bfloat16,
+    ("mean8", "square8"): <uintptr_t> <void *> adam_8bit,
+}

@@ -1,0 +1,83 @@
+# 8-bit codes: groups of 256 elements share a float32 scale, their largest magnitude. A code is a small float relative
+# to it, cut out of a float32's bits (3 bits of mantissa): a mean has a sign and 4 bits of exponent (down to 2^-15 of the
+# largest, then zero), a second moment 5 bits of exponent (down to 2^-31). A second moment above zero never becomes zero:
+# the step would divide by epsilon alone. The largest value gets the largest code. NaN or Inf spoils its group.
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from kernels.runtime.abi cimport real
+
+cdef extern from "storage.h" nogil:
+    uint32_t word_of_float(float)
+    float float_of_word(uint32_t)
+
+cdef extern from "<math.h>" nogil:
+    float fabsf(float)
+
+cdef enum:
+    MEAN_LOWEST = 112 << 3      # upper bits of 2^-15 in float32, and of 2^-31
+    SQUARE_LOWEST = 96 << 3
+    GROUP = 256                 # elements that share a scale in 8-bit storage (a literal where range() needs one)
+
+
+cdef extern from *:
+    """
+    #define MEAN_LEAST 0x1p-15f
+    #define SQUARE_LEAST 0x1p-31f
+    #define SQUARE_ABOVE 0x1.2p-31f
+    #define TINY 1e-37f
+    """
+    const float MEAN_LEAST      # the ratio of code 0
+    const float SQUARE_LEAST
+    const float SQUARE_ABOVE    # of code 1
+    const float TINY            # a group below it is kept as zeros (or the least code): 1 / scale would overflow
+
+
+cdef inline float largest(const real *block, int64_t size) noexcept nogil:
+    """Return the largest magnitude. As bits, magnitudes are ordered like integers, NaN above all."""
+    cdef uint32_t lanes[32]
+    cdef uint32_t bits, top = 0
+    cdef int64_t i, k
+    for k in range(32):
+        lanes[k] = 0
+    for i in range(0, size - 31, 32):
+        for k in range(32):
+            bits = word_of_float(<float> block[i + k]) & 0x7FFFFFFF
+            lanes[k] = bits if bits > lanes[k] else lanes[k]
+    for i in range(size - size % 32, size):     # not into a lane: a word written there would stall the vector's load
+        bits = word_of_float(<float> block[i]) & 0x7FFFFFFF
+        top = bits if bits > top else top
+    for k in range(32):
+        top = lanes[k] if lanes[k] > top else top
+    return float_of_word(top)
+
+
+cdef inline uint32_t code_of(float ratio, float least, uint32_t lowest) noexcept nogil:
+    """Return the code of a ratio up to 1.875: its upper bits, rounded, counted from the lowest exponent.
+
+    Raised to `least`, a ratio gets a code that fits, without a comparison of codes; NaN becomes the least.
+    """
+    return ((word_of_float(ratio if ratio > least else least) + 0x80000) >> 20) - lowest
+
+
+cdef inline float inverse_of(float top) noexcept nogil:
+    """Return what brings a group's magnitudes to ratios."""
+    return <float> 1.875 / top if top > TINY else <float> 0
+
+
+cdef inline float mean_of(uint32_t code, float scale) noexcept nogil:
+    cdef uint32_t size = code & 0x7F
+    cdef float ratio = float_of_word(((size + MEAN_LOWEST) << 20) | ((code & 0x80) << 24))
+    return scale * (ratio if size != 0 else 0)
+
+
+cdef inline uint8_t code_of_mean(float x, float inverse) noexcept nogil:
+    return <uint8_t> (code_of(fabsf(x) * inverse, MEAN_LEAST, MEAN_LOWEST) | ((word_of_float(x) >> 24) & 0x80))
+
+
+cdef inline float square_of(uint32_t code, float scale) noexcept nogil:
+    cdef float ratio = float_of_word((code + SQUARE_LOWEST) << 20)
+    return scale * (ratio if code != 0 else 0)
+
+
+cdef inline uint8_t code_of_square(float x, float inverse) noexcept nogil:
+    return <uint8_t> code_of(x * inverse, SQUARE_ABOVE if x > 0 else SQUARE_LEAST, SQUARE_LOWEST)
