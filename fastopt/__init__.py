@@ -1,4 +1,4 @@
-"""Fused training kernels for CPUs: optimizers, batch normalization, losses with gradients, initializers, metrics."""
+"""Fused training kernels for CPUs: optimizers, normalization, losses with gradients, initializers, metrics, arrays."""
 
 from importlib import import_module
 from types import ModuleType
@@ -8,11 +8,12 @@ from fastopt._config import get_num_threads, get_target, set_num_threads, target
 from fastopt._report import show_config
 
 if TYPE_CHECKING:
-    from fastopt import initializers, losses, metrics, normalization, optimizers, schedules
+    from fastopt import arrays, initializers, losses, metrics, normalization, optimizers, schedules
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "arrays",
     "get_num_threads",
     "get_target",
     "initializers",

@@ -84,9 +84,10 @@ class Family:
 
 
 def cases(op: Op) -> list[Case]:
-    """Return what is timed of an op: its rows in the table, and for AdamW a model of many small arrays."""
+    """Return what is timed of an op: its rows in the table, and for some a model of many small arrays."""
     listed = [Case(op, options, shape) for options, shape in op.bench]
-    return [*listed, Case(op, {}, (1000,), 1000)] if op.name == "adamw" else listed
+    many = op.name == "adamw" or op.family == "arrays"
+    return [*listed, Case(op, op.bench[0][0], (1000,), 1000)] if many else listed
 
 
 def prepare(case: Case, sets: Sequence[Arrays], target: str, fresh: bool = False) -> Job | None:
@@ -161,6 +162,31 @@ def _metric(op, options, sets, fresh):
     return Job(call, lambda: [{"value": np.asarray(call())}])
 
 
+def _arrays(op, options, sets, fresh):
+    if fresh:
+        return None
+    columns, function = columns_of(sets), getattr(fastopt.arrays, op.name)
+    if "given" not in options:
+        call = partial(function, columns["x"])
+        return Job(call, None if len(sets) > 1 else lambda: [{"value": np.asarray(call())}])
+    last = [*columns.values()][-1]
+    arguments = {"arrays": columns["x"]} if op.name == "scale" else columns
+    return Job(partial(function, **arguments, **without(options, "given"), out=last), lambda: written(last, sets))
+
+
+def columns_of(sets: Sequence[Arrays]) -> dict[str, list[np.ndarray]]:
+    """Return copies of the arrays by argument; of many sets only the first array, whose size the case names."""
+    numbers = "01" if len(sets) == 1 else "0"
+    names = [name for name in ("x", "y") if f"{name}0" in sets[0]]
+    return {name: [arrays[f"{name}{i}"].copy() for arrays in sets for i in numbers] for name in names}
+
+
+def written(column: Sequence[np.ndarray], sets: Sequence[Arrays]) -> list[Arrays]:
+    """Return the results of `columns_of` arrays as the table names them."""
+    each = len(column) // len(sets)
+    return [{f"out{i}": column[k * each + i] for i in range(each)} for k in range(len(sets))]
+
+
 def without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the options that the call gets: the table keeps one for the making of inputs."""
     return {key: value for key, value in options.items() if key != name}
@@ -172,4 +198,5 @@ FAMILIES = {
     "losses": Family(_loss),
     "initializers": Family(_initializer),
     "metrics": Family(_metric),
+    "arrays": Family(_arrays),
 }

@@ -209,18 +209,18 @@ def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
     return "\n".join([*text, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
 
 
-def split_readme(path: Path) -> tuple[str, str]:
+def split_readme(path: Path, begin: str = BEGIN, end: str = END) -> tuple[str, str]:
     """Return what stands before and behind the results in a file, markers included."""
     if not path.is_file():
         raise ValueError(f"--readme: expected a file that exists, got {path}")
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"--readme: expected the lines {BEGIN} and {END} in {path}, got none")
+    before, found, rest = path.read_text().partition(begin)
+    _, last, after = rest.partition(end)
+    if not found or not last:
+        raise ValueError(f"--readme: expected the lines {begin} and {end} in {path}, got none")
     return before + begin, end + after
 
 
-def write_readme(path: Path, text: str) -> None:
+def write_readme(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Put the text between the two markers of a file."""
-    before, after = split_readme(path)
+    before, after = split_readme(path, begin, end)
     path.write_text(f"{before}\n{text}{after}")

@@ -46,4 +46,5 @@ MAKERS: dict[str, dict[str, Maker]] = {
     "losses": {"torch": _peers_torch.loss},
     "initializers": {"torch": _peers_torch.initializer, "numpy": _peers_numpy.initializer},
     "metrics": {"scikit-learn": _peers_numpy.sklearn_metric, "numpy": _peers_numpy.metric},
+    "arrays": {"torch": _peers_torch.arrays},
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 import fastopt
 from fastopt._bench_clock import Job
-from fastopt._bench_family import OPTIMIZERS
+from fastopt._bench_family import OPTIMIZERS, columns_of, written
 
 # ---- optimizers: torch, fused where it is, one call for all tensors where not
 
@@ -199,3 +199,28 @@ def initializer(op, options, sets):
     if options or fill is None:
         return None
     return Job(partial(fill, out), None if op.kernels else lambda: [{"out": out.numpy()}])
+
+
+# ---- arrays: torch's calls for lists of tensors
+
+
+def arrays(op, options, sets):
+    import torch
+
+    columns = columns_of(sets)
+    x, y = ([torch.from_numpy(array) for array in columns.get(name, ())] for name in ("x", "y"))
+
+    def axpby():
+        torch._foreach_mul_(y, options["b"])
+        torch._foreach_add_(y, x, alpha=options["a"])
+
+    call = {
+        "scale": lambda: torch._foreach_mul_(x, options["factor"]),
+        "axpby": axpby,
+        "global_norm": lambda: torch.nn.utils.get_total_norm(x).item(),
+        "norms": lambda: torch.stack(torch._foreach_norm(x)).numpy(),
+        "all_finite": lambda: torch.stack(torch._foreach_norm(x, float("inf"))).isfinite().all().item(),
+    }[op.name]
+    if "given" in options:
+        return Job(call, lambda: written([*columns.values()][-1], sets))
+    return Job(call, None if len(sets) > 1 else lambda: [{"value": np.asarray(call())}])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastopt import _check, _saving
+from fastopt._torch_state import TorchState
 
 Group = dict[str, Any]
 TABLES = ("_plans", "_starts", "_stops")  # of addresses: made anew for a copy
@@ -29,7 +30,7 @@ def _alike(value: Any, own: np.ndarray, name: str) -> None:
         raise ValueError(f"{name}: expected shape {own.shape}, got {value.shape}")
 
 
-class StateDict:
+class StateDict(TorchState):
     """The part of an optimizer that saves and loads; `Optimizer` holds what it speaks of."""
 
     steps: int

@@ -1,6 +1,7 @@
-"""Parameters come as an array, a sequence or a mapping of arrays, or as groups of those; gradients in the same form."""
+"""Arrays come as an array, a sequence or a mapping of arrays, parameters also as groups of those; whatever belongs to
+them (gradients, outputs) comes in the same form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastopt import _check
@@ -28,18 +29,13 @@ class Tree:
                 raise ValueError(f"{name}: expected a group with the key 'params', got {_check.describe(entry)}")
             self.options.append({key: value for key, value in entry.items() if key != "params"})
             form = entry["params"]
-            for leaf_name, leaf in _leaves(form, f"{name}['params']" if self.grouped else name):
-                self.names.append(leaf_name)
-                self.leaves.append(leaf)
-                self.group_of.append(k)
-            # the form alone: keys, or a length, or None for a single array
-            self._forms.append(list(form) if isinstance(form, Mapping) else self._length(form))
+            found = leaves(form)
+            self._forms.append(form_of(form))
+            self.names += names(self._forms[k], f"{name}['params']" if self.grouped else name)
+            self.leaves += found
+            self.group_of += [k] * len(found)
         if not self.leaves:
             raise ValueError("params: expected at least one array, got none")
-
-    @staticmethod
-    def _length(form: Any) -> int | None:
-        return len(form) if isinstance(form, list | tuple) else None
 
     def flatten(self, tree: Any, name: str) -> list[Any]:
         """Return the leaves of another tree of this form, in the parameters' order."""
@@ -50,36 +46,55 @@ class Tree:
             trees = list(tree)
         flat: list[Any] = []
         for k, (part, form) in enumerate(zip(trees, self._forms, strict=True)):
-            part_name = f"{name}[{k}]" if self.grouped else name
-            if isinstance(form, list):
-                if not isinstance(part, Mapping) or part.keys() != set(form):
-                    got = f"the keys {sorted(map(str, part))}" if isinstance(part, Mapping) else _check.describe(part)
-                    raise ValueError(f"{part_name}: expected the keys {sorted(map(str, form))}, got {got}")
-                flat += [part[key] for key in form]
-            elif form is not None:
-                if not isinstance(part, list | tuple) or len(part) != form:
-                    got = f"{len(part)}" if isinstance(part, list | tuple) else _check.describe(part)
-                    raise ValueError(f"{part_name}: expected a list of {form} gradients, got {got}")
-                flat += part
-            else:
-                flat.append(part)
+            flat += alike(form, part, f"{name}[{k}]" if self.grouped else name, "gradients")
         return flat
 
     def build(self, leaves: list[Any]) -> Any:
         """Return the leaves in the form that the parameters came in."""
         rest = iter(leaves)
-        parts: list[Any] = []
-        for form in self._forms:
-            if isinstance(form, list):
-                parts.append({key: next(rest) for key in form})
-            else:
-                parts.append(next(rest) if form is None else [next(rest) for _ in range(form)])
+        parts = [built(form, rest) for form in self._forms]
         return parts if self.grouped else parts[0]
 
 
-def _leaves(form: Any, name: str) -> list[tuple[str, Any]]:
-    if isinstance(form, Mapping):
-        return [(f"{name}[{key!r}]", value) for key, value in form.items()]
-    if isinstance(form, list | tuple):
-        return [(f"{name}[{i}]", value) for i, value in enumerate(form)]
-    return [(name, form)]
+# ---- one array, sequence or mapping
+
+Form = list[Any] | int | None  # the keys, or a length, or a single array
+
+
+def form_of(tree: Any) -> Form:
+    if isinstance(tree, Mapping):
+        return list(tree)
+    return len(tree) if isinstance(tree, list | tuple) else None
+
+
+def leaves(tree: Any) -> list[Any]:
+    if isinstance(tree, Mapping):
+        return list(tree.values())
+    return list(tree) if isinstance(tree, list | tuple) else [tree]
+
+
+def names(form: Form, name: str) -> list[str]:
+    """Return what each leaf is called in an error."""
+    if form is None:
+        return [name]
+    return [f"{name}[{key!r}]" for key in (range(form) if isinstance(form, int) else form)]
+
+
+def alike(form: Form, tree: Any, name: str, of: str) -> list[Any]:
+    """Return the leaves of a tree of this form, in its order; `of` says what they are."""
+    if isinstance(form, list):
+        if not isinstance(tree, Mapping) or tree.keys() != set(form):
+            got = f"the keys {sorted(map(str, tree))}" if isinstance(tree, Mapping) else _check.describe(tree)
+            raise ValueError(f"{name}: expected the keys {sorted(map(str, form))}, got {got}")
+        return [tree[key] for key in form]
+    if form is not None and (not isinstance(tree, list | tuple) or len(tree) != form):
+        got = f"{len(tree)}" if isinstance(tree, list | tuple) else _check.describe(tree)
+        raise ValueError(f"{name}: expected a list of {form} {of}, got {got}")
+    return [tree] if form is None else list(tree)
+
+
+def built(form: Form, rest: Iterator[Any]) -> Any:
+    """Return the next leaves in this form."""
+    if isinstance(form, list):
+        return {key: next(rest) for key in form}
+    return next(rest) if form is None else [next(rest) for _ in range(form)]

@@ -5,6 +5,6 @@ from importlib import import_module
 
 from fastopt.kernels.op import Op
 
-FAMILIES = ("optimizers", "normalization", "losses", "initializers", "metrics")
+FAMILIES = ("optimizers", "normalization", "losses", "initializers", "metrics", "arrays")
 
 OPS: tuple[Op, ...] = tuple(op for family in FAMILIES for op in import_module(f"fastopt.kernels.{family}.table").OPS)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from fastopt.kernels.arrays.table import KERNELS
 from fastopt.kernels.optimizers import fused, stages
 from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
@@ -197,5 +198,5 @@ def norm(recipe: Recipe) -> Program:
     """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
     own = _Stages(recipe)
     own.hold(("grad",), ())
-    own.call(stages.SQUARES, own.used["grad"])
+    own.call(tuple([address(KERNELS["squares"], dtype, "cython") for dtype in DTYPES]), own.used["grad"])
     return own.program(frozenset())

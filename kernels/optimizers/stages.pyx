@@ -59,29 +59,6 @@ cdef cloned_void copy(real **buffers, const int64_t *dims, const double *scalars
         before[i] = param[i]
 
 
-cdef cloned_void squares(real **buffers, const int64_t *dims, const double *scalars,
-                         int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Add the sum of squares to the first partial sum, and 0 (NaN, if an element is not finite) to the second."""
-    cdef const real *grad = buffers[0]
-    cdef double lanes[32]
-    cdef double zeros[32]
-    cdef double g
-    cdef int64_t i, k
-    for k in range(32):
-        lanes[k] = zeros[k] = 0
-    for i in range(start, stop - 31, 32):
-        for k in range(32):
-            g = grad[i + k]
-            lanes[k] += g * g
-            zeros[k] += g * 0
-    for i in range(stop - (stop - start) % 32, stop):
-        g = grad[i]
-        lanes[0] += g * g
-        zeros[0] += g * 0
-    partials[0] += folded(lanes)
-    partials[1] += folded(zeros)
-
-
 cdef cloned_void change(real **buffers, const int64_t *dims, const double *scalars,
                         int64_t start, int64_t stop, double *partials) noexcept nogil:
     """Add the squared length of the update to the partial sum: 32 lanes a block, folded in halves."""
@@ -114,7 +91,6 @@ CLIP = (<uintptr_t> <void *> clip[float], <uintptr_t> <void *> clip[double])    
 DECAY = (<uintptr_t> <void *> decay[float], <uintptr_t> <void *> decay[double])
 AVERAGE = (<uintptr_t> <void *> average[float], <uintptr_t> <void *> average[double])
 COPY = (<uintptr_t> <void *> copy[float], <uintptr_t> <void *> copy[double])
-SQUARES = (<uintptr_t> <void *> squares[float], <uintptr_t> <void *> squares[double])
 CHANGE = (<uintptr_t> <void *> change[float], <uintptr_t> <void *> change[double])
 ZERO = {        # by bytes of an element
     2: <uintptr_t> <void *> zero[int16_t],
