@@ -13,17 +13,16 @@ from time import perf_counter
 from typing import Annotated, NamedTuple
 
 import numpy as np
+import tables
 import typer
 from rich.console import Console
 
 import fastopt as fo
-from fastopt import _bench_rows
 from fastopt._network import Network, Parameters, train
 from fastopt._runs import load
 
 STORAGE = ("float32", "bfloat16", "8bit")
 SEEDS = (0, 1, 2)
-BEGIN, END = "<!-- compressed state: begin -->", "<!-- compressed state: end -->"
 RATE = 2e-3
 
 
@@ -150,34 +149,21 @@ class Result(NamedTuple):
 TASKS: dict[str, Callable[[str, int], float]] = {"pairs of digits": digits, "characters": characters}
 
 
-def markdown(results: list[Result]) -> str:
-    headings = ["task", *(f"{storage} state" for storage in STORAGE), "8-bit within float32's seeds"]
-    rows = [headings, ["---"] + ["--:"] * len(STORAGE) + ["---"], *(result.cells for result in results)]
-    return "\n".join(
-        [
-            f"Final loss on held-out data after AdamW, the mean of {len(SEEDS)} seeds (best to worst seed):",
-            "",
-            *("| " + " | ".join(row) + " |" for row in rows),
-            "",
-        ]
-    )
-
-
 def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of this file.")] = None) -> None:
     """Train every task with every storage and seed, and print the table."""
     fo.set_num_threads(1)  # steps of a millisecond: a second pool of threads beside the matrix product's only waits
+    tables.refuse_early(readme, "compressed state")
     console, start, results = Console(highlight=False), perf_counter(), []
-    if readme is not None:
-        _bench_rows.split_readme(readme, BEGIN, END)  # refuse it now, not after the work
     for task, run in TASKS.items():
         losses = {}
         for storage in STORAGE:
             losses[storage] = [run(storage, seed) for seed in SEEDS]
             console.print(f"{task}, {storage}: {', '.join(f'{value:.4f}' for value in losses[storage])}")
         results.append(Result(task, losses))
-    console.print(f"\n{markdown(results)}\n{perf_counter() - start:.0f} s", soft_wrap=True)
-    if readme is not None:
-        _bench_rows.write_readme(readme, markdown(results), BEGIN, END)
+    introduction = f"Final loss on held-out data after AdamW, the mean of {len(SEEDS)} seeds (best to worst seed):"
+    headings = ["task", *(f"{storage} state" for storage in STORAGE), "8-bit within float32's seeds"]
+    tables.show("compressed state", introduction, headings, [result.cells for result in results], readme)
+    console.print(f"{perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

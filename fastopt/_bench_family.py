@@ -122,9 +122,25 @@ def _optimizer(op, options, sets, fresh):
 # ---- the others: their functions with outputs reused, or new ones if asked for
 
 
+def _linear_loss(op, options, sets, fresh):
+    (arrays,) = sets
+    loss = fastopt.losses.LinearCrossEntropy(**without(options, "weighted", "biased"))
+    given = arrays["x"], arrays["weight"], arrays["y_true"], arrays.get("bias"), arrays.get("sample_weight")
+    call = partial(loss.value_and_grad, *given, None if fresh else loss.value_and_grad(*given)[1])
+
+    def results():
+        value, gradients = call()
+        found = {"value": np.asarray(value), "grad_x": gradients.x, "grad_weight": gradients.weight}
+        return [found | ({} if gradients.bias is None else {"grad_bias": gradients.bias})]
+
+    return Job(call, results)
+
+
 def _loss(op, options, sets, fresh):
     from fastopt.kernels.losses.table import CLASSES
 
+    if op.name == "linear_cross_entropy":
+        return _linear_loss(op, options, sets, fresh)
     (arrays,) = sets
     loss = getattr(fastopt.losses, CLASSES[op.name])(**without(options, "weighted"))
     out = None if fresh else np.empty_like(arrays["y_pred"])
@@ -187,9 +203,9 @@ def written(column: Sequence[np.ndarray], sets: Sequence[Arrays]) -> list[Arrays
     return [{f"out{i}": column[k * each + i] for i in range(each)} for k in range(len(sets))]
 
 
-def without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the options that the call gets: the table keeps one for the making of inputs."""
-    return {key: value for key, value in options.items() if key != name}
+def without(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the options that the call gets: the table keeps some for the making of inputs."""
+    return {key: value for key, value in options.items() if key not in names}
 
 
 FAMILIES = {

@@ -68,11 +68,11 @@ class LinearCrossEntropy:
     --------
     >>> import numpy as np, fastopt as fo
     >>> loss = fo.losses.LinearCrossEntropy()
-    >>> x, weight = np.array([[1.0, 0.0]]), np.zeros((2, 2))
+    >>> x, weight = np.array([[1.0, 2.0]]), np.zeros((2, 2))
     >>> value, gradients = loss.value_and_grad(x, weight, np.array([1]))
     >>> round(value, 6), gradients.weight
-    (0.693147, array([[ 0.5,  0. ],
-           [-0.5, -0. ]]))
+    (0.693147, array([[ 0.5,  1. ],
+           [-0.5, -1. ]]))
     """
 
     def __init__(

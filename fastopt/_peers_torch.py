@@ -44,10 +44,35 @@ def optimizer(op, options, sets):
 # ---- losses: torch's own where it has them, forward and backward by autograd (eager: no torch.compile)
 
 
+def linear_loss(op, options, sets):
+    import torch
+    from torch.nn import functional
+
+    (arrays,) = sets
+    if set(options) - {"biased"}:
+        return None
+    labels = torch.from_numpy(arrays["y_true"])
+    names = [name for name in ("x", "weight", "bias") if name in arrays]
+    given = [torch.from_numpy(arrays[name]).requires_grad_() for name in names]
+
+    def run():
+        value = functional.cross_entropy(functional.linear(*given), labels)
+        return value, torch.autograd.grad(value, given)
+
+    def results():
+        value, gradients = run()
+        found = {f"grad_{name}": gradient.numpy() for name, gradient in zip(names, gradients, strict=True)}
+        return [{"value": np.asarray(value.item()), **found}]
+
+    return Job(run, results)
+
+
 def loss(op, options, sets):
     import torch
     from torch.nn import functional
 
+    if op.name == "linear_cross_entropy":
+        return linear_loss(op, options, sets)
     options, (arrays,) = dict(options), sets
     logits, smoothing = options.pop("from_logits", False), options.pop("label_smoothing", 0.0)
     ignored, delta = options.pop("ignore_class", None), options.pop("delta", 1.0)

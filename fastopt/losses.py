@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastopt._linear_loss import LinearCrossEntropy, LinearGradients, linear_cross_entropy
+from fastopt._linear_loss import LinearCrossEntropy, linear_cross_entropy
 from fastopt._loss import Loss
 from fastopt._loss_classes import (
     BinaryCrossentropy,
@@ -33,7 +33,6 @@ __all__ = [
     "KLDivergence",
     "KullbackLeiblerDivergence",
     "LinearCrossEntropy",
-    "LinearGradients",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
