@@ -67,13 +67,15 @@ class Optimizer(StateDict):
         state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
             How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
             otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
-            their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`).
+            their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`). Second moments
+            in 16 and 8 bits are rounded stochastically: to nearest, what moves by less than half a code a step would
+            stand still.
         rounding : {"nearest", "stochastic", "exact"}, default "nearest"
             How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
             is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
             are an exact float32.
         seed : int in [0, 2^32), default 0
-            Of stochastic rounding.
+            Of all stochastic rounding.
     **hyper
         Hyper-parameters of every group that does not name its own.
 
@@ -240,7 +242,7 @@ class Optimizer(StateDict):
                 continue
             kind, shape = recipe.kinds[name], self._state_shape(name, param)
             arrays = kinds.arrays_for(kind, shape)
-            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute))
+            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute), (0, 0), i)
             state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
         if recipe.average:
             state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)

@@ -1,17 +1,20 @@
 """Adam and AdamW with 16- and 8-bit state in one loop: the pipeline load, rule, store by hand, for what is used most.
 
 The divider and the root keep the processor's other units idle; decoding and encoding beside them is nearly free. Results
-are the pipeline's, to the bit.
+are the pipeline's, to the bit. Scalars: the seed and the step, then the rule's.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 from kernels.optimizers.pieces cimport gradient, root
 from kernels.runtime.abi cimport cloned_void
-from kernels.runtime.codes cimport GROUP, code_of_mean, code_of_square, inverse_of, largest, mean_of, square_of
+from kernels.runtime.codes cimport (
+    GROUP, code_of_mean, code_of_square, first_noise, inverse_of, largest, mean_of, noise_of, square_of,
+)
 
 cdef extern from "storage.h" nogil:
     float float_of_bfloat16(uint16_t)
     uint16_t nearest_bfloat16(float)
+    uint16_t bfloat16_of_float(float, uint32_t)
 
 
 cdef cloned_void adam_bfloat16(void **buffers, const int64_t *dims, const double *scalars,
@@ -20,25 +23,28 @@ cdef cloned_void adam_bfloat16(void **buffers, const int64_t *dims, const double
     cdef const float *grad = <const float *> buffers[1]
     cdef uint16_t *exp_avg = <uint16_t *> buffers[2]
     cdef uint16_t *exp_avg_sq = <uint16_t *> buffers[3]
-    cdef float step_size = <float> scalars[0]
-    cdef float beta1 = <float> scalars[1]
-    cdef float one_minus_beta1 = <float> scalars[2]
-    cdef float beta2 = <float> scalars[3]
-    cdef float one_minus_beta2 = <float> scalars[4]
-    cdef float root_correction = <float> scalars[5]
-    cdef float eps = <float> scalars[6]
-    cdef float weight_decay = <float> scalars[7]
-    cdef float decay = <float> scalars[8]
-    cdef float grad_scale = <float> scalars[9]
+    cdef float step_size = <float> scalars[2]
+    cdef float beta1 = <float> scalars[3]
+    cdef float one_minus_beta1 = <float> scalars[4]
+    cdef float beta2 = <float> scalars[5]
+    cdef float one_minus_beta2 = <float> scalars[6]
+    cdef float root_correction = <float> scalars[7]
+    cdef float eps = <float> scalars[8]
+    cdef float weight_decay = <float> scalars[9]
+    cdef float decay = <float> scalars[10]
+    cdef float grad_scale = <float> scalars[11]
     cdef float g, m, v
-    cdef int64_t i
-    for i in range(start, stop):
-        g = gradient(param[i], grad[i], weight_decay, grad_scale)
-        m = beta1 * float_of_bfloat16(exp_avg[i]) + one_minus_beta1 * g
-        v = beta2 * float_of_bfloat16(exp_avg_sq[i]) + one_minus_beta2 * g * g
-        exp_avg[i] = nearest_bfloat16(m)
-        exp_avg_sq[i] = nearest_bfloat16(v)
-        param[i] = decay * param[i] - step_size * m / (root(v) * root_correction + eps)
+    cdef uint32_t noise
+    cdef int64_t first, i
+    for first in range(start, stop, 256):
+        noise = first_noise(first // GROUP, dims, scalars)
+        for i in range(first, min(first + GROUP, stop)):
+            g = gradient(param[i], grad[i], weight_decay, grad_scale)
+            m = beta1 * float_of_bfloat16(exp_avg[i]) + one_minus_beta1 * g
+            v = beta2 * float_of_bfloat16(exp_avg_sq[i]) + one_minus_beta2 * g * g
+            exp_avg[i] = nearest_bfloat16(m)
+            exp_avg_sq[i] = bfloat16_of_float(v, noise_of(noise, i - first) >> 16)
+            param[i] = decay * param[i] - step_size * m / (root(v) * root_correction + eps)
 
 
 cdef cloned_void adam_8bit(void **buffers, const int64_t *dims, const double *scalars,
@@ -49,19 +55,20 @@ cdef cloned_void adam_8bit(void **buffers, const int64_t *dims, const double *sc
     cdef float *exp_avg_scale = <float *> buffers[3]
     cdef uint8_t *exp_avg_sq = <uint8_t *> buffers[4]
     cdef float *exp_avg_sq_scale = <float *> buffers[5]
-    cdef float step_size = <float> scalars[0]
-    cdef float beta1 = <float> scalars[1]
-    cdef float one_minus_beta1 = <float> scalars[2]
-    cdef float beta2 = <float> scalars[3]
-    cdef float one_minus_beta2 = <float> scalars[4]
-    cdef float root_correction = <float> scalars[5]
-    cdef float eps = <float> scalars[6]
-    cdef float weight_decay = <float> scalars[7]
-    cdef float decay = <float> scalars[8]
-    cdef float grad_scale = <float> scalars[9]
+    cdef float step_size = <float> scalars[2]
+    cdef float beta1 = <float> scalars[3]
+    cdef float one_minus_beta1 = <float> scalars[4]
+    cdef float beta2 = <float> scalars[5]
+    cdef float one_minus_beta2 = <float> scalars[6]
+    cdef float root_correction = <float> scalars[7]
+    cdef float eps = <float> scalars[8]
+    cdef float weight_decay = <float> scalars[9]
+    cdef float decay = <float> scalars[10]
+    cdef float grad_scale = <float> scalars[11]
     cdef float means[256]
     cdef float squares[256]
     cdef float g, m, v, mean_scale, square_scale, mean_inverse, square_inverse
+    cdef uint32_t noise
     cdef int64_t first, i, size
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
@@ -80,11 +87,12 @@ cdef cloned_void adam_8bit(void **buffers, const int64_t *dims, const double *sc
         square_inverse = inverse_of(exp_avg_sq_scale[first // GROUP])
         for i in range(size):
             exp_avg[first + i] = code_of_mean(means[i], mean_inverse)
+        noise = first_noise(first // GROUP, dims, scalars)
         for i in range(size):
-            exp_avg_sq[first + i] = code_of_square(squares[i], square_inverse)
+            exp_avg_sq[first + i] = code_of_square(squares[i], square_inverse, noise_of(noise, i))
 
 
 ADAM = {        # by the kinds of its state; all compute in float32
-    ("bfloat16", "bfloat16"): <uintptr_t> <void *> adam_bfloat16,
+    ("bfloat16", "square16"): <uintptr_t> <void *> adam_bfloat16,
     ("mean8", "square8"): <uintptr_t> <void *> adam_8bit,
 }

@@ -25,12 +25,15 @@ SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares", "acc_
 FACTORS = {"row_var", "col_var", "row_mean"}  # arrays that have no element for each of the parameter's
 WORK = {"row_mean", "update"}  # what passes hand on to each other: no state
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "split": 2, "stochastic": 2, "mean8": 1, "square8": 1}
+BYTES["square16"] = 2
 
 
 def state_kind(name: str, wanted: str, compute: str, size: int) -> str:
     """Return how a state buffer is kept: `wanted` is a float type or "8bit"."""
     if name in WHOLE | FACTORS | WORK:
         return compute
+    if wanted == "bfloat16" and name in SQUARES:
+        return "square16"
     if wanted != "8bit":
         return wanted
     return compute if size < SMALL else "square8" if name in SQUARES else "mean8"
@@ -131,7 +134,7 @@ class _Stages:
             self.used[name] = self.block()
             self.before.append(_stage(LOAD[kind][self.which], *arrays, self.used[name]))
             if name in written:
-                at = SCALARS.index("seed") if kind == "stochastic" else 0
+                at = SCALARS.index("seed") if kind in ("stochastic", "square8", "square16") else 0
                 self.after.append(_stage(STORE[kind][self.which], *arrays, self.used[name], scalars=at))
 
     def call(self, addresses: tuple[int, ...], *slots: int, scalars: str = "") -> None:
@@ -174,11 +177,11 @@ def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: b
             own.used["param"] = own.copied("param")  # what is measured has decayed, what is kept has not yet
         own.call(stages.DECAY, own.used["param"], scalars="decay_kept")
     if by_hand is None:
-        rule, slots = address(kernel, recipe.compute, target), [own.used[name] for name in kernel.buffers]
+        rule = address(kernel, recipe.compute, target)
+        own.calls.append(_stage(rule, *(own.used[name] for name in kernel.buffers), dims=1, scalars=len(SCALARS)))
     else:
         kept = [own.touch(name) for name in recipe.columns if name.startswith("exp_avg")]
-        rule, slots = by_hand, [own.used["param"], own.used["grad"], *kept]
-    own.calls.append(_stage(rule, *slots, dims=1, scalars=len(SCALARS)))
+        own.calls.append(_stage(by_hand, own.used["param"], own.used["grad"], *kept, scalars=SCALARS.index("seed")))
     written = {own.slot[name] for name in kernel.written}
     if last:
         if stats:

@@ -2,6 +2,10 @@
 # to it, cut out of a float32's bits (3 bits of mantissa): a mean has a sign and 4 bits of exponent (down to 2^-15 of the
 # largest, then zero), a second moment 5 bits of exponent (down to 2^-31). A second moment above zero never becomes zero:
 # the step would divide by epsilon alone. The largest value gets the largest code. NaN or Inf spoils its group.
+#
+# A second moment moves by less than half a code a step (beta2 is 0.999): to nearest, it would never move. So it is rounded
+# up or down with the probability of the part that is cut off, by one Philox number a group and step, which walks the
+# group in steps of the golden ratio: as good as a number for each element, since only an element's own steps add up.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from kernels.runtime.abi cimport real
@@ -9,6 +13,11 @@ from kernels.runtime.abi cimport real
 cdef extern from "storage.h" nogil:
     uint32_t word_of_float(float)
     float float_of_word(uint32_t)
+
+cdef extern from "random.h" nogil:
+    ctypedef struct philox_words:
+        uint32_t a, b, c, d
+    philox_words philox(uint32_t counter_low, uint32_t counter_high, uint32_t k0, uint32_t k1)
 
 cdef extern from "<math.h>" nogil:
     float fabsf(float)
@@ -79,5 +88,20 @@ cdef inline float square_of(uint32_t code, float scale) noexcept nogil:
     return scale * (ratio if code != 0 else 0)
 
 
-cdef inline uint8_t code_of_square(float x, float inverse) noexcept nogil:
-    return <uint8_t> code_of(x * inverse, SQUARE_ABOVE if x > 0 else SQUARE_LEAST, SQUARE_LOWEST)
+cdef inline uint8_t code_of_square(float x, float inverse, uint32_t noise) noexcept nogil:
+    """Return the code of a second moment; 32 bits of noise say which way it is rounded."""
+    cdef float least = SQUARE_ABOVE if x > 0 else SQUARE_LEAST
+    cdef float ratio = x * inverse
+    ratio = ratio if ratio > least else least
+    ratio = ratio if ratio < <float> 1.875 else <float> 1.875
+    return <uint8_t> (((word_of_float(ratio) + (noise >> 12)) >> 20) - SQUARE_LOWEST)
+
+
+cdef inline uint32_t first_noise(int64_t group, const int64_t *dims, const double *scalars) noexcept nogil:
+    """Return the noise of a group's first element; dims begins with the parameter's number, scalars with seed, step."""
+    return philox(<uint32_t> group, <uint32_t> dims[0], <uint32_t> <int64_t> scalars[0],
+                  <uint32_t> <int64_t> scalars[1]).a
+
+
+cdef inline uint32_t noise_of(uint32_t first, int64_t i) noexcept nogil:
+    return first + <uint32_t> i * <uint32_t> 0x9E3779B1

@@ -20,7 +20,7 @@ def bfloat16() -> np.dtype:
 
 def dtype(kind: str) -> np.dtype:
     """Return the dtype of a float type's arrays."""
-    return bfloat16() if kind == "bfloat16" else np.dtype(kind)
+    return bfloat16() if kind in ("bfloat16", "square16") else np.dtype(kind)
 
 
 def arrays_for(kind: str, shape: tuple[int, ...]) -> list[np.ndarray]:

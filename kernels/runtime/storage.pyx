@@ -7,7 +7,10 @@ serves every optimizer.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 from kernels.runtime.abi cimport cloned_void, real
-from kernels.runtime.codes cimport GROUP, code_of_mean, code_of_square, inverse_of, largest, mean_of, square_of
+from kernels.runtime.codes cimport (
+    GROUP, code_of_mean, code_of_square, first_noise, inverse_of, largest, mean_of, noise_of, philox, philox_words,
+    square_of,
+)
 
 cdef extern from "storage.h" nogil:
     float float_of_bfloat16(uint16_t)
@@ -17,11 +20,6 @@ cdef extern from "storage.h" nogil:
     uint16_t float16_of_float(float)
     uint32_t word_of_float(float)
     float float_of_word(uint32_t)
-
-cdef extern from "random.h" nogil:
-    ctypedef struct philox_words:
-        uint32_t a, b, c, d
-    philox_words philox(uint32_t counter_low, uint32_t counter_high, uint32_t k0, uint32_t k1)
 
 # ---- the other float type
 
@@ -70,6 +68,19 @@ cdef cloned_void store_bfloat16(real **buffers, const int64_t *dims, const doubl
     cdef int64_t i
     for i in range(start, stop):
         stored[i] = nearest_bfloat16(<float> block[i])
+
+
+cdef cloned_void store_square16(real **buffers, const int64_t *dims, const double *scalars,
+                                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """A second moment as bfloat16, rounded as in 8 bits: see codes.pxd."""
+    cdef uint16_t *stored = <uint16_t *> buffers[0]
+    cdef const real *block = buffers[1]
+    cdef uint32_t noise
+    cdef int64_t first, i
+    for first in range(start, stop, 256):
+        noise = first_noise(first // GROUP, dims, scalars)
+        for i in range(first, min(first + GROUP, stop)):
+            stored[i] = bfloat16_of_float(<float> block[i], noise_of(noise, i - first) >> 16)
 
 
 cdef cloned_void load_float16(real **buffers, const int64_t *dims, const double *scalars,
@@ -194,12 +205,14 @@ cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double
     cdef const real *block = buffers[2]
     cdef int64_t first, i, size
     cdef float inverse
+    cdef uint32_t noise
     for first in range(start, stop, 256):
         size = min(<int64_t> GROUP, stop - first)
         scales[first // GROUP] = largest(block + first, size)
         inverse = inverse_of(scales[first // GROUP])
+        noise = first_noise(first // GROUP, dims, scalars)
         for i in range(first, first + size):
-            codes[i] = code_of_square(<float> block[i], inverse)
+            codes[i] = code_of_square(<float> block[i], inverse, noise_of(noise, i - first))
 
 
 LOAD = {        # storage -> addresses by compute type (float32, float64)
@@ -208,6 +221,7 @@ LOAD = {        # storage -> addresses by compute type (float32, float64)
     "bfloat16": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
     "float16": (<uintptr_t> <void *> load_float16[float], <uintptr_t> <void *> load_float16[double]),
     "stochastic": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
+    "square16": (<uintptr_t> <void *> load_bfloat16[float], <uintptr_t> <void *> load_bfloat16[double]),
     "split": (<uintptr_t> <void *> load_split[float], <uintptr_t> <void *> load_split[double]),
     "mean8": (<uintptr_t> <void *> load_mean8[float], <uintptr_t> <void *> load_mean8[double]),
     "square8": (<uintptr_t> <void *> load_square8[float], <uintptr_t> <void *> load_square8[double]),
@@ -216,6 +230,7 @@ STORE = {
     "float32": (<uintptr_t> <void *> store_float32[float], <uintptr_t> <void *> store_float32[double]),
     "bfloat16": (<uintptr_t> <void *> store_bfloat16[float], <uintptr_t> <void *> store_bfloat16[double]),
     "float16": (<uintptr_t> <void *> store_float16[float], <uintptr_t> <void *> store_float16[double]),
+    "square16": (<uintptr_t> <void *> store_square16[float], <uintptr_t> <void *> store_square16[double]),
     "split": (<uintptr_t> <void *> store_split[float], <uintptr_t> <void *> store_split[double]),
     "stochastic": (<uintptr_t> <void *> store_stochastic[float], <uintptr_t> <void *> store_stochastic[double]),
     "mean8": (<uintptr_t> <void *> store_mean8[float], <uintptr_t> <void *> store_mean8[double]),
