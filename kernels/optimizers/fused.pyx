@@ -14,7 +14,7 @@ from kernels.runtime.codes cimport (
 cdef extern from "storage.h" nogil:
     float float_of_bfloat16(uint16_t)
     uint16_t nearest_bfloat16(float)
-    uint16_t bfloat16_of_float(float, uint32_t)
+    uint16_t bfloat16_of_square(float, uint32_t)
 
 
 cdef cloned_void adam_bfloat16(void **buffers, const int64_t *dims, const double *scalars,
@@ -43,7 +43,7 @@ cdef cloned_void adam_bfloat16(void **buffers, const int64_t *dims, const double
             m = beta1 * float_of_bfloat16(exp_avg[i]) + one_minus_beta1 * g
             v = beta2 * float_of_bfloat16(exp_avg_sq[i]) + one_minus_beta2 * g * g
             exp_avg[i] = nearest_bfloat16(m)
-            exp_avg_sq[i] = bfloat16_of_float(v, noise_of(noise, i - first) >> 16)
+            exp_avg_sq[i] = bfloat16_of_square(v, noise_of(noise, i - first) >> 16)
             param[i] = decay * param[i] - step_size * m / (root(v) * root_correction + eps)
 
 

@@ -21,6 +21,14 @@ FASTOPT_INLINE uint16_t bfloat16_of_float(float x, uint32_t noise)
     return (uint16_t)(special ? kept : rounded);
 }
 
+/* The same for what is never negative: Inf has no low bits that noise could carry from, and every NaN becomes the one
+ * that hasn't either. */
+FASTOPT_INLINE uint16_t bfloat16_of_square(float x, uint32_t noise)
+{
+    uint32_t i = word_of_float(x);
+    return (uint16_t)(((i < 0x7fc00000u ? i : 0x7fc00000u) + noise) >> 16);
+}
+
 /* To nearest even; rounding up to Inf is right, and leaves Inf as it is. */
 FASTOPT_INLINE uint16_t nearest_bfloat16(float x)
 {

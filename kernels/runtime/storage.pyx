@@ -16,6 +16,7 @@ cdef extern from "storage.h" nogil:
     float float_of_bfloat16(uint16_t)
     uint16_t nearest_bfloat16(float)
     uint16_t bfloat16_of_float(float, uint32_t)
+    uint16_t bfloat16_of_square(float, uint32_t)
     float float_of_float16(uint16_t)
     uint16_t float16_of_float(float)
     uint32_t word_of_float(float)
@@ -80,7 +81,7 @@ cdef cloned_void store_square16(real **buffers, const int64_t *dims, const doubl
     for first in range(start, stop, 256):
         noise = first_noise(first // GROUP, dims, scalars)
         for i in range(first, min(first + GROUP, stop)):
-            stored[i] = bfloat16_of_float(<float> block[i], noise_of(noise, i - first) >> 16)
+            stored[i] = bfloat16_of_square(<float> block[i], noise_of(noise, i - first) >> 16)
 
 
 cdef cloned_void load_float16(real **buffers, const int64_t *dims, const double *scalars,
