@@ -137,7 +137,7 @@ def _linear_loss(op, options, sets, fresh):
 
 
 def _loss(op, options, sets, fresh):
-    from fastopt.kernels.losses.table import CLASSES
+    from fastopt.kernels.losses.cases import CLASSES
 
     if op.name == "linear_cross_entropy":
         return _linear_loss(op, options, sets, fresh)

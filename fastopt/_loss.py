@@ -9,7 +9,7 @@ import numpy as np
 from fastopt import _check
 from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.table import KERNELS
+from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.kernel import Kernel
 

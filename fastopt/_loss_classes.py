@@ -15,7 +15,7 @@ from fastopt._loss import (
     count,
 )
 from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.table import KERNELS
+from fastopt.kernels.losses.kernels import KERNELS
 
 PROBABILITIES = "probabilities in [0, 1]"
 

@@ -22,8 +22,46 @@ from fastopt._loss_classes import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from fastopt._loss_classes_regression import (
+    BinaryFocalCrossentropy,
+    LogCosh,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    Quantile,
+    SmoothL1,
+    SquaredHinge,
+)
+from fastopt._loss_functions_regression import (
+    binary_focal_crossentropy,
+    log_cosh,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    quantile,
+    smooth_l1,
+    squared_hinge,
+)
 
 __all__ = [
+    "MeanSquaredLogarithmicError",
+    "MeanAbsolutePercentageError",
+    "LogCosh",
+    "SmoothL1",
+    "Quantile",
+    "Poisson",
+    "SquaredHinge",
+    "BinaryFocalCrossentropy",
+    "mean_squared_logarithmic_error",
+    "mean_absolute_percentage_error",
+    "log_cosh",
+    "smooth_l1",
+    "quantile",
+    "poisson",
+    "squared_hinge",
+    "binary_focal_crossentropy",
+    "PinballLoss",
+    "pinball_loss",
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "CosineProximity",
@@ -52,6 +90,7 @@ __all__ = [
 ]
 
 CosineSimilarity = CosineProximity
+PinballLoss, pinball_loss = Quantile, quantile
 KullbackLeiblerDivergence = KLDivergence
 Weight = np.ndarray | None
 

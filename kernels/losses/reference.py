@@ -112,6 +112,87 @@ def cosine_proximity(y_true, y_pred):
         return -cosine[..., 0], turning - y_true / (norm * length)
 
 
+# ---- regression
+
+
+def mean_squared_logarithmic_error(y_true, y_pred):
+    """Mean over the row of (log(1 + p) - log(1 + t))^2, both taken for 1e-7 where below it."""
+    difference = np.log1p(np.maximum(y_pred, EPS)) - np.log1p(np.maximum(y_true, EPS))
+    slope = np.where(y_pred < EPS, 0.0, 2 * difference / (1 + np.maximum(y_pred, EPS)))
+    return np.mean(difference**2, axis=-1), slope / y_pred.shape[-1]
+
+
+def mean_absolute_percentage_error(y_true, y_pred):
+    """100 times the mean over the row of |p - t| / |t|, |t| at least 1e-7; the slope at 0 is 0."""
+    size = np.maximum(np.abs(y_true), EPS)
+    value = 100 * np.mean(np.abs(y_pred - y_true) / size, axis=-1)
+    return value, 100 * np.sign(y_pred - y_true) / size / y_pred.shape[-1]
+
+
+def log_cosh(y_true, y_pred):
+    """Mean over the row of log cosh(p - t); log cosh e = log(exp(e) + exp(-e)) - log 2."""
+    error = y_pred - y_true
+    with np.errstate(invalid="ignore"):
+        value = np.logaddexp(error, -error) - np.log(2)
+    return np.mean(value, axis=-1), np.tanh(error) / y_pred.shape[-1]
+
+
+def smooth_l1(y_true, y_pred, *, beta):
+    """Girshick 2015: e^2 / (2 beta) where |e| < beta, |e| - beta / 2 elsewhere; with beta = 0 the absolute error."""
+    error = y_pred - y_true
+    inside = np.abs(error) < beta
+    scaled = error / (beta or 1.0)
+    value = np.where(inside, error * scaled / 2, np.abs(error) - beta / 2)
+    return value.mean(axis=-1), np.where(inside, scaled, np.sign(error)) / y_pred.shape[-1]
+
+
+def quantile(y_true, y_pred, *, quantile):
+    """Koenker and Bassett 1978: quantile (t - p) above the prediction, (1 - quantile) (p - t) below; slope 0 at 0."""
+    error = y_true - y_pred
+    value = np.maximum(quantile * error, (quantile - 1) * error)
+    slope = np.where(error > 0, -quantile, np.where(error < 0, 1 - quantile, error))
+    return value.mean(axis=-1), slope / y_pred.shape[-1]
+
+
+def poisson(y_true, y_pred):
+    """Mean over the row of p - t log(p + 1e-7); NaN where p is too far below 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = y_pred - y_true * np.log(y_pred + EPS)
+        slope = 1 - y_true / (y_pred + EPS)
+    return value.mean(axis=-1), slope / y_pred.shape[-1]
+
+
+# ---- the rest of the binary losses
+
+
+def squared_hinge(y_true, y_pred):
+    """Mean over the row of max(1 - t p, 0)^2, labels as in hinge."""
+    t = 2 * y_true - 1 if np.isin(y_true, (0, 1)).all() else y_true
+    margin = np.maximum(1 - t * y_pred, 0)
+    return (margin**2).mean(axis=-1), -2 * t * margin / y_pred.shape[-1]
+
+
+def binary_focal_crossentropy(y_true, y_pred, *, apply_class_balancing, alpha, gamma, from_logits, label_smoothing):
+    """Lin et al. 2017: (1 - p_t)^gamma times the cross-entropy; weighed by alpha and 1 - alpha if balanced."""
+    t = y_true * (1 - label_smoothing) + label_smoothing / 2
+    weight = alpha * t + (1 - alpha) * (1 - t) if apply_class_balancing else 1.0
+    if from_logits:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            p, q = 1 / (1 + np.exp(-y_pred)), 1 / (1 + np.exp(y_pred))
+            log_p, log_q = -np.logaddexp(0, -y_pred), -np.logaddexp(0, y_pred)
+            entropy = -np.where((t == 0) & np.isinf(log_p), 0.0, t * log_p)
+            entropy -= np.where((t == 1) & np.isinf(log_q), 0.0, (1 - t) * log_q)
+            missed = t * q + (1 - t) * p
+            turning = np.where(p * q == 0, 0.0, gamma * (1 - 2 * t) * p * q * missed ** (gamma - 1) * entropy)
+        slope = missed**gamma * ((1 - t) * p - t * q) + turning
+        return (weight * missed**gamma * entropy).mean(axis=-1), weight * slope / y_pred.shape[-1]
+    p = np.clip(y_pred, EPS, 1 - EPS)
+    entropy, missed = -(t * np.log(p) + (1 - t) * np.log(1 - p)), t * (1 - p) + (1 - t) * p
+    slope = missed**gamma * (p - t) / (p * (1 - p)) + gamma * missed ** (gamma - 1) * (1 - 2 * t) * entropy
+    slope = np.where((y_pred < EPS) | (y_pred > 1 - EPS), 0.0, slope)
+    return (weight * missed**gamma * entropy).mean(axis=-1), weight * slope / y_pred.shape[-1]
+
+
 def linear_cross_entropy(x, weight, bias, labels, scale):
     """Every row's cross-entropy of the logits x W^T + b, times its scale; gradients of x, W and b of all their sum."""
     logits = x @ weight.T + (0.0 if bias is None else bias)

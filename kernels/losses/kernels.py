@@ -1,0 +1,91 @@
+"""The losses' kernels: buffers, what they write, scalars and dims, as every target has them."""
+
+from fastopt.kernels.runtime.kernel import Kernel
+
+COUNTS = "it compares and counts: no arithmetic of its own type"
+
+
+def _elementwise(name: str, scalars: str = "") -> Kernel:
+    return Kernel(
+        name,
+        "losses",
+        buffers=("y_true", "y_pred", "gradient", "value"),
+        written=("gradient", "value"),
+        scalars=("scale", *scalars.split()),
+    )
+
+
+def _rows(name: str, scalars: str = "") -> Kernel:
+    return Kernel(
+        name,
+        "losses",
+        buffers=("y_true", "y_pred", "gradient", "values"),
+        written=("gradient", "values"),
+        scalars=("scale", *scalars.split()),
+        dims=("columns", "gradient_wanted"),
+        unit="row",
+        rule=False,
+    )
+
+
+def _sparse(name: str) -> Kernel:
+    return Kernel(
+        name,
+        "losses",
+        buffers=("labels", "y_pred", "gradient", "values"),
+        written=("gradient", "values"),
+        scalars=("scale",),
+        dims=("columns", "gradient_wanted", "ignore_class"),
+        unit="row",
+        types={"labels": "np.int64"},
+        rule=False,
+    )
+
+
+def _loop(name: str, buffers: str, written: str = "", unit: str = "row", **options) -> Kernel:
+    return Kernel(
+        name, "losses", tuple(buffers.split()), tuple(written.split()), unit=unit, **{"rule": False, **options}
+    )
+
+
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        _elementwise("mean_squared_error"),
+        _elementwise("mean_absolute_error"),
+        _elementwise("huber", "delta"),
+        _elementwise("binary_crossentropy", "keep shift"),
+        _elementwise("binary_crossentropy_logits", "keep shift"),
+        _elementwise("hinge", "slope offset"),
+        _elementwise("kullback_leibler_divergence"),
+        _loop("row_means", "value values", "values", dims=("columns", "divisor")),
+        _loop("weigh_values", "weight values", "values", unit="element", rule=True),
+        _loop("weigh_gradient", "weight gradient", "gradient", dims=("columns",)),
+        _loop("total", "value", unit="element"),
+        _rows("softmax", "keep shift"),
+        _rows("probabilities", "keep shift"),
+        _sparse("softmax_sparse"),
+        _sparse("probabilities_sparse"),
+        _rows("cosine_proximity"),
+        _loop("outside", "value", unit="element", scalars=("low", "high"), sequential=COUNTS),
+        _loop("signs", "y_true", unit="element", sequential=COUNTS),
+        _loop("not_distributions", "y_true", dims=("columns",)),
+        _loop(
+            "labels_outside",
+            "labels",
+            unit="element",
+            dims=("columns", "ignore_class"),
+            types={"labels": "np.int64"},
+            sequential=COUNTS,
+        ),
+        _elementwise("mean_squared_logarithmic_error"),
+        _elementwise("mean_absolute_percentage_error"),
+        _elementwise("log_cosh"),
+        _elementwise("smooth_l1", "beta"),
+        _elementwise("quantile", "below above"),
+        _elementwise("poisson"),
+        _elementwise("squared_hinge", "slope offset"),
+        _elementwise("binary_focal_crossentropy", "keep shift gamma of_zero tilt"),
+        _elementwise("binary_focal_crossentropy_logits", "keep shift gamma of_zero tilt"),
+    )
+}
