@@ -242,7 +242,7 @@ class Optimizer(StateDict):
                 continue
             kind, shape = recipe.kinds[name], self._state_shape(name, param)
             arrays = kinds.arrays_for(kind, shape)
-            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute), (0, 0), i)
+            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute))
             state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
         if recipe.average:
             state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)

@@ -26,11 +26,17 @@ NAMES: dict[str, dict[str, str]] = {  # our state -> torch's, for every optimize
     "Adadelta": {"square_avg": "square_avg", "acc_delta": "acc_delta"},
     "Rprop": {"prev": "prev", "step_size": "step_size"},
     "ASGD": {"ax": "ax"},
+    "Adafactor": {"row_var": "row_var", "col_var": "col_var", "variance": "variance"},
+    "Muon": {"momentum_buffer": "momentum_buffer"},
 }
-UNCOUNTED = ("SGD",)  # torch keeps no number of steps
+UNCOUNTED = ("SGD", "Muon")  # torch keeps no number of steps
 BEGUN = ("Adagrad",)  # has state before the first step
 DECOUPLED = "decoupled_weight_decay"
 Dict = dict[str, Any]
+UNSAID = {  # what torch's None stands for
+    "eps": lambda eps: (1.1920929e-07 if eps[0] is None else eps[0], eps[1]) if isinstance(eps, tuple) else eps,
+    "adjust_lr_fn": lambda name: "original" if name is None else name,
+}
 
 
 class TorchState:
@@ -42,6 +48,7 @@ class TorchState:
     state: list[dict[str, np.ndarray]]
     carried: list[dict[str, float]]
     _carries: ClassVar[dict[str, float]]
+    _by_rows: bool
     _params: list[np.ndarray]
     _group_of: list[int]
     _seen: list[Dict]
@@ -81,6 +88,7 @@ class TorchState:
         """
         torch, own = _torch(), type(self).__name__
         defaults = _defaults(own)
+        self._refuse_rows()
         decoupled = self.options.decoupled_weight_decay or own == "AdamW"
         if decoupled and DECOUPLED not in defaults:
             raise ValueError(f"{DECOUPLED}: expected False, as in torch's {own}, got True")
@@ -140,6 +148,7 @@ class TorchState:
         _torch()
         own = type(self).__name__
         defaults = _defaults(own)
+        self._refuse_rows()
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
             raise ValueError(
                 f"state_dict: expected the keys ['param_groups', 'state'], got {_check.describe(state_dict)}"
@@ -162,11 +171,15 @@ class TorchState:
         for i, own_values in enumerate(values):
             recipe = self.recipe(i, "float32")
             for name, array in own_values.items():
-                kinds.write(recipe.kinds[name], self._arrays(i, name), array)
+                kinds.write(recipe.kinds[name], self._arrays(i, name), array, (self.options.seed, steps), i)
             for key, array in (self._new_state(i) if not steps else {}).items():
                 if key.removesuffix("_scale") in NAMES[own]:
                     self.state[i][key][...] = array
         self._seen, self.steps, self.carried = [dict(group) for group in self.groups], steps, carried
+
+    def _refuse_rows(self) -> None:
+        if self._by_rows:
+            raise ValueError("steps: expected one count for whole parameters, as torch has, got one for each row")
 
     def _untold(self, group: Dict, defaults: Dict) -> Dict:
         """Return the options of a group that torch's optimizer hasn't got; they must be off."""
@@ -200,7 +213,7 @@ class TorchState:
             decoupled = self.options.decoupled_weight_decay or bool(defaults.get(DECOUPLED, False))
             if bool(group.get(DECOUPLED, defaults.get(DECOUPLED, False))) != decoupled:
                 raise ValueError(f"{name}[{DECOUPLED!r}]: expected {decoupled}, got {not decoupled}")
-            hyper = {key: untold[key] if key in untold else _plain(group[key]) for key in own}
+            hyper = {key: untold[key] if key in untold else _said(key, group[key]) for key in own}
             fresh.append(self._checked({**hyper, "lr": own["lr"] if callable(own["lr"]) else hyper["lr"]}))
             self._keeps_state(fresh[k], self._seen[k], name)
             numbers += group["params"]
@@ -268,8 +281,14 @@ def _defaults(name: str) -> Dict:
     if name not in NAMES:
         raise ValueError(f"optimizer: expected one that torch has too ({', '.join(NAMES)}), got {name}")
     torch = _torch()
-    (group,) = getattr(torch.optim, name)([torch.zeros(1)]).state_dict()["param_groups"]
+    (group,) = getattr(torch.optim, name)([torch.zeros(1, 1)]).state_dict()["param_groups"]
     return {key: value for key, value in group.items() if key != "params"}
+
+
+def _said(key: str, value: Any) -> Any:
+    """Return an option of torch's as ours."""
+    plain = _plain(value)
+    return UNSAID[key](plain) if key in UNSAID else plain
 
 
 def _plain(value: Any) -> Any:

@@ -40,6 +40,9 @@ def test_rows_step_as_a_table_of_their_own(name, options, target):
             many.step_rows(0, rows, grads)
             few.step([np.concatenate([grads[np.argsort(rows)], np.zeros((6, 512), np.float32)])])
     tolerance = {"rtol": 1e-5, "atol": 1e-6} if "clip_norm" in options else {"rtol": 1e-6, "atol": 1e-7}
+    # Second moments draw other random numbers: a code of 2^-3 under a root, in three steps that are up to 10 lr long.
+    loose = "state_dtype" in options
+    tolerance = {"rtol": 1e-6, "atol": 3 * 10 * 0.01 * 2**-4} if loose else tolerance
     np.testing.assert_allclose(table[np.sort(rows)], own[:3], **tolerance)
     others = np.setdiff1d(np.arange(50), rows)
     np.testing.assert_array_equal(table[others], start[others])
@@ -49,8 +52,9 @@ def test_rows_step_as_a_table_of_their_own(name, options, target):
             assert set(array[others]) == {0}
         elif not key.endswith("_of_rows") and not key.endswith("_scale") and array.dtype != np.uint8:
             np.testing.assert_allclose(
-                array[np.sort(rows)].astype(float), few.state[0][key][:3].astype(float), rtol=1e-4, atol=1e-6
-            )
+                array[np.sort(rows)].astype(float), few.state[0][key][:3].astype(float),
+                rtol=2**-6 if loose else 1e-4, atol=2e-2 if loose else 1e-6,
+            )  # fmt: skip
 
 
 @for_each_target

@@ -27,6 +27,7 @@ OPTIONS = [
     ("RAdam", {"lr": 0.1, "betas": (0.8, 0.9), "maximize": True}),
     ("Adadelta", {"lr": 0.5, "rho": 0.8, "weight_decay": 0.1}),
     ("Rprop", {"lr": 0.1, "etas": (0.25, 1.5), "maximize": True}),
+    ("Adafactor", {"lr": 0.1, "weight_decay": 0.1, "eps": (1e-6, 1e-3), "maximize": True}),
     ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 2, "weight_decay": 0.1, "maximize": True}),
 ]
 TOLERANCE = {"rtol": 2e-7, "atol": 2e-8}  # torch keeps mu_product, eta and mu in float32
@@ -72,7 +73,7 @@ class Both:
 
 
 def test_every_optimizer_that_both_have_is_a_case():
-    assert {name for name, _ in OPTIONS} == set(NAMES)
+    assert {name for name, _ in OPTIONS} == set(NAMES) - {"Muon"}  # whose steps differ by bfloat16
 
 
 @for_each_case
@@ -297,3 +298,37 @@ def test_what_torch_does_not_have_is_refused():
         fo.optimizers.RMSprop(np.ones(3), decoupled_weight_decay=True).torch_state_dict()
     with pytest.raises(ValueError, match="eps_hat: expected False, as in torch's Adam, got True"):
         fo.optimizers.Adam(np.ones(3), eps_hat=True).torch_state_dict()
+
+
+def test_muon_hands_its_momentum_over():
+    """torch iterates in bfloat16: trajectories agree to its digits only, momentum to all."""
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((6, 4)).astype(np.float32)
+    param = torch.nn.Parameter(torch.tensor(w.copy()))
+    theirs, ours = torch.optim.Muon([param], lr=0.1), fo.optimizers.Muon([w])
+    for _ in range(3):
+        param.grad = torch.tensor(rng.standard_normal((6, 4)).astype(np.float32))
+        theirs.step()
+    ours.load_torch_state_dict(theirs.state_dict())
+    np.testing.assert_array_equal(ours.state[0]["momentum_buffer"], theirs.state[param]["momentum_buffer"].numpy())
+    assert (ours.lr, ours.groups[0]["adjust_lr_fn"]) == (0.1, "original")
+    theirs.load_state_dict(ours.torch_state_dict())
+
+
+def test_torchs_none_is_float32s_epsilon():
+    w = np.ones((3, 4), np.float32)
+    param = torch.nn.Parameter(torch.ones(3, 4))
+    theirs, ours = torch.optim.Adafactor([param]), fo.optimizers.Adafactor([w], eps=(1e-5, 1e-3))
+    param.grad = torch.full((3, 4), 0.5)
+    theirs.step()
+    ours.load_torch_state_dict(theirs.state_dict())
+    assert ours.groups[0]["eps"] == (1.1920929e-07, 1e-3)
+
+
+def test_counts_of_rows_have_no_place_in_torch():
+    opt = fo.optimizers.Adam([np.ones((3, 2))])
+    found = opt.torch_state_dict()
+    opt.step_rows(0, np.array([1]), np.ones((1, 2)))
+    for call in (opt.torch_state_dict, lambda: opt.load_torch_state_dict(found)):
+        with pytest.raises(ValueError, match=r"^steps: expected one count for whole parameters"):
+            call()

@@ -41,8 +41,8 @@ def read(kind: str, arrays: list[np.ndarray], compute: str) -> np.ndarray:
     return values
 
 
-def write(kind: str, arrays: list[np.ndarray], values: np.ndarray, scalars=(), number: int = 0) -> None:
-    """Write values into contiguous arrays of this kind."""
+def write(kind: str, arrays: list[np.ndarray], values: np.ndarray, scalars=(0, 0), number: int = 0) -> None:
+    """Write values into contiguous arrays of this kind; seed and step (`scalars`) and `number` say which way is up."""
     compute = str(values.dtype)
     if kind == compute:
         arrays[0][...] = values
