@@ -10,6 +10,7 @@ import numpy as np
 import fastopt
 from fastopt._bench_clock import Job
 from fastopt._bench_family import OPTIMIZERS, columns_of, written
+from fastopt._peers_torch_papers import PAPERS
 
 # ---- optimizers: torch, fused where it is, one call for all tensors where not
 
@@ -31,7 +32,11 @@ def optimizer(op, options, sets):
         optimizer = torch.optim.SGD(params, **hyper, momentum=beta, dampening=beta, fused=True)
         for param in params:
             optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
-    elif not hasattr(torch.optim, name):  # Lion and others from the papers
+    elif name in PAPERS:
+        hyper.pop("maximize")
+        tensors = [param.grad for param in params]
+        return Job(PAPERS[name](params, tensors, **hyper), lambda: [{"param": param.numpy()} for param in params])
+    elif not hasattr(torch.optim, name):
         return None
     elif op.name == "muon":
         optimizer = torch.optim.Muon(params, **{key: value for key, value in hyper.items() if key != "maximize"})
