@@ -101,12 +101,12 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
     torch.set_num_threads(threads)
     rows = []
     for what, bar, moved, make, rival in WORKS:
+        bandwidth = measure_bandwidth(threads).in_place  # it drifts: taken anew for every row
         (step, params), (other, theirs) = make(), rival()
         step()
         other()
         for one, two in zip(params, theirs, strict=True):
             np.testing.assert_allclose(one, two, atol=2e-5, err_msg=what)
-        bandwidth = measure_bandwidth(threads).in_place  # it drifts: taken anew for every row
         mine, its = interleave([Job(step, target="cython"), Job(other)], ROUNDS)
         ratio, size = float(np.median(its / mine)), sum(param.size for param in params)
         part = f"{moved * size / float(np.median(mine)) / bandwidth:.0%}" if size > 10_000_000 else "in cache"

@@ -90,13 +90,16 @@ class Jobs:
         -------
         float64 array (jobs, partials): each job's sums
         """
-        which = slice(None) if only is None else slice(only, only + 1)
-        rows, units = self.rows if rows is None else rows, self.units[which]
+        pointers, units, numbers = self.pointers, self.units, self.numbers
+        jobs, rows = range(len(units)), self.rows if rows is None else rows
+        if only is not None:
+            which = slice(only, only + 1)
+            jobs, pointers, units, numbers = jobs[which], pointers[which], units[which], numbers[which]
         block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
         alone = NOTHING
         if not contiguous:
             units, alone = units.copy(), np.zeros((len(units), partials))
-            for k, job in enumerate(range(len(self.units))[which]):
+            for k, job in enumerate(jobs):
                 arrays = [column[job] for column in self.columns]
                 if all(array.flags.c_contiguous for array in arrays):
                     for column, array in enumerate(arrays):
@@ -107,13 +110,13 @@ class Jobs:
                 if partials:
                     alone[k] = sums.sum(axis=0)
         sums = program.pipeline.run(
-            self.pointers[which],
+            pointers,
             units,
             grain,
             block,
-            dims=self.numbers[which],
+            dims=numbers,
             scalars=scalars,
-            scalars_row=rows[which],
+            scalars_row=rows if only is None else rows[which],
             partials=partials,
             threads=threads,
         )
