@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 import fastopt as fo
 from fastopt._bench_clock import Job, interleave
 
-SAMPLES, FEATURES, CLASSES, ROUNDS = 2048, 768, 50257, 5
+SAMPLES, FEATURES, CLASSES, ROUNDS = 2048, 768, 50257, 3
 CHUNK = 256  # samples of the chunked way in torch
 
 
