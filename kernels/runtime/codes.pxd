@@ -6,7 +6,7 @@
 # A second moment moves by less than half a code a step (beta2 is 0.999): to nearest, it would never move. So it is rounded
 # up or down with the probability of the part that is cut off, by one Philox number a group and step, which walks the
 # group in steps of the golden ratio: as good as a number for each element, since only an element's own steps add up.
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from kernels.runtime.abi cimport real
 
@@ -23,22 +23,24 @@ cdef extern from "<math.h>" nogil:
     float fabsf(float)
 
 cdef enum:
-    MEAN_LOWEST = 112 << 3      # upper bits of 2^-15 in float32, and of 2^-31
-    SQUARE_LOWEST = 96 << 3
     GROUP = 256                 # elements that share a scale in 8-bit storage (a literal where range() needs one)
 
 
 cdef extern from *:
     """
-    #define MEAN_LEAST 0x1p-15f
-    #define SQUARE_LEAST 0x1p-31f
-    #define SQUARE_ABOVE 0x1.2p-31f
+    #define MEAN_LEAST (112 << 23)
+    #define SQUARE_LEAST (96 << 23)
+    #define SQUARE_ABOVE ((96 << 23) + (1 << 20))
+    #define MOST ((127 << 23) + (7 << 20))
     #define TINY 1e-37f
+    #define GOLDEN 0x9E3779B1u
     """
-    const float MEAN_LEAST      # the ratio of code 0
-    const float SQUARE_LEAST
-    const float SQUARE_ABOVE    # of code 1
-    const float TINY            # a group below it is kept as zeros (or the least code): 1 / scale would overflow
+    const int32_t MEAN_LEAST        # bits of the ratio of code 0
+    const int32_t SQUARE_LEAST
+    const int32_t SQUARE_ABOVE      # of code 1
+    const int32_t MOST              # of the largest code: 1.875
+    const uint32_t GOLDEN           # 2^32 over the golden ratio
+    const float TINY                # a group below it is kept as zeros (or the least code): 1 / scale would overflow
 
 
 cdef inline float largest(const real *block, int64_t size) noexcept nogil:
@@ -60,41 +62,39 @@ cdef inline float largest(const real *block, int64_t size) noexcept nogil:
     return float_of_word(top)
 
 
-cdef inline uint32_t code_of(float ratio, float least, uint32_t lowest) noexcept nogil:
-    """Return the code of a ratio up to 1.875: its upper bits, rounded, counted from the lowest exponent.
-
-    Raised to `least`, a ratio gets a code that fits, without a comparison of codes; NaN becomes the least.
-    """
-    return ((word_of_float(ratio if ratio > least else least) + 0x80000) >> 20) - lowest
-
-
 cdef inline float inverse_of(float top) noexcept nogil:
     """Return what brings a group's magnitudes to ratios."""
     return <float> 1.875 / top if top > TINY else <float> 0
 
 
-cdef inline float mean_of(uint32_t code, float scale) noexcept nogil:
-    cdef uint32_t size = code & 0x7F
-    cdef float ratio = float_of_word(((size + MEAN_LOWEST) << 20) | ((code & 0x80) << 24))
-    return scale * (ratio if size != 0 else 0)
+cdef inline float mean_of(int32_t code, float scale) noexcept nogil:
+    """Return a mean; its code comes with the sign extended."""
+    cdef int32_t bits = ((code << 20) & <int32_t> 0x87F00000) + MEAN_LEAST
+    return scale * float_of_word(<uint32_t> bits if code & 0x7F else 0)
 
 
-cdef inline uint8_t code_of_mean(float x, float inverse) noexcept nogil:
-    return <uint8_t> (code_of(fabsf(x) * inverse, MEAN_LEAST, MEAN_LOWEST) | ((word_of_float(x) >> 24) & 0x80))
+cdef inline uint32_t code_of_mean(float x, float inverse) noexcept nogil:
+    """Return the code in the lowest 8 bits: the ratio's upper bits, to nearest, and the sign."""
+    cdef int32_t bits = <int32_t> word_of_float(fabsf(x) * inverse)
+    bits = bits if bits > MEAN_LEAST else MEAN_LEAST
+    return ((<uint32_t> (bits + 0x80000) >> 20) & 0x7F) | ((word_of_float(x) >> 24) & 0x80)
 
 
 cdef inline float square_of(uint32_t code, float scale) noexcept nogil:
-    cdef float ratio = float_of_word((code + SQUARE_LOWEST) << 20)
-    return scale * (ratio if code != 0 else 0)
+    cdef uint32_t bits = (code << 20) + SQUARE_LEAST
+    return scale * float_of_word(bits if code != 0 else 0)
 
 
-cdef inline uint8_t code_of_square(float x, float inverse, uint32_t noise) noexcept nogil:
-    """Return the code of a second moment; 32 bits of noise say which way it is rounded."""
-    cdef float least = SQUARE_ABOVE if x > 0 else SQUARE_LEAST
-    cdef float ratio = x * inverse
-    ratio = ratio if ratio > least else least
-    ratio = ratio if ratio < <float> 1.875 else <float> 1.875
-    return <uint8_t> (((word_of_float(ratio) + (noise >> 12)) >> 20) - SQUARE_LOWEST)
+cdef inline uint32_t code_of_square(float x, float inverse, uint32_t noise) noexcept nogil:
+    """Return the code of a second moment in the lowest 8 bits; 32 bits of noise say which way it is rounded.
+
+    Bits of numbers that are not negative are ordered as the numbers are. SQUARE_LEAST has no bits above its code's.
+    """
+    cdef int32_t bits = <int32_t> word_of_float(x * inverse)
+    cdef int32_t least = SQUARE_ABOVE if word_of_float(x) != 0 else SQUARE_LEAST
+    bits = bits if bits > least else least
+    bits = bits if bits < MOST else MOST
+    return (<uint32_t> bits + (noise >> 12)) >> 20
 
 
 cdef inline uint32_t first_noise(int64_t group, const int64_t *dims, const double *scalars) noexcept nogil:
@@ -104,4 +104,4 @@ cdef inline uint32_t first_noise(int64_t group, const int64_t *dims, const doubl
 
 
 cdef inline uint32_t noise_of(uint32_t first, int64_t i) noexcept nogil:
-    return first + <uint32_t> i * <uint32_t> 0x9E3779B1
+    return first + <uint32_t> i * GOLDEN

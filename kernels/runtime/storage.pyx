@@ -4,7 +4,7 @@ A load stage decodes the elements start:stop of an array into a scratch block of
 encodes the block back. Buffers: the array (or arrays), then the block. One stage per storage type and compute type
 serves every optimizer.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 from kernels.runtime.abi cimport cloned_void, real
 from kernels.runtime.codes cimport (
@@ -160,7 +160,7 @@ cdef cloned_void store_split(real **buffers, const int64_t *dims, const double *
 
 cdef cloned_void load_mean8(real **buffers, const int64_t *dims, const double *scalars,
                             int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef const uint8_t *codes = <const uint8_t *> buffers[0]
+    cdef const int8_t *codes = <const int8_t *> buffers[0]
     cdef const float *scales = <const float *> buffers[1]
     cdef real *block = buffers[2]
     cdef int64_t first, i
@@ -183,7 +183,7 @@ cdef cloned_void store_mean8(real **buffers, const int64_t *dims, const double *
         scales[first // GROUP] = largest(block + first, size)
         inverse = inverse_of(scales[first // GROUP])
         for i in range(first, first + size):
-            codes[i] = code_of_mean(<float> block[i], inverse)
+            codes[i] = <uint8_t> code_of_mean(<float> block[i], inverse)
 
 
 cdef cloned_void load_square8(real **buffers, const int64_t *dims, const double *scalars,
@@ -213,7 +213,7 @@ cdef cloned_void store_square8(real **buffers, const int64_t *dims, const double
         inverse = inverse_of(scales[first // GROUP])
         noise = first_noise(first // GROUP, dims, scalars)
         for i in range(first, first + size):
-            codes[i] = code_of_square(<float> block[i], inverse, noise_of(noise, i - first))
+            codes[i] = <uint8_t> code_of_square(<float> block[i], inverse, noise_of(noise, i - first))
 
 
 LOAD = {        # storage -> addresses by compute type (float32, float64)
