@@ -2,8 +2,8 @@
 
 python benchmarks/steps.py [--readme README.md]
 
-Every row is measured in turn (A B A B) with its rival, after both were seen to give the same parameters. bitsandbytes is
-measured where it is installed.
+Every row is measured in turn (A B A B) with its rival, after both were seen to give the same parameters. bitsandbytes
+is measured where it is installed.
 """
 
 import importlib.util

@@ -39,8 +39,44 @@ def activation_of(activation: Any) -> Activation:
     return "relu"
 
 
+def residual_of(residual: Any, x: np.ndarray) -> np.ndarray | None:
+    return None if residual is None else _check.array(residual, "residual", dtype=x.dtype, shape=x.shape)
+
+
+def statistics(channels: int, **given: Any) -> None:
+    """Check what a forward returned: float64, one for each channel."""
+    for name, array in given.items():
+        _check.array(array, name, dtype=np.dtype(np.float64), shape=(channels,))
+
+
+def slopes(dy: Any, x: Any, gamma: Any, mean: Any, invstd: Any, beta: Any, channel_axis: Any, activation: Any) -> int:
+    """Check what a backward takes; return the channel axis, counted from the front."""
+    axis, channels = geometry(x, channel_axis)
+    vectors(x, channels, gamma=gamma)
+    _check.array(dy, "dy", dtype=x.dtype, shape=x.shape)
+    statistics(channels, mean=mean, invstd=invstd)
+    if activation_of(activation) is not None or beta is not None:
+        vectors(x, channels, beta=beta)
+    return axis
+
+
 def output(out: Any, x: np.ndarray, apart: Any, same: str = "") -> np.ndarray:
-    """Return `out`, checked, or a new array in the memory layout of x."""
+    """Return `out`, checked, or a new array in the memory layout of x; it may be `same`."""
     if out is None:
         return np.empty_like(x, subok=False)
     return _check.output(out, "out", dtype=x.dtype, shape=x.shape, apart=apart, same=same)
+
+
+def residual_output(
+    out: Any, dy: np.ndarray, dx: np.ndarray, residual: Any, activation: Activation, parts: dict[str, Any]
+) -> np.ndarray | None:
+    """Return where the residual's gradient goes, checked: a new array if none was given, dy itself where it is dy."""
+    if residual is None or activation is None:
+        if out is not None:
+            wanted = "a residual and an activation with it" if residual is None else "an activation with it"
+            raise ValueError(f"out_residual: expected {wanted}, got an array that nothing would be written to")
+        return None if residual is None else dy
+    if out is None:
+        return np.empty_like(dy, subok=False)
+    same = "" if dx is dy else "dy"
+    return _check.output(out, "out_residual", dtype=dy.dtype, shape=dy.shape, apart=parts | {"out": dx}, same=same)

@@ -149,15 +149,16 @@ def _loss(op, options, sets, fresh):
 
 
 def _normalization(op, options, sets, fresh):
-    from fastopt.kernels.normalization.across import RESULTS
+    from fastopt.kernels.normalization.table import arguments, results_of
 
     (arrays,) = sets
-    given = {name: array.copy() for name, array in arrays.items()}
-    out = None if fresh else np.empty_like(arrays["x"])
-    call = partial(getattr(fastopt.normalization, op.name), **given, out=out, **options)
-    batch = ("y", "mean", "invstd") if op.name == "batch_norm_forward" else ("dx", "dgamma", "dbeta")
-    names = RESULTS.get(op.name, batch)
-    return Job(call, lambda: [dict(zip(names, call(), strict=True))])
+    given = arguments(op.name, options, {name: array.copy() for name, array in arrays.items()})
+    if op.name not in ("batch_norm_stats", "batch_norm_gradient_sums") and not fresh:
+        given["out"] = np.empty_like(arrays["x"])
+        if "residual" in arrays and op.name == "batch_norm_backward":
+            given["out_residual"] = np.empty_like(arrays["x"])
+    call = partial(getattr(fastopt.normalization, op.name), **given)
+    return Job(call, lambda: [results_of(op.name, call())])
 
 
 def _initializer(op, options, sets, fresh):

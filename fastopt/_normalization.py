@@ -5,7 +5,7 @@ Everything here depends on shapes and strides alone, never on threads.
 
 from collections.abc import Mapping
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,17 +52,17 @@ class Plan(NamedTuple):
         return max(1, GRAIN // self.values)
 
     def run(
-        self, name: str, large: Mapping[str, np.ndarray], small: Mapping[str, np.ndarray], scalars=(), per_grain=False
-    ):
-        """Run a kernel; `large` arrays have the shape of x, `small` ones an entry or two for each channel.
+        self, name: str, large: Mapping[str, Any], small: Mapping[str, np.ndarray], scalars=(), per_grain=False
+    ):  # fmt: skip
+        """Run a kernel; `large` arrays have the shape of x, or are None; `small` ones have an entry for each channel.
 
         Blocks are whole grains, so that strided arrays are summed as packed ones are, but where rows are merely
         normalized.
         """
         kernel, elementwise = KERNELS[name], name in ("row_normalize", "row_gradient")
-        slots = {key: array if self.order is None else array.transpose(self.order) for key, array in large.items()}
+        slots = {key: self._turned(array) for key, array in large.items()}
         return pipeline.run(
-            [(kernel, kernel.buffers, 1)],
+            ((kernel, kernel.buffers, 1),),
             {**slots, **small},
             self.values if self.by_rows else self.channels,
             dtype="float32" if slots["x"].itemsize == 4 else "float64",
@@ -72,9 +72,15 @@ class Plan(NamedTuple):
             block=0 if elementwise else self.grain,
             dims=self.dims,
             scalars=scalars,
-            partials=2 * self.channels if name in ("row_moments", "row_sums", "row_backward") else 0,
+            partials=2 * self.channels if name in ("row_moments", "row_sums") else 0,
             per_grain=per_grain,
         )
+
+    def _turned(self, array: np.ndarray | None) -> Any:
+        """Return an array as the kernels see it; one that isn't there takes no memory."""
+        if array is None:
+            return 0
+        return array if self.order is None else array.transpose(self.order)
 
 
 def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
@@ -85,7 +91,7 @@ def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
     rest = tuple(k for k in range(x.ndim) if k != axis)
     contiguous = x.flags.c_contiguous
     if inner == 1 or (not contiguous and x.transpose(*rest, axis).flags.c_contiguous):
-        return Plan(True, (*rest, axis), channels, batch * inner, (channels, batch * inner))
+        return Plan(True, (*rest, axis), channels, batch * inner, (channels,))
     if contiguous and all(array.flags.c_contiguous for array in others):
         return Plan(False, None, channels, batch * inner, (batch, inner, channels * inner, inner))
     return Plan(False, (axis, *rest), channels, batch * inner, (batch, inner, inner, batch * inner))
@@ -94,29 +100,55 @@ def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
 # ---- what the public functions call; every argument has been checked
 
 
+def statistics(x, *, axis) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and biased variance of every channel."""
+    if get_target() == "reference":
+        with np.errstate(all="ignore"):
+            return reference.batch_norm_stats(x.astype(np.float64), channel_axis=axis)
+    return _moments(plan(axis, x), x)
+
+
+def normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation, residual) -> np.ndarray:
+    """Normalize x by these statistics into y, which may be x; return 1 / √(variance + eps)."""
+    if get_target() == "reference":
+        wide = _wide(x, gamma, beta, mean, variance)
+        options = {"eps": eps, "channel_axis": axis, "activation": activation, "residual": _wide(residual)[0]}
+        with np.errstate(all="ignore"):
+            y[...], _, invstd, *_ = reference.batch_norm_forward(*wide, training=False, **options)
+        return invstd
+    way = plan(axis, x, y) if residual is None else plan(axis, x, y, residual)
+    with np.errstate(invalid="ignore"):  # a negative variance has no root: NaN
+        invstd = 1.0 / np.sqrt(variance + eps)
+    name = "row_normalize" if way.by_rows else "channel_normalize"
+    small = _small(gamma, beta, mean, invstd)
+    way.run(name, {"x": x, "y": y, "added": residual}, small, (activation == "relu", residual is not None))
+    return invstd
+
+
 def forward(
-    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation
+    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normalize x by its own statistics into y, update the running ones; return mean and 1 / √(variance + eps)."""
     if get_target() == "reference":
         wide = _wide(x, gamma, beta, running_mean, running_var)
         options = {"momentum": momentum, "eps": eps, "channel_axis": axis, "activation": activation}
         with np.errstate(all="ignore"):
-            y[...], mean, invstd, *fresh = reference.batch_norm_forward(*wide, **options)
+            y[...], mean, invstd, *fresh = reference.batch_norm_forward(*wide, residual=_wide(residual)[0], **options)
         for array, value in zip((running_mean, running_var), fresh):
             if array is not None:
                 array[...] = value
         return mean, invstd
-    way = plan(axis, x, y)
+    way = plan(axis, x, y) if residual is None else plan(axis, x, y, residual)
+    flags = (activation == "relu", residual is not None)
     if way.by_rows and not way.whole:
-        mean, variance = merge(way.run("row_moments", {"x": x}, {}, per_grain=True), way.grain, way.values)
+        mean, variance = _moments(way, x)
         invstd = 1.0 / np.sqrt(variance + eps)
-        way.run("row_normalize", {"x": x, "y": y}, _small(gamma, beta, mean, invstd), [activation == "relu"])
+        way.run("row_normalize", {"x": x, "y": y, "added": residual}, _small(gamma, beta, mean, invstd), flags)
     else:
         mean, variance, invstd = np.empty((3, way.channels))
         small = _small(gamma, beta, mean, invstd) | {"variance": variance}
         name = "row_forward" if way.by_rows else "channel_forward"
-        way.run(name, {"x": x, "y": y}, small, [eps, activation == "relu"])
+        way.run(name, {"x": x, "y": y, "added": residual}, small, (eps, *flags))
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
     if running_var is not None:
@@ -125,43 +157,105 @@ def forward(
     return mean, invstd
 
 
-def infer(x, gamma, beta, y, running_mean, running_var, *, eps, axis, activation) -> tuple[np.ndarray, np.ndarray]:
-    """Normalize x by the running statistics into y, which may be x; return mean and 1 / √(variance + eps)."""
+def gradient_sums(dy, x, gamma, beta, mean, invstd, *, axis, activation, residual) -> np.ndarray:
+    """Return, for every channel, the sum of dy as the activation lets it through, and of dy x̂: an array (2, C)."""
     if get_target() == "reference":
-        wide = _wide(x, gamma, beta, running_mean, running_var)
-        options = {"eps": eps, "training": False, "channel_axis": axis, "activation": activation}
+        options = {"channel_axis": axis, "activation": activation, "residual": _wide(residual)[0]}
         with np.errstate(all="ignore"):
-            y[...], mean, invstd, *_ = reference.batch_norm_forward(*wide, **options)
-        return mean, invstd
-    way = plan(axis, x, y)
-    mean = running_mean.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # a negative variance has no root: NaN
-        invstd = 1.0 / np.sqrt(running_var.astype(np.float64) + eps)
-    name = "row_normalize" if way.by_rows else "channel_normalize"
-    way.run(name, {"x": x, "y": y}, _small(gamma, beta, mean, invstd), [activation == "relu"])
-    return mean, invstd
+            return np.stack(reference.batch_norm_gradient_sums(*_wide(dy, x, gamma, mean, invstd, beta), **options))
+    way = plan(axis, *(array for array in (x, dy, residual) if array is not None))
+    small, flags = (
+        _small(gamma, gamma if beta is None else beta, mean, invstd),
+        (activation == "relu", residual is not None),
+    )
+    large = {"dy": dy, "x": x, "added": residual}
+    if way.by_rows:
+        return way.run("row_sums", large, small, flags).reshape(2, -1)
+    sums = np.empty((2, way.channels))
+    way.run("channel_sums", large, small | dict(zip(("sums", "products"), sums)), flags)
+    return sums
 
 
-def backward(dy, x, gamma, beta, mean, invstd, dx, *, training, axis, activation) -> tuple[np.ndarray, np.ndarray]:
-    """Write dx, which may be dy; return dgamma and dbeta."""
-    dgamma, dbeta = np.empty((2, *gamma.shape), x.dtype)
+def gradient(
+    dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, *, training, axis, activation, residual
+) -> None:  # fmt: skip
+    """Write dx, which may be dy, from the sums over `count` values a channel; and dresidual, where there is one."""
     if get_target() == "reference":
-        options = {"training": training, "channel_axis": axis, "activation": activation}
+        options = {"channel_axis": axis, "activation": activation, "residual": _wide(residual)[0]}
         with np.errstate(all="ignore"):
-            wide = _wide(dy, x, gamma, mean, invstd, beta)
-            dx[...], dgamma[...], dbeta[...] = reference.batch_norm_backward(*wide, **options)
-        return dgamma, dbeta
-    way = plan(axis, x, dy, dx)
-    small = _small(gamma, gamma if beta is None else beta, mean, invstd)
-    scalars = [training, activation == "relu"]
-    if way.by_rows and not way.whole:
-        sums = way.run("row_sums", {"dy": dy, "x": x}, small, scalars[1:])
-        dbeta[...], dgamma[...] = sums[: way.channels], sums[way.channels :]
-        way.run("row_gradient", {"dy": dy, "x": x, "dx": dx}, small | {"sums": sums}, scalars)
+            wide = _wide(dy, x, gamma, mean, invstd)
+            if training:
+                dx[...], passed = reference.batch_norm_gradient_apply(*wide, *sums, count, *_wide(beta), **options)
+            else:
+                dx[...], _, _, passed = reference.batch_norm_backward(*wide, *_wide(beta), training=False, **options)
+        if dresidual is not None:
+            dresidual[...] = passed
+        return
+    way, large, small, flags = _slopes(
+        dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual
+    )
+    name = "row_gradient" if way.by_rows else "channel_gradient"
+    packed = dict(zip(("sums", "products"), map(np.ascontiguousarray, sums)))
+    way.run(name, large, small | packed, (*flags, count))
+
+
+def backward(
+    dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Write dx, which may be dy, and dresidual, where there is one; return dgamma and dbeta."""
+    options = {"axis": axis, "activation": activation, "residual": residual}
+    if get_target() == "reference" or _by_rows_in_parts(axis, x):
+        sums = gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
+        count = x.size // x.shape[axis]
+        gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=training, **options)
     else:
+        sums = np.empty((2, x.shape[axis]))
+        way, large, small, flags = _slopes(
+            dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual
+        )  # fmt: skip
         name = "row_backward" if way.by_rows else "channel_backward"
-        way.run(name, {"dy": dy, "x": x, "dx": dx}, small | {"dgamma": dgamma, "dbeta": dbeta}, scalars)
+        way.run(name, large, small | dict(zip(("sums", "products"), sums)), flags)
+    dgamma, dbeta = np.empty((2, *gamma.shape), x.dtype)
+    with np.errstate(over="ignore"):
+        dbeta[...], dgamma[...] = sums
     return dgamma, dbeta
+
+
+# ---- what they share
+
+
+def _by_rows_in_parts(axis: int, x: np.ndarray) -> bool:
+    way = plan(axis, x)
+    return way.by_rows and not way.whole
+
+
+def _slopes(dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual):
+    """Return the plan of a backward, its large arrays, its small ones, and the kernels' flags."""
+    large = {"dy": dy, "x": x, "added": residual, "dx": dx, "dadded": dresidual}
+    way = plan(axis, x, *(array for array in large.values() if array is not None))
+    small = _small(gamma, gamma if beta is None else beta, mean, invstd)
+    return way, large, small, (training, activation == "relu", residual is not None)
+
+
+def _moments(way: Plan, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and biased variance, over grains of rows that are merged, or channel by channel."""
+    mean, variance = np.empty((2, way.channels))
+    if not way.by_rows:
+        way.run("channel_moments", {"x": x}, {"mean": mean, "variance": variance})
+        return mean, variance
+    parts = way.run("row_moments", {"x": x}, {}, per_grain=True)
+    kernel = KERNELS["merge_moments"]
+    pipeline.run(
+        ((kernel, kernel.buffers, 1),),
+        {"parts": parts.reshape(-1), "mean": mean, "variance": variance},
+        way.channels,
+        dtype="float64",
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=max(8, GRAIN // len(parts)),
+        dims=(way.channels, way.grain, way.values),
+    )
+    return mean, variance
 
 
 def _small(gamma, beta, mean, invstd) -> dict[str, np.ndarray]:
@@ -172,21 +266,3 @@ def _small(gamma, beta, mean, invstd) -> dict[str, np.ndarray]:
 
 def _wide(*arrays) -> list:
     return [None if array is None else array.astype(np.float64) for array in arrays]
-
-
-def merge(partials: np.ndarray, grain: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and variance from each grain's sums and squared deviations from its own mean.
-
-    Chan, Golub and LeVeque 1983, for many parts at once: the deviations of the parts' means from the whole's come on
-    top of the deviations within the parts.
-    """
-    channels = partials.shape[1] // 2
-    sums, squares = partials[:, :channels], partials[:, channels:]
-    with np.errstate(invalid="ignore", over="ignore"):  # Inf in x makes NaN here, as it should
-        mean = sums.sum(axis=0) / rows
-        total = squares.sum(axis=0)
-        if len(partials) > 1:
-            counts = np.full((len(partials), 1), float(grain))
-            counts[-1] = rows - grain * (len(partials) - 1)
-            total += (counts * (sums / counts - mean) ** 2).sum(axis=0)
-        return mean, np.maximum(total / rows, 0.0)

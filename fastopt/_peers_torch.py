@@ -167,36 +167,36 @@ def batch_norm(op, options, sets):
     last = options.pop("channel_axis", 1) not in (1,)
     relu, training = options.pop("activation", None) == "relu", options.pop("training", True)
     momentum, eps = options.pop("momentum", 0.1), options.pop("eps", 1e-5)
-    if options or not training:
+    added = options.pop("given", None)
+    if options or not training or op.name not in ("batch_norm_forward", "batch_norm_backward"):
         return None
 
     def tensor(name):
         found = torch.from_numpy(arrays[name].copy())
         return found.movedim(-1, 1) if last and found.ndim > 1 else found
 
-    def normalize(x, gamma, beta, *running):
-        y = functional.batch_norm(x, *running or (None, None), gamma, beta, True, momentum, eps)
+    def normalize(x, gamma, beta, residual=None, running=(None, None)):
+        y = functional.batch_norm(x, *running, gamma, beta, True, momentum, eps)
+        y = y if residual is None else y + residual
         return functional.relu(y) if relu else y
 
     def laid_out(found):
-        return (found.movedim(1, -1) if last else found).numpy()
+        return (found.movedim(1, -1) if last and found.ndim > 1 else found).numpy()
 
-    x, gamma, beta = tensor("x"), tensor("gamma"), tensor("beta")
+    inputs = [tensor(name) for name in ("x", "gamma", "beta", *(("residual",) if added else ()))]
     if op.name == "batch_norm_forward":
         running = tensor("running_mean"), tensor("running_var")
 
         def forward():
             with torch.no_grad():
-                return normalize(x, gamma, beta, *running)
+                return normalize(*inputs, running=running)
 
         return Job(forward, lambda: [{"y": laid_out(forward())}])
-    inputs = [found.requires_grad_() for found in (x, gamma, beta)]
+    inputs = [found.requires_grad_() for found in inputs]
     y, dy = normalize(*inputs), tensor("dy")
     backward = partial(torch.autograd.grad, y, inputs, dy, retain_graph=True)
-    return Job(
-        backward,
-        lambda: [dict(zip(("dx", "dgamma", "dbeta"), map(_numpy, (laid_out(backward()[0]), *backward()[1:]))))],
-    )
+    names = ("dx", "dgamma", "dbeta", "dresidual")
+    return Job(backward, lambda: [dict(zip(names, map(laid_out, backward())))])
 
 
 def _numpy(found):

@@ -3,8 +3,8 @@
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport clear, direction, residual, standardized
-from kernels.normalization.planes cimport LANES, add_deviations, fold
+from kernels.normalization.elements cimport direction, residual, standardized
+from kernels.normalization.planes cimport LANES, add_deviations, fold, sum_of
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
@@ -14,34 +14,50 @@ cdef enum:
     TILE = 256
 
 
-cdef inline inlined_void statistics(const real *x, int64_t count, double eps, double *mean, double *invstd) noexcept nogil:
-    """The mean, then variance and what is left of the mean from deviations about it."""
-    cdef double sums[LANES]
-    cdef double squares[LANES]
-    cdef double total, delta, spread
+cdef inline int64_t rows_in_cache(int64_t columns) noexcept nogil:
+    """Return how many rows take each step together: their sums and roots need not wait for one another."""
+    return min(<int64_t> AT_ONCE, max(<int64_t> 1, 4096 // columns))
+
+
+cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, double eps, double *mean,
+                                    double *invstd) noexcept nogil:
+    """Of each row: the mean, then variance and what is left of the mean from deviations about it."""
+    cdef double total, square, delta, spread
     cdef real center
-    clear(sums, LANES)
-    add_deviations(x, count, <real> 0, sums, squares)
-    mean[0] = fold(sums) / <double> count
-    center = <real> mean[0]
-    clear(sums, LANES)
-    clear(squares, LANES)
-    add_deviations(x, count, center, sums, squares)
-    total = fold(sums)
-    delta = total / <double> count
-    if delta - delta == 0:
-        mean[0] = center + delta
-    spread = (fold(squares) - total * delta) / <double> count
-    invstd[0] = 1 / sqrt((0 if spread < 0 else spread) + eps)
+    cdef int64_t r
+    for r in range(rows):
+        mean[r] = sum_of(x + r * count, count) / <double> count
+    for r in range(rows):
+        center = <real> mean[r]
+        total = square = 0
+        add_deviations(x + r * count, count, center, &total, &square)
+        delta = total / <double> count
+        if delta - delta == 0:
+            mean[r] = center + delta
+        spread = (square - total * delta) / <double> count
+        invstd[r] = 0 if spread < 0 else spread
+    for r in range(rows):
+        invstd[r] = 1 / sqrt(invstd[r] + eps)
 
 
-cdef inline double inverse_rms(const real *x, int64_t count, double eps) noexcept nogil:
-    cdef double sums[LANES]
-    cdef double squares[LANES]
-    clear(sums, LANES)
-    clear(squares, LANES)
-    add_deviations(x, count, <real> 0, sums, squares)
-    return 1 / sqrt(fold(squares) / <double> count + eps)
+cdef inline double square_sum(const real *x, int64_t count) noexcept nogil:
+    cdef real square[LANES]
+    cdef double total = 0
+    cdef int64_t k = 0, last
+    cdef int j
+    while k < count:
+        last = min(k + BLOCK, count)
+        for j in range(LANES):
+            square[j] = 0
+        while k + LANES <= last:
+            for j in range(LANES):
+                square[j] = square[j] + x[k + j] * x[k + j]
+            k += LANES
+        for j in range(<int> (last - k)):
+            square[j] = square[j] + x[k + j] * x[k + j]
+        total += fold(square)
+        k = last
+    return total
 
 
 cdef inline inlined_void normalize_row(const real *x, real *y, int64_t count, double mean, double invstd,
@@ -74,8 +90,8 @@ cdef inline inlined_void scale_row(const real *x, real *y, int64_t count, double
 
 
 cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, int64_t count, real center,
-                                      real rest, real inv, double *sums, double *products) noexcept nogil:
-    """Add gamma dy and gamma dy x̂ to 32 sums each."""
+                                      real rest, real inv, double *total, double *total_product) noexcept nogil:
+    """Add gamma dy and gamma dy x̂."""
     cdef real lane[LANES]
     cdef real product[LANES]
     cdef real d
@@ -96,9 +112,8 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
             d = dy[k + j] * gamma[k + j]
             lane[j] = lane[j] + d
             product[j] = product[j] + d * standardized(x[k + j], center, rest, inv)
-        for j in range(LANES):
-            sums[j] = sums[j] + lane[j]
-            products[j] = products[j] + product[j]
+        total[0] += fold(lane)
+        total_product[0] += fold(product)
         k = last
 
 
@@ -141,8 +156,7 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
 
     Not centered: the mean is taken for 0 and isn't differentiated (RMS norm); there are no sums of dy then.
     """
-    cdef double row_sums[LANES]
-    cdef double row_products[LANES]
+    cdef double slope, slope_product
     cdef real center[AT_ONCE]
     cdef real rest[AT_ONCE]
     cdef real inv[AT_ONCE]
@@ -159,11 +173,10 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             center[r] = <real> mean[i + r] if centered else 0
             rest[r] = <real> residual(mean[i + r], center[r]) if centered else 0
             inv[r] = <real> invstd[i + r]
-            clear(row_sums, LANES)
-            clear(row_products, LANES)
-            add_weighted(dy + at, x + at, gamma, columns, center[r], rest[r], inv[r], row_sums, row_products)
-            mean_slope[r] = <real> (fold(row_sums) / <double> columns) if centered else 0
-            mean_product[r] = <real> (fold(row_products) / <double> columns)
+            slope = slope_product = 0
+            add_weighted(dy + at, x + at, gamma, columns, center[r], rest[r], inv[r], &slope, &slope_product)
+            mean_slope[r] = <real> (slope / <double> columns) if centered else 0
+            mean_product[r] = <real> (slope_product / <double> columns)
         first = 0
         while first < columns:
             width = min(<int64_t> PANEL, columns - first)

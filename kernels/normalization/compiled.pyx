@@ -7,19 +7,17 @@ planes are neighbours in memory and short ones would starve the prefetcher. The 
 row_*: the unit is a row of `columns` channels. A batch that is one grain is done in one call (row_forward,
 row_backward); a larger one in a launch for each pass, whose grains of rows give partial results for the channels. The
 parts are in rows.pxd.
-
-layer_*, rms_*: the unit is a row of `columns` elements, normalized by itself; group_*: a row of `width` planes of `inner`
-elements each, one for each of the group's channels. The parts are in across.pxd.
 """
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.normalization.across cimport (
-    gradient_piece, gradient_rows, inverse_rms, normalize_row, scale_row, statistics)
-from kernels.normalization.elements cimport clear, load_constants, residual
-from kernels.normalization.planes cimport LANES, add_deviations, add_gradients, fold, gradient_plane, normalize_plane
+from fastopt.kernels.normalization import compiled_across
+
+from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
+from kernels.normalization.planes cimport (
+    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
-from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
 cdef enum:
     GROUP = 16          # channels that take turns
@@ -30,48 +28,88 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
     cdef const real *x = buffers[0]
     cdef const real *gamma = buffers[1]
     cdef const real *beta = buffers[2]
-    cdef real *y = buffers[3]
-    cdef double *mean = <double *> buffers[4]
-    cdef double *variance = <double *> buffers[5]
-    cdef double *invstd = <double *> buffers[6]
+    cdef const real *added = buffers[3]
+    cdef real *y = buffers[4]
+    cdef double *mean = <double *> buffers[5]
+    cdef double *variance = <double *> buffers[6]
+    cdef double *invstd = <double *> buffers[7]
     cdef int64_t batch = dims[0]
     cdef int64_t inner = dims[1]
     cdef int64_t batch_stride = dims[2]
     cdef int64_t channel_stride = dims[3]
     cdef double eps = scalars[0]
     cdef double relu = scalars[1]
-    cdef double sums[GROUP * LANES]
-    cdef double squares[GROUP * LANES]
-    cdef double total, delta, count = <double> (batch * inner)
+    cdef double adds = scalars[2]
+    cdef real center[GROUP]
+    cdef real scale[GROUP]
+    cdef real shift[GROUP]
     cdef int64_t first = start, last, c, n, k, at
     while first < stop:
         last = min(first + GROUP, stop)
-        clear(sums, GROUP * LANES)
-        for n in range(batch):
-            for c in range(first, last):
-                k = (c - first) * LANES
-                add_deviations(x + (c * channel_stride + n * batch_stride), inner, <real> 0, sums + k, squares + k)
+        moments(x, first, last, batch, inner, batch_stride, channel_stride, center, mean, variance)
         for c in range(first, last):
-            mean[c] = fold(sums + (c - first) * LANES) / count
-        clear(sums, GROUP * LANES)
-        clear(squares, GROUP * LANES)
-        for n in range(batch):
-            for c in range(first, last):
-                k = (c - first) * LANES
-                add_deviations(
-                    x + (c * channel_stride + n * batch_stride), inner, <real> mean[c], sums + k, squares + k)
-        for c in range(first, last):
-            total = fold(sums + (c - first) * LANES)
-            delta = total / count
-            if delta - delta == 0:
-                mean[c] = <real> mean[c] + delta
-            delta = (fold(squares + (c - first) * LANES) - total * delta) / count
-            variance[c] = 0 if delta < 0 else delta
+            variance[c] = variance[c] / <double> (batch * inner)
             invstd[c] = 1 / sqrt(variance[c] + eps)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
         for n in range(batch):
             for c in range(first, last):
+                k = c - first
                 at = c * channel_stride + n * batch_stride
-                normalize_plane(x + at, y + at, inner, mean[c], invstd[c], gamma[c], beta[c], relu != 0)
+                normalize_plane(x + at, added + (at if adds else 0), y + at, inner, center[k], scale[k], shift[k], adds != 0,
+                                relu != 0)
+        first = last
+
+
+cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int64_t batch, int64_t inner,
+                                 int64_t batch_stride, int64_t channel_stride, real *center, double *mean,
+                                 double *variance) noexcept nogil:
+    """The mean of some channels, and the sum of squared deviations from it."""
+    cdef double sums[GROUP]
+    cdef double squares[GROUP]
+    cdef int64_t before = 0, n, c, k
+    clear(sums, GROUP)
+    clear(squares, GROUP)
+    for c in range(first, last):
+        center[c - first] = first_center(x + c * channel_stride, inner)
+        mean[c] = variance[c] = 0
+    for n in range(batch):
+        for c in range(first, last):
+            k = c - first
+            add_deviations(x + (c * channel_stride + n * batch_stride), inner, center[k], sums + k, squares + k)
+        if n + 1 < batch and n + 1 < 2 * before:
+            continue
+        for c in range(first, last):
+            k = c - first
+            merge_part(sums[k], squares[k], center[k], <double> (before * inner), <double> ((n + 1 - before) * inner),
+                       mean + c, variance + c)
+            center[k] = <real> mean[c]
+            sums[k] = squares[k] = 0
+        before = n + 1
+    for c in range(first, last):
+        if mean[c] - mean[c] != 0:      # Inf in a part makes NaN of the next
+            mean[c] = 0
+            for n in range(batch):
+                for k in range(inner):
+                    mean[c] = mean[c] + x[c * channel_stride + n * batch_stride + k]
+            mean[c] = mean[c] / <double> (batch * inner)
+
+
+cdef cloned_void channel_moments(real **buffers, const int64_t *dims, const double *scalars,
+                                 int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *x = buffers[0]
+    cdef double *mean = <double *> buffers[1]
+    cdef double *variance = <double *> buffers[2]
+    cdef int64_t batch = dims[0]
+    cdef int64_t inner = dims[1]
+    cdef int64_t batch_stride = dims[2]
+    cdef int64_t channel_stride = dims[3]
+    cdef real center[GROUP]
+    cdef int64_t first = start, last, c
+    while first < stop:
+        last = min(first + GROUP, stop)
+        moments(x, first, last, batch, inner, batch_stride, channel_stride, center, mean, variance)
+        for c in range(first, last):
+            variance[c] = variance[c] / <double> (batch * inner)
         first = last
 
 
@@ -82,17 +120,40 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
     cdef const real *beta = buffers[2]
     cdef const double *mean = <const double *> buffers[3]
     cdef const double *invstd = <const double *> buffers[4]
-    cdef real *y = buffers[5]
+    cdef const real *added = buffers[5]
+    cdef real *y = buffers[6]
     cdef int64_t batch = dims[0]
     cdef int64_t inner = dims[1]
     cdef int64_t batch_stride = dims[2]
     cdef int64_t channel_stride = dims[3]
     cdef double relu = scalars[0]
+    cdef double adds = scalars[1]
+    cdef real center, scale, shift
     cdef int64_t c, n, at
-    for n in range(batch):
-        for c in range(start, stop):
+    for c in range(start, stop):
+        load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
+        for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x + at, y + at, inner, mean[c], invstd[c], gamma[c], beta[c], relu != 0)
+            normalize_plane(x + at, added + (at if adds else 0), y + at, inner, center, scale, shift, adds != 0, relu != 0)
+
+
+cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real *added, int64_t first, int64_t last,
+                                       int64_t batch, int64_t inner, int64_t batch_stride, int64_t channel_stride,
+                                       const real *center, const real *inv, const real *scale, const real *shift,
+                                       const double *mean, const double *invstd, bint adds, bint relu, double *sums,
+                                       double *products) noexcept nogil:
+    """For some channels: the sum of dy, as ReLU lets it through, and of dy x̂."""
+    cdef int64_t n, c, k, at
+    clear(sums, last - first)
+    clear(products, last - first)
+    for n in range(batch):
+        for c in range(first, last):
+            k = c - first
+            at = c * channel_stride + n * batch_stride
+            add_gradients(dy + at, x + at, added + (at if adds else 0), inner, center[k], inv[k], scale[k], shift[k], adds,
+                          relu, sums + k, products + k)
+    for k in range(last - first):
+        products[k] = products[k] - correction(mean[k], center[k], invstd[k] * sums[k])
 
 
 cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const double *scalars,
@@ -103,44 +164,105 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
     cdef const real *beta = buffers[3]
     cdef const double *mean = <const double *> buffers[4]
     cdef const double *invstd = <const double *> buffers[5]
-    cdef real *dx = buffers[6]
-    cdef real *dgamma = buffers[7]
-    cdef real *dbeta = buffers[8]
+    cdef const real *added = buffers[6]
+    cdef real *dx = buffers[7]
+    cdef real *dadded = buffers[8]
+    cdef double *sums = <double *> buffers[9]
+    cdef double *products = <double *> buffers[10]
     cdef int64_t batch = dims[0]
     cdef int64_t inner = dims[1]
     cdef int64_t batch_stride = dims[2]
     cdef int64_t channel_stride = dims[3]
     cdef double training = scalars[0]
     cdef double relu = scalars[1]
-    cdef double sums[GROUP * LANES]
-    cdef double products[GROUP * LANES]
+    cdef double adds = scalars[2]
     cdef real center[GROUP]
-    cdef real rest[GROUP]
+    cdef real scale[GROUP]
+    cdef real shift[GROUP]
     cdef real inv[GROUP]
-    cdef double count = <double> (batch * inner)
+    cdef real mean_dy[GROUP]
+    cdef real factor[GROUP]
     cdef int64_t first = start, last, c, n, k, at
     while first < stop:
         last = min(first + GROUP, stop)
-        clear(sums, GROUP * LANES)
-        clear(products, GROUP * LANES)
-        load_constants(mean + first, invstd + first, last - first, center, rest, inv)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
+        for c in range(first, last):
+            inv[c - first] = <real> invstd[c]
+        gradient_sums(dy, x, added, first, last, batch, inner, batch_stride, channel_stride, center, inv, scale, shift,
+                      mean + first, invstd + first, adds != 0, relu != 0, sums + first, products + first)
+        load_slopes(mean + first, invstd + first, sums + first, products + first, <double> (batch * inner), training != 0,
+                    last - first, mean_dy, factor)
         for n in range(batch):
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                add_gradients(dy + at, x + at, inner, center[k], rest[k], inv[k], gamma[c], beta[c], relu != 0,
-                              sums + k * LANES, products + k * LANES)
-        for k in range(last - first):
-            dbeta[first + k] = <real> fold(sums + k * LANES)
-            dgamma[first + k] = <real> fold(products + k * LANES)
-        for n in range(batch):
-            for c in range(first, last):
-                k = c - first
-                at = c * channel_stride + n * batch_stride
-                gradient_plane(dy + at, x + at, dx + at, inner, center[k], rest[k], inv[k], gamma[c], beta[c],
-                               relu != 0, training != 0, <real> (sums[k * LANES] / count),
-                               <real> (products[k * LANES] / count))
+                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), inner,
+                               center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0, relu != 0, training != 0)
         first = last
+
+
+cdef cloned_void channel_sums(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *dy = buffers[0]
+    cdef const real *x = buffers[1]
+    cdef const real *gamma = buffers[2]
+    cdef const real *beta = buffers[3]
+    cdef const double *mean = <const double *> buffers[4]
+    cdef const double *invstd = <const double *> buffers[5]
+    cdef const real *added = buffers[6]
+    cdef double *sums = <double *> buffers[7]
+    cdef double *products = <double *> buffers[8]
+    cdef int64_t batch = dims[0]
+    cdef int64_t inner = dims[1]
+    cdef int64_t batch_stride = dims[2]
+    cdef int64_t channel_stride = dims[3]
+    cdef double relu = scalars[0]
+    cdef double adds = scalars[1]
+    cdef real center[GROUP]
+    cdef real scale[GROUP]
+    cdef real shift[GROUP]
+    cdef real inv[GROUP]
+    cdef int64_t first = start, last, c
+    while first < stop:
+        last = min(first + GROUP, stop)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
+        for c in range(first, last):
+            inv[c - first] = <real> invstd[c]
+        gradient_sums(dy, x, added, first, last, batch, inner, batch_stride, channel_stride, center, inv, scale, shift,
+                      mean + first, invstd + first, adds != 0, relu != 0, sums + first, products + first)
+        first = last
+
+
+cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const double *scalars,
+                                  int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *dy = buffers[0]
+    cdef const real *x = buffers[1]
+    cdef const real *gamma = buffers[2]
+    cdef const real *beta = buffers[3]
+    cdef const double *mean = <const double *> buffers[4]
+    cdef const double *invstd = <const double *> buffers[5]
+    cdef const real *added = buffers[6]
+    cdef const double *sums = <const double *> buffers[7]
+    cdef const double *products = <const double *> buffers[8]
+    cdef real *dx = buffers[9]
+    cdef real *dadded = buffers[10]
+    cdef int64_t batch = dims[0]
+    cdef int64_t inner = dims[1]
+    cdef int64_t batch_stride = dims[2]
+    cdef int64_t channel_stride = dims[3]
+    cdef double training = scalars[0]
+    cdef double relu = scalars[1]
+    cdef double adds = scalars[2]
+    cdef double count = scalars[3]
+    cdef real center, scale, shift, mean_dy, factor
+    cdef int64_t c, n, at
+    for c in range(start, stop):
+        load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
+        load_slopes(mean + c, invstd + c, sums + c, products + c, count, training != 0, 1, &mean_dy, &factor)
+        for n in range(batch):
+            at = c * channel_stride + n * batch_stride
+            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), inner, center,
+                           scale, shift, mean_dy, factor, adds != 0, relu != 0, training != 0)
 
 
 cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *scalars,
@@ -148,29 +270,58 @@ cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *
     cdef const real *x = buffers[0]
     cdef const real *gamma = buffers[1]
     cdef const real *beta = buffers[2]
-    cdef real *y = buffers[3]
-    cdef double *mean = <double *> buffers[4]
-    cdef double *variance = <double *> buffers[5]
-    cdef double *invstd = <double *> buffers[6]
+    cdef const real *added = buffers[3]
+    cdef real *y = buffers[4]
+    cdef double *mean = <double *> buffers[5]
+    cdef double *variance = <double *> buffers[6]
+    cdef double *invstd = <double *> buffers[7]
     cdef int64_t columns = dims[0]
     cdef double eps = scalars[0]
     cdef double relu = scalars[1]
+    cdef double adds = scalars[2]
     cdef double count = <double> (stop - start)
     cdef int64_t c
     row_statistics(x, columns, start, stop, mean, variance)
     for c in range(columns):
-        mean[c] = mean[c] / count
-        variance[c] = 0 if variance[c] < 0 else variance[c] / count
+        variance[c] = variance[c] / count
         invstd[c] = 1 / sqrt(variance[c] + eps)
-    normalize_all(x, y, columns, start, stop, gamma, beta, mean, invstd, relu != 0)
+    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0)
 
 
 cdef cloned_void row_moments(real **buffers, const int64_t *dims, const double *scalars,
                              int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """For each channel of a grain: its sum, then its squared deviations from the grain's own mean."""
+    """For each channel of a grain: its mean, then its squared deviations from it."""
     cdef const real *x = buffers[0]
     cdef int64_t columns = dims[0]
     row_statistics(x, columns, start, stop, partials, partials + columns)
+
+
+cdef cloned_void merge_moments(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Mean and variance from those of parts: `part` rows in each but the last, of `rows` in all."""
+    cdef const double *parts = <const double *> buffers[0]
+    cdef double *mean = <double *> buffers[1]
+    cdef double *variance = <double *> buffers[2]
+    cdef int64_t columns = dims[0]
+    cdef int64_t part = dims[1]
+    cdef int64_t rows = dims[2]
+    cdef double total = <double> rows, count
+    cdef const double *means
+    cdef int64_t c, g
+    for c in range(start, stop):
+        mean[c] = variance[c] = 0
+    for g in range((rows + part - 1) // part):
+        means = parts + 2 * g * columns
+        count = <double> min(part, rows - g * part)
+        for c in range(start, stop):
+            mean[c] = mean[c] + means[c] * (count / total)
+    for g in range((rows + part - 1) // part):
+        means = parts + 2 * g * columns
+        count = <double> min(part, rows - g * part)
+        for c in range(start, stop):
+            variance[c] = variance[c] + (means[columns + c] + count * ((means[c] - mean[c]) * (means[c] - mean[c])))
+    for c in range(start, stop):
+        variance[c] = variance[c] / total
 
 
 cdef cloned_void row_normalize(real **buffers, const int64_t *dims, const double *scalars,
@@ -180,10 +331,12 @@ cdef cloned_void row_normalize(real **buffers, const int64_t *dims, const double
     cdef const real *beta = buffers[2]
     cdef const double *mean = <const double *> buffers[3]
     cdef const double *invstd = <const double *> buffers[4]
-    cdef real *y = buffers[5]
+    cdef const real *added = buffers[5]
+    cdef real *y = buffers[6]
     cdef int64_t columns = dims[0]
     cdef double relu = scalars[0]
-    normalize_all(x, y, columns, start, stop, gamma, beta, mean, invstd, relu != 0)
+    cdef double adds = scalars[1]
+    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0)
 
 
 cdef cloned_void row_backward(real **buffers, const int64_t *dims, const double *scalars,
@@ -194,21 +347,18 @@ cdef cloned_void row_backward(real **buffers, const int64_t *dims, const double 
     cdef const real *beta = buffers[3]
     cdef const double *mean = <const double *> buffers[4]
     cdef const double *invstd = <const double *> buffers[5]
-    cdef real *dx = buffers[6]
-    cdef real *dgamma = buffers[7]
-    cdef real *dbeta = buffers[8]
+    cdef const real *added = buffers[6]
+    cdef real *dx = buffers[7]
+    cdef real *dadded = buffers[8]
+    cdef double *sums = <double *> buffers[9]
+    cdef double *products = <double *> buffers[10]
     cdef int64_t columns = dims[0]
     cdef double training = scalars[0]
     cdef double relu = scalars[1]
-    cdef double *sums = partials
-    cdef double *products = partials + columns
-    cdef int64_t c
-    sum_gradients(dy, x, columns, start, stop, gamma, beta, mean, invstd, relu != 0, sums, products)
-    for c in range(columns):
-        dbeta[c] = <real> sums[c]
-        dgamma[c] = <real> products[c]
-    gradient_all(dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, products, <double> (stop - start),
-                 relu != 0, training != 0)
+    cdef double adds = scalars[2]
+    sum_gradients(dy, x, added, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0, sums, products)
+    gradient_all(dy, x, added, dx, dadded, columns, start, stop, gamma, beta, mean, invstd, sums, products,
+                 <double> (stop - start), adds != 0, relu != 0, training != 0)
 
 
 cdef cloned_void row_sums(real **buffers, const int64_t *dims, const double *scalars,
@@ -220,9 +370,12 @@ cdef cloned_void row_sums(real **buffers, const int64_t *dims, const double *sca
     cdef const real *beta = buffers[3]
     cdef const double *mean = <const double *> buffers[4]
     cdef const double *invstd = <const double *> buffers[5]
+    cdef const real *added = buffers[6]
     cdef int64_t columns = dims[0]
     cdef double relu = scalars[0]
-    sum_gradients(dy, x, columns, start, stop, gamma, beta, mean, invstd, relu != 0, partials, partials + columns)
+    cdef double adds = scalars[1]
+    sum_gradients(dy, x, added, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0, partials,
+                  partials + columns)
 
 
 cdef cloned_void row_gradient(real **buffers, const int64_t *dims, const double *scalars,
@@ -233,149 +386,34 @@ cdef cloned_void row_gradient(real **buffers, const int64_t *dims, const double 
     cdef const real *beta = buffers[3]
     cdef const double *mean = <const double *> buffers[4]
     cdef const double *invstd = <const double *> buffers[5]
-    cdef const double *sums = <const double *> buffers[6]
-    cdef real *dx = buffers[7]
+    cdef const real *added = buffers[6]
+    cdef const double *sums = <const double *> buffers[7]
+    cdef const double *products = <const double *> buffers[8]
+    cdef real *dx = buffers[9]
+    cdef real *dadded = buffers[10]
     cdef int64_t columns = dims[0]
-    cdef int64_t rows = dims[1]
     cdef double training = scalars[0]
     cdef double relu = scalars[1]
-    gradient_all(dy, x, dx, columns, start, stop, gamma, beta, mean, invstd, sums, sums + columns, <double> rows,
+    cdef double adds = scalars[2]
+    cdef double count = scalars[3]
+    gradient_all(dy, x, added, dx, dadded, columns, start, stop, gamma, beta, mean, invstd, sums, products, count, adds != 0,
                  relu != 0, training != 0)
-
-
-cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double *scalars,
-                               int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef const real *x = buffers[0]
-    cdef const real *gamma = buffers[1]
-    cdef const real *beta = buffers[2]
-    cdef real *y = buffers[3]
-    cdef double *mean = <double *> buffers[4]
-    cdef double *invstd = <double *> buffers[5]
-    cdef int64_t columns = dims[0]
-    cdef double eps = scalars[0]
-    cdef int64_t i, at
-    for i in range(start, stop):
-        at = i * columns
-        statistics(x + at, columns, eps, mean + i, invstd + i)
-        normalize_row(x + at, y + at, columns, mean[i], invstd[i], gamma, beta)
-
-
-cdef cloned_void layer_backward(real **buffers, const int64_t *dims, const double *scalars,
-                                int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Partial sums: dbeta, then dgamma."""
-    cdef const real *dy = buffers[0]
-    cdef const real *x = buffers[1]
-    cdef const real *gamma = buffers[2]
-    cdef const double *mean = <const double *> buffers[3]
-    cdef const double *invstd = <const double *> buffers[4]
-    cdef real *dx = buffers[5]
-    cdef int64_t columns = dims[0]
-    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, partials, partials + columns)
-
-
-cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *scalars,
-                             int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef const real *x = buffers[0]
-    cdef const real *gamma = buffers[1]
-    cdef real *y = buffers[2]
-    cdef double *invrms = <double *> buffers[3]
-    cdef int64_t columns = dims[0]
-    cdef double eps = scalars[0]
-    cdef int64_t i, at
-    for i in range(start, stop):
-        at = i * columns
-        invrms[i] = inverse_rms(x + at, columns, eps)
-        scale_row(x + at, y + at, columns, invrms[i], gamma)
-
-
-cdef cloned_void rms_backward(real **buffers, const int64_t *dims, const double *scalars,
-                              int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Partial sums: dgamma."""
-    cdef const real *dy = buffers[0]
-    cdef const real *x = buffers[1]
-    cdef const real *gamma = buffers[2]
-    cdef const double *invrms = <const double *> buffers[3]
-    cdef real *dx = buffers[4]
-    cdef int64_t columns = dims[0]
-    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, partials, partials)
-
-
-cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double *scalars,
-                               int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef const real *x = buffers[0]
-    cdef const real *gamma = buffers[1]
-    cdef const real *beta = buffers[2]
-    cdef real *y = buffers[3]
-    cdef double *mean = <double *> buffers[4]
-    cdef double *invstd = <double *> buffers[5]
-    cdef int64_t groups = dims[0]
-    cdef int64_t width = dims[1]
-    cdef int64_t inner = dims[2]
-    cdef double eps = scalars[0]
-    cdef int64_t i, k, at, c
-    for i in range(start, stop):
-        at = i * width * inner
-        statistics(x + at, width * inner, eps, mean + i, invstd + i)
-        for k in range(width):
-            c = i % groups * width + k
-            normalize_plane(x + at, y + at, inner, mean[i], invstd[i], gamma[c], beta[c], False)
-            at += inner
-
-
-cdef cloned_void group_backward(real **buffers, const int64_t *dims, const double *scalars,
-                                int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Partial sums: dbeta of every channel, then dgamma."""
-    cdef const real *dy = buffers[0]
-    cdef const real *x = buffers[1]
-    cdef const real *gamma = buffers[2]
-    cdef const double *mean = <const double *> buffers[3]
-    cdef const double *invstd = <const double *> buffers[4]
-    cdef real *dx = buffers[5]
-    cdef int64_t groups = dims[0]
-    cdef int64_t width = dims[1]
-    cdef int64_t inner = dims[2]
-    cdef double sums[LANES]
-    cdef double products[LANES]
-    cdef double slope, product, count = <double> (width * inner)
-    cdef real center, rest, inv
-    cdef int64_t i, k, at, c
-    for i in range(start, stop):
-        center = <real> mean[i]
-        rest = <real> residual(mean[i], center)
-        inv = <real> invstd[i]
-        slope = 0
-        product = 0
-        for k in range(width):
-            at = (i * width + k) * inner
-            c = i % groups * width + k
-            clear(sums, LANES)
-            clear(products, LANES)
-            add_gradients(dy + at, x + at, inner, center, rest, inv, <real> 1, <real> 0, False, sums, products)
-            partials[c] = partials[c] + fold(sums)
-            partials[groups * width + c] = partials[groups * width + c] + fold(products)
-            slope = slope + gamma[c] * sums[0]
-            product = product + gamma[c] * products[0]
-        for k in range(width):
-            at = (i * width + k) * inner
-            gradient_piece(dy + at, x + at, dx + at, inner, center, rest, inv, gamma[i % groups * width + k],
-                           <real> (slope / count), <real> (product / count))
 
 
 KERNELS = {     # (float32, float64)
     "channel_forward": (<uintptr_t> <void *> channel_forward[float], <uintptr_t> <void *> channel_forward[double]),
+    "channel_moments": (<uintptr_t> <void *> channel_moments[float], <uintptr_t> <void *> channel_moments[double]),
     "channel_normalize": (
         <uintptr_t> <void *> channel_normalize[float], <uintptr_t> <void *> channel_normalize[double]),
     "channel_backward": (<uintptr_t> <void *> channel_backward[float], <uintptr_t> <void *> channel_backward[double]),
+    "channel_sums": (<uintptr_t> <void *> channel_sums[float], <uintptr_t> <void *> channel_sums[double]),
+    "channel_gradient": (<uintptr_t> <void *> channel_gradient[float], <uintptr_t> <void *> channel_gradient[double]),
     "row_forward": (<uintptr_t> <void *> row_forward[float], <uintptr_t> <void *> row_forward[double]),
     "row_moments": (<uintptr_t> <void *> row_moments[float], <uintptr_t> <void *> row_moments[double]),
+    "merge_moments": (<uintptr_t> <void *> merge_moments[float], <uintptr_t> <void *> merge_moments[double]),
     "row_normalize": (<uintptr_t> <void *> row_normalize[float], <uintptr_t> <void *> row_normalize[double]),
     "row_backward": (<uintptr_t> <void *> row_backward[float], <uintptr_t> <void *> row_backward[double]),
     "row_sums": (<uintptr_t> <void *> row_sums[float], <uintptr_t> <void *> row_sums[double]),
     "row_gradient": (<uintptr_t> <void *> row_gradient[float], <uintptr_t> <void *> row_gradient[double]),
-    "layer_forward": (<uintptr_t> <void *> layer_forward[float], <uintptr_t> <void *> layer_forward[double]),
-    "layer_backward": (<uintptr_t> <void *> layer_backward[float], <uintptr_t> <void *> layer_backward[double]),
-    "rms_forward": (<uintptr_t> <void *> rms_forward[float], <uintptr_t> <void *> rms_forward[double]),
-    "rms_backward": (<uintptr_t> <void *> rms_backward[float], <uintptr_t> <void *> rms_backward[double]),
-    "group_forward": (<uintptr_t> <void *> group_forward[float], <uintptr_t> <void *> group_forward[double]),
-    "group_backward": (<uintptr_t> <void *> group_backward[float], <uintptr_t> <void *> group_backward[double]),
+    **compiled_across.KERNELS,
 }

@@ -1,10 +1,15 @@
-# What channel_* kernels do with a plane: elements of one channel, side by side in memory.
+# What channel_* and group_* kernels do with a plane: elements of one channel, side by side in memory.
 #
 # Results go through a tile on the stack: the compiler need not ask whether y is x, or dx is dy, before it vectorises. A
 # tile that is merely copied would be a `rep movs`, slower than all the rest; so the last operation is left for the copy.
+#
+# Statistics take one pass. Deviations are taken from a center that is near the mean: that of the values before, renewed
+# whenever their number has doubled. The part's sums are then merged with the rest (Chan, Golub and LeVeque 1983), so
+# that cancellation costs a factor of 3 at the most, whatever the data: a part that is no longer than all before it can't
+# lie far from them without widening the spread itself.
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport direction, passed, residual, standardized
+from kernels.normalization.elements cimport direction, finish, passed
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
@@ -13,18 +18,38 @@ cdef enum:
     TILE = 256          # results on the stack
 
 
-cdef inline double fold(double *sums) noexcept nogil:
+cdef inline double fold(real *lanes) noexcept nogil:
     cdef int width = LANES // 2, j
     while width:
         for j in range(width):
-            sums[j] = sums[j] + sums[width + j]
+            lanes[j] = lanes[j] + lanes[width + j]
         width //= 2
-    return sums[0]
+    return lanes[0]
 
 
-cdef inline inlined_void add_deviations(const real *x, int64_t count, real center, double *sums,
-                                        double *squares) noexcept nogil:
-    """Add deviations from the center, and their squares, to 32 sums each."""
+cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
+    cdef real lane[LANES]
+    cdef double total = 0
+    cdef int64_t k = 0, last
+    cdef int j
+    while k < count:
+        last = min(k + BLOCK, count)
+        for j in range(LANES):
+            lane[j] = 0
+        while k + LANES <= last:
+            for j in range(LANES):
+                lane[j] = lane[j] + x[k + j]
+            k += LANES
+        for j in range(<int> (last - k)):
+            lane[j] = lane[j] + x[k + j]
+        total += fold(lane)
+        k = last
+    return total
+
+
+cdef inline inlined_void add_deviations(const real *x, int64_t count, real center, double *total,
+                                        double *total_square) noexcept nogil:
+    """Add the deviations from the center, and their squares."""
     cdef real lane[LANES]
     cdef real square[LANES]
     cdef real d
@@ -45,76 +70,105 @@ cdef inline inlined_void add_deviations(const real *x, int64_t count, real cente
             d = x[k + j] - center
             lane[j] = lane[j] + d
             square[j] = square[j] + d * d
-        for j in range(LANES):
-            sums[j] = sums[j] + lane[j]
-            squares[j] = squares[j] + square[j]
+        total[0] += fold(lane)
+        total_square[0] += fold(square)
         k = last
 
 
-cdef inline inlined_void add_gradients(const real *dy, const real *x, int64_t count, real center, real rest, real inv,
-                                       real weight, real bias, bint relu, double *sums,
-                                       double *products) noexcept nogil:
-    """Add dy, as ReLU lets it through, and dy x̂ to 32 sums each."""
-    cdef real lane[LANES]
-    cdef real product[LANES]
-    cdef real xhat, d
-    cdef int64_t k = 0, last
-    cdef int j
-    while k < count:
-        last = min(k + BLOCK, count)
-        for j in range(LANES):
-            lane[j] = 0
-            product[j] = 0
-        while k + LANES <= last:
-            for j in range(LANES):
-                xhat = standardized(x[k + j], center, rest, inv)
-                d = passed(dy[k + j], xhat * weight + bias, relu)
-                lane[j] = lane[j] + d
-                product[j] = product[j] + d * xhat
-            k += LANES
-        for j in range(<int> (last - k)):
-            xhat = standardized(x[k + j], center, rest, inv)
-            d = passed(dy[k + j], xhat * weight + bias, relu)
-            lane[j] = lane[j] + d
-            product[j] = product[j] + d * xhat
-        for j in range(LANES):
-            sums[j] = sums[j] + lane[j]
-            products[j] = products[j] + product[j]
-        k = last
+cdef inline real first_center(const real *x, int64_t count) noexcept nogil:
+    """The mean of a plane's beginning."""
+    count = min(<int64_t> BLOCK, count)
+    return <real> (sum_of(x, count) / <double> count)
 
 
-cdef inline inlined_void normalize_plane(const real *x, real *y, int64_t count, double mean, double invstd, real weight,
-                                         real bias, bint relu) noexcept nogil:
+cdef inline inlined_void merge_part(double total, double square, double center, double before, double count,
+                                    double *mean, double *variance) noexcept nogil:
+    """Merge a part, by its deviations from the center, with the values before; `variance` is not divided yet."""
+    cdef double delta = total / count
+    cdef double between = (center + delta) - mean[0]
+    cdef double within = square - total * delta
+    mean[0] = mean[0] + between * (count / (before + count))
+    variance[0] = variance[0] + (within + between * between * (before * count / (before + count)))
+
+
+cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t count, real center, real scale,
+                                         real shift, bint adds, bint relu) noexcept nogil:
     cdef real tile[TILE]
-    cdef real center = <real> mean
-    cdef real rest = <real> residual(mean, center)
-    cdef real inv = <real> invstd
-    cdef real z
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         for j in range(width):
-            tile[j] = standardized(x[k + j], center, rest, inv) * weight
-        for j in range(width):
-            z = tile[j] + bias
-            y[k + j] = passed(z, z, relu)
+            tile[j] = (x[k + j] - center) * scale
+        finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
         k += width
 
 
-cdef inline inlined_void gradient_plane(const real *dy, const real *x, real *dx, int64_t count, real center, real rest,
-                                        real inv, real weight, real bias, bint relu, bint training, real mean_dy,
-                                        real mean_product) noexcept nogil:
-    """dx = gamma invstd (dy − mean(dy) − x̂ mean(dy x̂)), or gamma invstd dy where the statistics were constants."""
+cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *added, real *slope, int64_t count, real center,
+                                    real scale, real shift, bint adds) noexcept nogil:
+    """dy, as ReLU lets it through."""
+    cdef int64_t j
+    if adds:
+        for j in range(count):
+            slope[j] = passed(dy[j], ((x[j] - center) * scale + shift) + added[j])
+    else:
+        for j in range(count):
+            slope[j] = passed(dy[j], (x[j] - center) * scale + shift)
+
+
+cdef inline inlined_void add_gradients(const real *dy, const real *x, const real *added, int64_t count, real center,
+                                       real inv, real scale, real shift, bint adds, bint relu, double *total,
+                                       double *total_product) noexcept nogil:
+    """Add dy, as ReLU lets it through, and dy (x − center) inv."""
+    cdef real tile[BLOCK]
+    cdef real lane[LANES]
+    cdef real product[LANES]
+    cdef const real *slope
+    cdef const real *values
+    cdef int64_t k = 0, i, size
+    cdef int j
+    while k < count:
+        size = min(<int64_t> BLOCK, count - k)
+        slope, values = dy + k, x + k
+        if relu:
+            mask_plane(slope, values, added + (k if adds else 0), tile, size, center, scale, shift, adds)
+            slope = tile
+        for j in range(LANES):
+            lane[j] = 0
+            product[j] = 0
+        for i in range(0, size - LANES + 1, 32):
+            for j in range(LANES):
+                lane[j] = lane[j] + slope[i + j]
+                product[j] = product[j] + slope[i + j] * ((values[i + j] - center) * inv)
+        i = size - size % LANES
+        for j in range(<int> (size - i)):
+            lane[j] = lane[j] + slope[i + j]
+            product[j] = product[j] + slope[i + j] * ((values[i + j] - center) * inv)
+        total[0] += fold(lane)
+        total_product[0] += fold(product)
+        k += size
+
+
+cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,
+                                        int64_t count, real center, real scale, real shift, real mean_dy, real factor,
+                                        bint adds, bint relu, bint training) noexcept nogil:
+    """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
-    cdef real scale = weight * inv
-    cdef real xhat, d
+    cdef real masked[TILE]
+    cdef const real *slope
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
-        for j in range(width):
-            xhat = standardized(x[k + j], center, rest, inv)
-            d = passed(dy[k + j], xhat * weight + bias, relu)
-            tile[j] = direction(d, xhat, mean_dy, mean_product) if training else d
+        slope = dy + k
+        if relu:
+            mask_plane(slope, x + k, added + (k if adds else 0), masked, width, center, scale, shift, adds)
+            slope = masked
+        for j in range(width if training else 0):
+            tile[j] = direction(slope[j], x[k + j] - center, mean_dy, factor)
+        for j in range(0 if training else width):
+            tile[j] = slope[j] - mean_dy
         for j in range(width):
             dx[k + j] = scale * tile[j]
+        if adds and relu:
+            for j in range(width):
+                dadded[k + j] = masked[j]
         k += width

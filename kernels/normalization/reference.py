@@ -19,7 +19,7 @@ def _sum(x, channel_axis):
 
 def batch_norm_forward(
     x, gamma, beta, running_mean=None, running_var=None, *, momentum=0.1, eps=1e-5, training=True, channel_axis=1,
-    activation=None,
+    activation=None, residual=None,
 ):  # fmt: skip
     """Algorithm 1 (training) and step 11 of Algorithm 2 (inference).
 
@@ -28,44 +28,82 @@ def batch_norm_forward(
     wide = _wide(x, channel_axis)
     if training:
         count = x.size // gamma.size
-        mean = _sum(x, channel_axis) / count
-        centered = x - mean.reshape(wide)
-        variance = _sum(centered**2, channel_axis) / count
+        mean, variance = batch_norm_stats(x, channel_axis=channel_axis)
         if running_mean is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
         if running_var is not None:
             running_var = (1 - momentum) * running_var + momentum * variance * count / (count - 1)
     else:
         mean, variance = running_mean, running_var
-        centered = x - mean.reshape(wide)
     invstd = 1 / np.sqrt(variance + eps)
-    y = gamma.reshape(wide) * (centered * invstd.reshape(wide)) + beta.reshape(wide)
+    y = gamma.reshape(wide) * ((x - mean.reshape(wide)) * invstd.reshape(wide)) + beta.reshape(wide)
+    if residual is not None:
+        y = y + residual
     if activation == "relu":
         y = np.maximum(y, 0)
     return y, mean, invstd, running_mean, running_var
 
 
 def batch_norm_backward(
-    dy, x, gamma, mean, invstd, beta=None, *, training=True, channel_axis=1, activation=None
+    dy, x, gamma, mean, invstd, beta=None, *, training=True, channel_axis=1, activation=None, residual=None
 ):  # fmt: skip
-    """The chain rule of section 3. Returns dx, dgamma, dbeta.
+    """The chain rule of section 3. Returns dx, dgamma, dbeta, and the gradient of the residual.
 
     With x̂ = (x - mean) invstd, x reaches y directly, through the mean (d mean/dx = 1/m) and through the variance
     (d invstd/dx = -x̂ invstd^2 / m): dx = gamma invstd (dy - sum(dy)/m - x̂ sum(dy x̂)/m). Constant statistics leave the
     direct path alone.
     """
+    given = {"channel_axis": channel_axis, "activation": activation, "residual": residual}
+    dbeta, dgamma = batch_norm_gradient_sums(dy, x, gamma, mean, invstd, beta, **given)
+    count = x.size // gamma.size
+    dx, dresidual = batch_norm_gradient_apply(dy, x, gamma, mean, invstd, dbeta, dgamma, count, beta, **given)
+    if not training:
+        dx = (gamma * invstd).reshape(_wide(x, channel_axis)) * dresidual
+    return dx, dgamma, dbeta, dresidual
+
+
+def batch_norm_stats(x, *, channel_axis=1):
+    """Mean and biased variance of every channel."""
+    count = x.size // x.shape[channel_axis]
+    mean = _sum(x, channel_axis) / count
+    return mean, _sum((x - mean.reshape(_wide(x, channel_axis))) ** 2, channel_axis) / count
+
+
+def batch_norm_apply(
+    x, gamma, beta, mean, variance, *, eps=1e-5, channel_axis=1, activation=None, residual=None
+):  # fmt: skip
+    """Returns y and 1 / sqrt(variance + eps)."""
+    options = {"eps": eps, "channel_axis": channel_axis, "activation": activation, "residual": residual}
+    y, _, invstd, *_ = batch_norm_forward(x, gamma, beta, mean, variance, training=False, **options)
+    return y, invstd
+
+
+def batch_norm_gradient_sums(
+    dy, x, gamma, mean, invstd, beta=None, *, channel_axis=1, activation=None, residual=None
+):  # fmt: skip
+    """The sum of dy as the activation lets it through, and of dy x̂."""
+    xhat, dy = _xhat_and_slope(dy, x, gamma, mean, invstd, beta, channel_axis, activation, residual)
+    return _sum(dy, channel_axis), _sum(dy * xhat, channel_axis)
+
+
+def batch_norm_gradient_apply(
+    dy, x, gamma, mean, invstd, sum_dy, sum_dy_xhat, count, beta=None, *, channel_axis=1, activation=None, residual=None
+):  # fmt: skip
+    """Returns dx, by sums over `count` values of which x may be a part, and the gradient of the residual."""
+    wide = _wide(x, channel_axis)
+    xhat, dy = _xhat_and_slope(dy, x, gamma, mean, invstd, beta, channel_axis, activation, residual)
+    direct = dy - sum_dy.reshape(wide) / count - xhat * sum_dy_xhat.reshape(wide) / count
+    return (gamma * invstd).reshape(wide) * direct, dy
+
+
+def _xhat_and_slope(dy, x, gamma, mean, invstd, beta, channel_axis, activation, residual):
     wide = _wide(x, channel_axis)
     xhat = (x - mean.reshape(wide)) * invstd.reshape(wide)
     if activation == "relu":
         z = gamma.reshape(wide) * xhat + beta.reshape(wide)
+        z = z if residual is None else z + residual
         dy = np.where(z <= 0, 0.0, dy)
-    dbeta = _sum(dy, channel_axis)
-    dgamma = _sum(dy * xhat, channel_axis)
-    scale = (gamma * invstd).reshape(wide)
-    if not training:
-        return scale * dy, dgamma, dbeta
-    count = x.size // gamma.size
-    return scale * (dy - dbeta.reshape(wide) / count - xhat * dgamma.reshape(wide) / count), dgamma, dbeta
+    return xhat, dy
 
 
 def _rows(x, gamma, normalized_shape):

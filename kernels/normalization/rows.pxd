@@ -1,18 +1,10 @@
-# What row_* kernels do with rows of `columns` channels, four at a time, so that a channel's constants are loaded once
-# for four elements. Sums take the rows one after the other all the same.
+# What row_* kernels do with rows of `columns` channels. Statistics take one pass, see planes.pxd; rows are summed four at
+# a time, so that a channel's sums are loaded once for four elements, but one after the other all the same. Where rows
+# are merely mapped, several short ones go as one: their constants are repeated.
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport clear, direction, load_constants, passed, residual, standardized
+from kernels.normalization.elements cimport clear, correction, direction, finish, load_affine, load_slopes, passed
 from kernels.runtime.abi cimport inlined_void, real
-
-cdef extern from *:
-    """
-    #define FETCH_ROWS(p, columns, width, rows) \\
-        do { for (int r_ = 0; r_ < (rows); r_++) \\
-            for (int64_t c_ = 0; c_ < (width); c_ += 64 / (int) sizeof(*(p))) \\
-                __builtin_prefetch((p) + ((rows) + r_) * (columns) + c_); } while (0)
-    """
-    void FETCH_ROWS(const void *, int64_t, int64_t, int) noexcept nogil
 
 
 cdef enum:
@@ -37,126 +29,174 @@ cdef inline inlined_void add_row_deviations(const real *x, int64_t columns, int6
         square[c] = q
 
 
-cdef inline inlined_void row_statistics(const real *x, int64_t columns, int64_t start, int64_t stop, double *sums,
-                                        double *squares) noexcept nogil:
-    """For each channel: the sum of these rows, and their squared deviations from their own mean."""
-    cdef real center[PANEL]
+cdef inline inlined_void add_part(const real *x, int64_t columns, int64_t width, int64_t start, int64_t stop,
+                                  const real *center, double *sums, double *squares) noexcept nogil:
+    """For each channel: the sum of these rows' deviations from its center, and of their squares."""
     cdef real lane[PANEL]
     cdef real square[PANEL]
-    cdef double total[PANEL]
-    cdef const real *panel
-    cdef double count = <double> (stop - start)
+    cdef int64_t i = start, c, last
+    clear(sums, width)
+    clear(squares, width)
+    while i < stop:
+        last = min(i + ROWS, stop)
+        for c in range(width):
+            lane[c] = 0
+            square[c] = 0
+        while i + 4 <= last:
+            add_row_deviations(x + i * columns, columns, width, center, lane, square, 4)
+            i += 4
+        while i < last:
+            add_row_deviations(x + i * columns, columns, width, center, lane, square, 1)
+            i += 1
+        for c in range(width):
+            sums[c] = sums[c] + lane[c]
+            squares[c] = squares[c] + square[c]
+
+
+cdef inline inlined_void row_statistics(const real *x, int64_t columns, int64_t start, int64_t stop, double *mean,
+                                        double *variance) noexcept nogil:
+    """For each channel: the mean of these rows, and the sum of squared deviations from it."""
+    cdef real center[PANEL]
+    cdef double sums[PANEL]
+    cdef double squares[PANEL]
+    cdef double count, before, part, rest, delta, between
     cdef int64_t first = 0, width, c, i, last
-    cdef int turn
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
-        panel = x + first
         for c in range(width):
             center[c] = 0
-        for turn in range(2):       # deviations from zero, then from the mean that they give
-            clear(total, width)
-            clear(squares + first, width)
-            i = start
-            while i < stop:
-                last = min(i + ROWS, stop)
-                for c in range(width):
-                    lane[c] = 0
-                    square[c] = 0
-                while i + 4 <= last:
-                    add_row_deviations(panel + i * columns, columns, width, center, lane, square, 4)
-                    i += 4
-                while i < last:
-                    add_row_deviations(panel + i * columns, columns, width, center, lane, square, 1)
-                    i += 1
-                for c in range(width):
-                    total[c] = total[c] + lane[c]
-                    squares[first + c] = squares[first + c] + square[c]
-            for c in range(width):
-                if turn == 0:
-                    sums[first + c] = total[c]
-                    center[c] = <real> (total[c] / count)
-                elif total[c] - total[c] == 0:
-                    sums[first + c] = count * center[c] + total[c]
+        last = min(start + ROWS, stop)
+        add_part(x + first, columns, width, start, last, center, sums, squares)
+        count = <double> (last - start)
         for c in range(width):
-            squares[first + c] = squares[first + c] - total[c] * (total[c] / count)
+            center[c] = <real> (sums[c] / count)
+            mean[first + c] = 0
+            variance[first + c] = 0
+        i = start
+        while i < stop:
+            last = min(max(start + ROWS, i + (i - start)), stop)
+            add_part(x + first, columns, width, i, last, center, sums, squares)
+            before = <double> (i - start)
+            count = <double> (last - i)
+            part = count / (before + count)
+            rest = before * count / (before + count)
+            for c in range(width):
+                delta = sums[c] / count
+                between = (center[c] + delta) - mean[first + c]
+                mean[first + c] = mean[first + c] + between * part
+                variance[first + c] = variance[first + c] + ((squares[c] - sums[c] * delta) + between * between * rest)
+                center[c] = <real> mean[first + c]
+            i = last
+        for c in range(first, first + width):
+            if mean[c] - mean[c] != 0:      # Inf in a part makes NaN of the next
+                mean[c] = 0
+                for i in range(start, stop):
+                    mean[c] = mean[c] + x[i * columns + c]
+                mean[c] = mean[c] / <double> (stop - start)
         first += width
 
 
-cdef inline inlined_void normalize_rows(const real *x, real *y, int64_t columns, int64_t width, const real *center,
-                                        const real *rest, const real *inv, const real *weight, const real *bias,
-                                        bint relu, int rows) noexcept nogil:
-    cdef real tile[4 * TILE]
-    cdef real z
-    cdef int64_t c, j, count
-    cdef int r
-    c = 0
-    while c < width:
-        count = min(<int64_t> TILE, width - c)
-        FETCH_ROWS(x + c, columns, count, rows)
-        for j in range(count):
-            for r in range(rows):
-                z = standardized(x[r * columns + c + j], center[c + j], rest[c + j], inv[c + j])
-                tile[r * TILE + j] = z * weight[c + j]
-        for r in range(rows):
-            for j in range(count):
-                z = tile[r * TILE + j] + bias[c + j]
-                y[r * columns + c + j] = passed(z, z, relu)
-        c += count
+cdef inline int64_t lines(int64_t columns) noexcept nogil:
+    """Return how many rows go as one where they are merely mapped."""
+    return TILE // columns if columns < TILE else 1
 
 
-cdef inline inlined_void normalize_all(const real *x, real *y, int64_t columns, int64_t start, int64_t stop,
-                                       const real *gamma, const real *beta, const double *mean, const double *invstd,
-                                       bint relu) noexcept nogil:
+cdef inline inlined_void repeat(real *constants, int64_t columns, int64_t times) noexcept nogil:
+    cdef int64_t c
+    for c in range(columns, columns * times):
+        constants[c] = constants[c - columns]
+
+
+cdef inline inlined_void normalize_all(const real *x, const real *added, real *y, int64_t columns, int64_t start,
+                                       int64_t stop, const real *gamma, const real *beta, const double *mean,
+                                       const double *invstd, bint adds, bint relu) noexcept nogil:
     cdef real center[PANEL]
-    cdef real rest[PANEL]
-    cdef real inv[PANEL]
-    cdef int64_t first = 0, width, i, at
+    cdef real scale[PANEL]
+    cdef real shift[PANEL]
+    cdef real tile[TILE]
+    cdef int64_t first = 0, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
-        load_constants(mean + first, invstd + first, width, center, rest, inv)
+        times = lines(columns)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, width, center, scale, shift)
+        repeat(center, width, times)
+        repeat(scale, width, times)
+        repeat(shift, width, times)
         i = start
         while i < stop:
             at = i * columns + first
-            if i + 4 <= stop:
-                normalize_rows(x + at, y + at, columns, width, center, rest, inv, gamma + first, beta + first, relu, 4)
-                i += 4
-            else:
-                normalize_rows(x + at, y + at, columns, width, center, rest, inv, gamma + first, beta + first, relu, 1)
-                i += 1
+            size = min(times, stop - i) * width
+            for k in range(0, size, 256):
+                count = min(<int64_t> TILE, size - k)
+                for j in range(count):
+                    tile[j] = (x[at + k + j] - center[k + j]) * scale[k + j]
+                finish(tile, added + (at + k if adds else 0), y + at + k, count, shift + k, 1, adds, relu)
+            i += times
         first += width
 
 
-cdef inline inlined_void add_row_gradients(const real *dy, const real *x, int64_t columns, int64_t width,
-                                           const real *center, const real *rest, const real *inv, const real *weight,
-                                           const real *bias, bint relu, real *lane, real *product,
+cdef inline inlined_void mask_row(const real *dy, const real *x, const real *added, real *slope, int64_t count,
+                                  const real *center, const real *scale, const real *shift, bint adds) noexcept nogil:
+    """dy, as ReLU lets it through."""
+    cdef int64_t j
+    if adds:
+        for j in range(count):
+            slope[j] = passed(dy[j], ((x[j] - center[j]) * scale[j] + shift[j]) + added[j])
+    else:
+        for j in range(count):
+            slope[j] = passed(dy[j], (x[j] - center[j]) * scale[j] + shift[j])
+
+
+cdef inline inlined_void add_row_gradients(const real *slope, int64_t step, const real *x, int64_t columns, int64_t width,
+                                           const real *center, const real *inv, real *lane, real *product,
                                            int rows) noexcept nogil:
     cdef int64_t c
     cdef int r
-    cdef real xhat, d, s, q
+    cdef real s, q
     for c in range(width):
         s = lane[c]
         q = product[c]
         for r in range(rows):
-            xhat = standardized(x[r * columns + c], center[c], rest[c], inv[c])
-            d = passed(dy[r * columns + c], xhat * weight[c] + bias[c], relu)
-            s = s + d
-            q = q + d * xhat
+            s = s + slope[r * step + c]
+            q = q + slope[r * step + c] * ((x[r * columns + c] - center[c]) * inv[c])
         lane[c] = s
         product[c] = q
 
 
-cdef inline inlined_void sum_gradients(const real *dy, const real *x, int64_t columns, int64_t start, int64_t stop,
-                                       const real *gamma, const real *beta, const double *mean, const double *invstd,
-                                       bint relu, double *sums, double *products) noexcept nogil:
+cdef inline inlined_void add_masked_rows(const real *dy, const real *x, const real *added, int64_t columns, int64_t width,
+                                         const real *center, const real *scale, const real *shift, const real *inv,
+                                         bint adds, bint relu, real *lane, real *product, int rows) noexcept nogil:
+    cdef real masked[4 * TILE]
+    cdef int64_t k, count
+    cdef int r
+    if not relu:
+        add_row_gradients(dy, columns, x, columns, width, center, inv, lane, product, rows)
+        return
+    for k in range(0, width, 256):
+        count = min(<int64_t> TILE, width - k)
+        for r in range(rows):
+            mask_row(dy + r * columns + k, x + r * columns + k, added + (r * columns + k if adds else 0), masked + r * TILE,
+                     count, center + k, scale + k, shift + k, adds)
+        add_row_gradients(masked, TILE, x + k, columns, count, center + k, inv + k, lane + k, product + k, rows)
+
+
+cdef inline inlined_void sum_gradients(const real *dy, const real *x, const real *added, int64_t columns, int64_t start,
+                                       int64_t stop, const real *gamma, const real *beta, const double *mean,
+                                       const double *invstd, bint adds, bint relu, double *sums,
+                                       double *products) noexcept nogil:
+    """For each channel: the sum of dy, as ReLU lets it through, and of dy x̂."""
     cdef real center[PANEL]
-    cdef real rest[PANEL]
+    cdef real scale[PANEL]
+    cdef real shift[PANEL]
     cdef real inv[PANEL]
     cdef real lane[PANEL]
     cdef real product[PANEL]
     cdef int64_t first = 0, width, c, i, at, last
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
-        load_constants(mean + first, invstd + first, width, center, rest, inv)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, width, center, scale, shift)
+        for c in range(width):
+            inv[c] = <real> invstd[first + c]
         clear(sums + first, width)
         clear(products + first, width)
         i = start
@@ -165,72 +205,68 @@ cdef inline inlined_void sum_gradients(const real *dy, const real *x, int64_t co
             for c in range(width):
                 lane[c] = 0
                 product[c] = 0
+            while i + 4 <= last:
+                at = i * columns + first
+                add_masked_rows(dy + at, x + at, added + (at if adds else 0), columns, width, center, scale, shift, inv, adds,
+                                relu, lane, product, 4)
+                i += 4
             while i < last:
                 at = i * columns + first
-                if i + 4 <= last:
-                    add_row_gradients(dy + at, x + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                                      relu, lane, product, 4)
-                    i += 4
-                else:
-                    add_row_gradients(dy + at, x + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                                      relu, lane, product, 1)
-                    i += 1
+                add_masked_rows(dy + at, x + at, added + (at if adds else 0), columns, width, center, scale, shift, inv, adds,
+                                relu, lane, product, 1)
+                i += 1
             for c in range(width):
                 sums[first + c] = sums[first + c] + lane[c]
                 products[first + c] = products[first + c] + product[c]
+        for c in range(first, first + width):
+            products[c] = products[c] - correction(mean[c], <real> mean[c], invstd[c] * sums[c])
         first += width
 
 
-cdef inline inlined_void gradient_rows(const real *dy, const real *x, real *dx, int64_t columns, int64_t width,
-                                       const real *center, const real *rest, const real *inv, const real *weight,
-                                       const real *bias, const real *scale, const real *mean_dy,
-                                       const real *mean_product, bint relu, bint training, int rows) noexcept nogil:
-    cdef real tile[4 * TILE]
-    cdef real xhat, d
-    cdef int64_t c = 0, j, count
-    cdef int r
-    while c < width:
-        count = min(<int64_t> TILE, width - c)
-        FETCH_ROWS(x + c, columns, count, rows)
-        FETCH_ROWS(dy + c, columns, count, rows)
-        for j in range(count):
-            for r in range(rows):
-                xhat = standardized(x[r * columns + c + j], center[c + j], rest[c + j], inv[c + j])
-                d = passed(dy[r * columns + c + j], xhat * weight[c + j] + bias[c + j], relu)
-                tile[r * TILE + j] = direction(d, xhat, mean_dy[c + j], mean_product[c + j]) if training else d
-        for r in range(rows):
-            for j in range(count):
-                dx[r * columns + c + j] = scale[c + j] * tile[r * TILE + j]
-        c += count
-
-
-cdef inline inlined_void gradient_all(const real *dy, const real *x, real *dx, int64_t columns, int64_t start,
-                                      int64_t stop, const real *gamma, const real *beta, const double *mean,
-                                      const double *invstd, const double *sums, const double *products, double count,
-                                      bint relu, bint training) noexcept nogil:
+cdef inline inlined_void gradient_all(const real *dy, const real *x, const real *added, real *dx, real *dadded,
+                                      int64_t columns, int64_t start, int64_t stop, const real *gamma, const real *beta,
+                                      const double *mean, const double *invstd, const double *sums,
+                                      const double *products, double total, bint adds, bint relu,
+                                      bint training) noexcept nogil:
+    """dx, and the gradient of what was added, where it is not dy."""
     cdef real center[PANEL]
-    cdef real rest[PANEL]
-    cdef real inv[PANEL]
     cdef real scale[PANEL]
+    cdef real shift[PANEL]
     cdef real mean_dy[PANEL]
-    cdef real mean_product[PANEL]
-    cdef int64_t first = 0, width, c, i, at
+    cdef real factor[PANEL]
+    cdef real tile[TILE]
+    cdef real masked[TILE]
+    cdef const real *slope
+    cdef int64_t first = 0, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
-        load_constants(mean + first, invstd + first, width, center, rest, inv)
-        for c in range(width):
-            scale[c] = gamma[first + c] * inv[c]
-            mean_dy[c] = <real> (sums[first + c] / count)
-            mean_product[c] = <real> (products[first + c] / count)
+        times = lines(columns)
+        load_affine(mean + first, invstd + first, gamma + first, beta + first, width, center, scale, shift)
+        load_slopes(mean + first, invstd + first, sums + first, products + first, total, training, width, mean_dy, factor)
+        repeat(center, width, times)
+        repeat(scale, width, times)
+        repeat(shift, width, times)
+        repeat(mean_dy, width, times)
+        repeat(factor, width, times)
         i = start
         while i < stop:
             at = i * columns + first
-            if i + 4 <= stop:
-                gradient_rows(dy + at, x + at, dx + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                              scale, mean_dy, mean_product, relu, training, 4)
-                i += 4
-            else:
-                gradient_rows(dy + at, x + at, dx + at, columns, width, center, rest, inv, gamma + first, beta + first,
-                              scale, mean_dy, mean_product, relu, training, 1)
-                i += 1
+            size = min(times, stop - i) * width
+            for k in range(0, size, 256):
+                count = min(<int64_t> TILE, size - k)
+                slope = dy + at + k
+                if relu:
+                    mask_row(slope, x + at + k, added + (at + k if adds else 0), masked, count, center + k, scale + k,
+                             shift + k, adds)
+                    slope = masked
+                for j in range(count if training else 0):
+                    tile[j] = direction(slope[j], x[at + k + j] - center[k + j], mean_dy[k + j], factor[k + j])
+                for j in range(0 if training else count):
+                    tile[j] = slope[j] - mean_dy[k + j]
+                for j in range(count):
+                    dx[at + k + j] = scale[k + j] * tile[j]
+                if adds and relu:
+                    for j in range(count):
+                        dadded[at + k + j] = masked[j]
+            i += times
         first += width

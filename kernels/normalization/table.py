@@ -4,9 +4,20 @@ from functools import partial
 
 import numpy as np
 
-from fastopt.kernels.normalization import across, reference
+from fastopt.kernels.normalization import across, batch_wrong, reference
 from fastopt.kernels.normalization.kernels import KERNELS
-from fastopt.kernels.op import Bad, Op
+from fastopt.kernels.op import Op
+
+RESULTS = across.RESULTS | {
+    "batch_norm_forward": ("y", "mean", "invstd", "running_mean", "running_var"),
+    "batch_norm_backward": ("dx", "dgamma", "dbeta", "dresidual"),
+    "batch_norm_apply": ("y", "invstd"),
+    "batch_norm_gradient_sums": ("sum_dy", "sum_dy_xhat"),
+    "batch_norm_gradient_apply": ("dx", "dresidual"),
+}
+
+
+# ---- inputs: the option `given` says whether there is a residual; the call does not get it
 
 
 def _forward_inputs(rng, shape, dtype, options):
@@ -16,29 +27,24 @@ def _forward_inputs(rng, shape, dtype, options):
     rest = tuple(length for k, length in enumerate(shape) if k != axis)
     count = int(np.prod(rest))
     values = rng.uniform(-1, 1, (channels, count)) + 2.0 * (-1.0) ** np.arange(count) + rng.normal(size=(channels, 1))
-    return {
+    arrays = {
         "x": np.ascontiguousarray(np.moveaxis(values.reshape(channels, *rest), 0, axis).astype(dtype)),
         "gamma": rng.uniform(0.5, 1.5, channels).astype(dtype),
         "beta": rng.normal(size=channels).astype(dtype),
         "running_mean": rng.normal(size=channels).astype(dtype),
         "running_var": rng.uniform(0.5, 1.5, channels).astype(dtype),
     }
+    return arrays | ({"residual": rng.normal(size=shape).astype(dtype)} if "given" in options else {})
 
 
-def _forward_call(options, arrays):
-    import fastopt
-
-    running = {name: arrays[name] for name in ("running_mean", "running_var")}
-    y, mean, invstd = fastopt.normalization.batch_norm_forward(
-        arrays["x"], arrays["gamma"], arrays["beta"], **running, out=arrays.get("out"), **options
-    )
-    return {"y": y, "mean": mean, "invstd": invstd, **running}
+def _stats_inputs(rng, shape, dtype, options):
+    return {"x": _forward_inputs(rng, shape, dtype, options)["x"]}
 
 
-def _forward_expect(options, arrays):
-    wide = {name: array.astype(np.float64) for name, array in arrays.items()}
-    names = ("y", "mean", "invstd", "running_mean", "running_var")
-    return dict(zip(names, reference.batch_norm_forward(**wide, **options), strict=True))
+def _apply_inputs(rng, shape, dtype, options):
+    arrays = _forward_inputs(rng, shape, dtype, options)
+    mean, variance = arrays.pop("running_mean"), arrays.pop("running_var")
+    return arrays | {"mean": mean.astype(np.float64), "variance": variance.astype(np.float64)}
 
 
 def _backward_inputs(rng, shape, dtype, options):
@@ -50,26 +56,59 @@ def _backward_inputs(rng, shape, dtype, options):
     dy = rng.normal(size=shape).astype(dtype)
     if options.get("activation") == "relu":
         dy[np.abs(z) < 1e-4] = 0.0
-    return {"dy": dy, **{name: arrays[name] for name in ("x", "gamma", "beta")}, "mean": mean, "invstd": invstd}
+    kept = {name: arrays[name] for name in ("x", "gamma", "beta", "residual") if name in arrays}
+    return {"dy": dy, **kept, "mean": mean, "invstd": invstd}
 
 
-def _backward_call(options, arrays):
+def _gradient_apply_inputs(rng, shape, dtype, options):
+    """A backward's, and sums as over two parts like this one."""
+    arrays = _backward_inputs(rng, shape, dtype, options)
+    sums = rng.normal(size=(2, arrays["gamma"].size)) * (arrays["x"].size / arrays["gamma"].size) ** 0.5
+    return arrays | {"sum_dy": sums[0], "sum_dy_xhat": sums[1]}
+
+
+# ---- the public call, and the reference's
+
+
+def arguments(name, options, arrays):
+    """Return all arguments of a call."""
+    options = {key: value for key, value in options.items() if key != "given"}
+    return {**arrays, **options, **({"count": _count(arrays)} if name == "batch_norm_gradient_apply" else {})}
+
+
+def _count(arrays):
+    """As if the sums came from two parts like this one; a wrong call may have no sizes."""
+    x, mean = arrays["x"], arrays["mean"]
+    return 2 * x.size // mean.size if isinstance(x, np.ndarray) and isinstance(mean, np.ndarray) else 1
+
+
+def _call(name, options, arrays):
     import fastopt
 
-    names = ("dy", "x", "gamma", "mean", "invstd")
-    results = fastopt.normalization.batch_norm_backward(
-        *(arrays[name] for name in names), beta=arrays["beta"], out=arrays.get("out"), **options
-    )
-    return dict(zip(("dx", "dgamma", "dbeta"), results, strict=True))
+    results = getattr(fastopt.normalization, name)(**arguments(name, options, arrays))
+    found = results_of(name, results)
+    running = ("running_mean", "running_var") if name == "batch_norm_forward" else ()
+    return found | {key: arrays[key] for key in running}
 
 
-def _backward_expect(options, arrays):
-    wide = {name: array.astype(np.float64) for name, array in arrays.items()}
-    return dict(zip(("dx", "dgamma", "dbeta"), reference.batch_norm_backward(**wide, **options), strict=True))
+def results_of(name, results):
+    """Return what a call returned, by name."""
+    if name == "batch_norm_stats":
+        return {"mean": results[0], "variance": results[1], "count": np.asarray(results[2])}
+    return dict(zip(RESULTS[name], results if isinstance(results, tuple) else (results,)))
+
+
+def _expect(name, options, arrays):
+    wide = {key: array.astype(np.float64) for key, array in arrays.items()}
+    results = getattr(reference, name)(**arguments(name, options, wide))
+    if name == "batch_norm_stats":
+        mean, variance = results
+        return {"mean": mean, "variance": variance, "count": np.asarray(arrays["x"].size // mean.size)}
+    return {key: value for key, value in zip(RESULTS[name], results) if key != "dresidual" or "residual" in arrays}
 
 
 def _traffic(passes, options, arrays):
-    return passes * arrays["x"].nbytes
+    return (passes + ("residual" in arrays)) * arrays["x"].nbytes
 
 
 # Every shape serves both axis 1 and the last axis as the channel: two or more values for each.
@@ -80,6 +119,7 @@ SHAPES = (
 BENCH = (
     ({}, (32, 64, 56, 56)), ({}, (4, 32, 224, 224)), ({}, (64, 256, 14, 14)), ({"channel_axis": -1}, (32, 56, 56, 64)),
     ({}, (4096, 1024)), ({}, (128, 64)), ({}, (4, 32, 64, 64)), ({"activation": "relu"}, (32, 64, 56, 56)),
+    ({"activation": "relu", "given": "residual"}, (32, 64, 56, 56)),
 )  # fmt: skip
 
 # y: four roundings of values of order 3. mean and invstd: lanes of 32 values are summed in float32, so their error is a
@@ -90,111 +130,74 @@ FORWARD_TOLERANCE = {"float32": (2e-6, 2e-6), "float64": (4e-15, 4e-15)}
 BACKWARD_TOLERANCE = {"float32": (2e-6, 5e-5), "float64": (4e-15, 1e-13)}
 
 
-def _spoil(**changes):
-    """Return what changes the arrays named, each by a function of the array."""
-    return lambda options, arrays: arrays.update({name: change(arrays[name]) for name, change in changes.items()})
-
-
-def _read_only(array):
-    array.setflags(write=False)
-    return array
-
-
-def _shared_bad(vectors):
-    return (
-        Bad("integer x", _spoil(x=lambda x: x.astype(np.int64)), ("x", "float32 or float64", "int64"), TypeError),
-        Bad("complex x", _spoil(x=lambda x: x.astype(complex)), ("x", "complex128"), TypeError),
-        Bad("object x", _spoil(x=lambda x: x.astype(object)), ("x", "object"), TypeError),
-        Bad("a list for x", _spoil(x=lambda x: x.tolist()), ("x", "NumPy array", "list"), TypeError),
-        Bad("one axis", _spoil(x=np.ravel), ("x", "two or more axes")),
-        Bad("empty x", _spoil(x=lambda x: x[:0]), ("x", "at least one element", "(0, ")),
-        *(Bad(f"{name} too short", _spoil(**{name: lambda a: a[:-1]}), (name, "shape")) for name in vectors),
-        *(
-            Bad(f"{name} of another dtype", _spoil(**{name: lambda a: a.astype(np.int32)}), (name, "int32"), TypeError)
-            for name in vectors
-        ),
-        Bad("mixed dtypes", _spoil(gamma=lambda a: a.astype(np.float64)), ("gamma", "float32", "float64"), TypeError),
-        Bad("gamma missing", _spoil(gamma=lambda a: None), ("gamma", "NumPy array", "None"), TypeError),
-        Bad("no such axis", lambda o, a: o.update(channel_axis=7), ("channel_axis", "7")),
-        Bad("half an axis", lambda o, a: o.update(channel_axis=0.5), ("channel_axis", "integer"), TypeError),
-        Bad("training not a flag", lambda o, a: o.update(training=1), ("training", "True or False"), TypeError),
-        Bad("unknown activation", lambda o, a: o.update(activation="gelu"), ("activation", "'relu'", "'gelu'")),
-        Bad("read-only out", lambda o, a: a.update(out=_read_only(np.zeros_like(a["x"]))), ("out", "read-only")),
-        Bad("out of another shape", lambda o, a: a.update(out=np.zeros((3, 3), a["x"].dtype)), ("out", "shape")),
-        Bad("out of another dtype", lambda o, a: a.update(out=a["x"].astype("f8")), ("out", "float64"), TypeError),
-        Bad("out overlapping x", lambda o, a: a.update(out=a["x"][::-1]), ("out", "apart from x")),
+def _op(
+    name,
+    kernels,
+    source,
+    options,
+    inputs,
+    tolerance,
+    bad,
+    passes,
+    bench=(({}, (32, 64, 56, 56)), ({}, (4, 32, 64, 64))),
+):
+    return Op(
+        name=name,
+        family="normalization",
+        kernels=tuple(KERNELS[kernel] for kernel in kernels.split()),
+        source=source,
+        options=options,
+        shapes=SHAPES,
+        inputs=inputs,
+        call=partial(_call, name),
+        expect=partial(_expect, name),
+        tolerance=tolerance,
+        bad=bad,
+        traffic=partial(_traffic, passes),
+        bench=bench,
     )
 
 
-def _kernels(names):
-    return tuple(KERNELS[name] for name in names.split())
-
-
+RELU = {"activation": "relu"}
+ADDED = {"given": "residual"}
+LAST = {"channel_axis": -1}
 OPS = (
-    Op(
-        name="batch_norm_forward",
-        family="normalization",
-        kernels=_kernels("channel_forward channel_normalize row_forward row_moments row_normalize"),
-        source="Ioffe and Szegedy 2015, Algorithms 1 and 2",
-        options=(
-            {}, {"channel_axis": -1, "activation": "relu"}, {"training": False},
-            {"training": False, "activation": "relu", "channel_axis": -1}, {"momentum": 1.0, "eps": 0.1},
-            {"activation": "relu", "momentum": 0.0},
+    _op(
+        "batch_norm_forward", "channel_forward channel_normalize row_forward row_moments merge_moments row_normalize",
+        "Ioffe and Szegedy 2015, Algorithms 1 and 2",
+        (
+            {}, {**LAST, **RELU}, {"training": False}, {"training": False, **RELU, **LAST},
+            {"momentum": 1.0, "eps": 0.1}, {**RELU, "momentum": 0.0}, ADDED, {**ADDED, **RELU, **LAST},
+            {**ADDED, **RELU, "training": False},
         ),
-        shapes=SHAPES,
-        inputs=_forward_inputs,
-        call=_forward_call,
-        expect=_forward_expect,
-        tolerance=FORWARD_TOLERANCE,
-        bad=(
-            *_shared_bad(("gamma", "beta", "running_mean", "running_var")),
-            Bad("one value per channel", _spoil(x=lambda x: x[:1]), ("x", "two or more values per channel")),
-            Bad("out is x", lambda o, a: a.update(out=a["x"]), ("out", "apart from x")),
-            Bad("momentum above 1", lambda o, a: o.update(momentum=1.5), ("momentum", "[0, 1]", "1.5")),
-            Bad("momentum None", lambda o, a: o.update(momentum=None), ("momentum", "[0, 1]", "None"), TypeError),
-            Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
-            Bad("eps negative", lambda o, a: o.update(eps=-1e-5), ("eps", "> 0")),
-            Bad("read-only running_var", _spoil(running_var=_read_only), ("running_var", "read-only")),
-            Bad(
-                "one array for both", lambda o, a: a.update(running_var=a["running_mean"]),
-                ("running_var", "apart from running_mean"),
-            ),
-            Bad(
-                "inference without statistics",
-                lambda o, a: (o.update(training=False), a.update(running_mean=None)),
-                ("running_mean", "NumPy array", "None"), TypeError,
-            ),
-        ),
-        traffic=partial(_traffic, 2),
-        bench=BENCH,
+        _forward_inputs, FORWARD_TOLERANCE, batch_wrong.FORWARD, 2, BENCH,
     ),
-    Op(
-        name="batch_norm_backward",
-        family="normalization",
-        kernels=_kernels("channel_backward row_backward row_sums row_gradient"),
-        source="Ioffe and Szegedy 2015, section 3",
-        options=(
-            {}, {"channel_axis": -1, "activation": "relu"}, {"training": False},
-            {"training": False, "activation": "relu"}, {"channel_axis": -1}, {"activation": "relu"},
+    _op(
+        "batch_norm_backward", "channel_backward row_backward row_sums row_gradient",
+        "Ioffe and Szegedy 2015, section 3",
+        (
+            {}, {**LAST, **RELU}, {"training": False}, {"training": False, **RELU}, LAST, RELU, ADDED,
+            {**ADDED, **RELU}, {**ADDED, **RELU, **LAST},
         ),
-        shapes=SHAPES,
-        inputs=_backward_inputs,
-        call=_backward_call,
-        expect=_backward_expect,
-        tolerance=BACKWARD_TOLERANCE,
-        bad=(
-            *_shared_bad(("gamma", "beta", "mean", "invstd")),
-            Bad("dy of another shape", _spoil(dy=lambda a: a[:-1]), ("dy", "shape")),
-            Bad("dy of another dtype", _spoil(dy=lambda a: a.astype("f8")), ("dy", "float32", "float64"), TypeError),
-            Bad("rounded mean", _spoil(mean=lambda a: a.astype("f4")), ("mean", "float64", "float32"), TypeError),
-            Bad(
-                "ReLU without beta", lambda o, a: (o.update(activation="relu"), a.update(beta=None)),
-                ("beta", "NumPy array", "None"), TypeError,
-            ),
-            Bad("out overlapping dy", lambda o, a: a.update(out=a["dy"][::-1]), ("out", "apart from dy")),
-        ),
-        traffic=partial(_traffic, 3),
-        bench=BENCH,
+        _backward_inputs, BACKWARD_TOLERANCE, (*batch_wrong.SLOPES, *batch_wrong.SLOPES_OUT, batch_wrong.TRAINING), 3,
+        BENCH,
+    ),
+    _op(
+        "batch_norm_stats", "channel_moments row_moments merge_moments", "Chan, Golub and LeVeque 1983", ({}, LAST),
+        _stats_inputs, FORWARD_TOLERANCE, batch_wrong.shared(()), 1,
+    ),
+    _op(
+        "batch_norm_apply", "channel_normalize row_normalize", "Ioffe and Szegedy 2015, Algorithm 1",
+        ({}, {**LAST, **RELU}, {**ADDED, **RELU, "eps": 0.1}), _apply_inputs, FORWARD_TOLERANCE, batch_wrong.APPLY, 2,
+    ),
+    _op(
+        "batch_norm_gradient_sums", "channel_sums row_sums", "Ioffe and Szegedy 2015, section 3",
+        ({}, {**LAST, **RELU}, {**ADDED, **RELU}), _backward_inputs, BACKWARD_TOLERANCE, batch_wrong.SLOPES, 2,
+    ),
+    _op(
+        "batch_norm_gradient_apply", "channel_gradient row_gradient", "Ioffe and Szegedy 2015, section 3",
+        ({}, {**LAST, **RELU}, {**ADDED, **RELU}), _gradient_apply_inputs, BACKWARD_TOLERANCE,
+        batch_wrong.GRADIENT_APPLY, 3,
     ),
     *across.OPS,
 )  # fmt: skip

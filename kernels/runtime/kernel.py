@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 DTYPES = ("float32", "float64")
@@ -73,6 +73,6 @@ def module(kernel: Kernel, dtype: str):
         loop = jit.elementwise_loop(rule, kernel.buffers, kernel.written, kernel.scalars)
         return jit.load(kernel.name, dtype, jit.typed_source(rules.__file__), loop)
     loops = import_module(f"{room}.jit")
-    pieces = [import_module(f"{room}.pieces")] if find_spec(f"{room}.pieces") else []
+    pieces = sorted(Path(rules.__file__).parent.glob("pieces*.py"))
     body = jit.handwritten(getattr(loops, kernel.name), kernel.buffers, kernel.types)
-    return jit.load(kernel.name, dtype, *(jit.typed_source(part.__file__) for part in (rules, *pieces, loops)), body)
+    return jit.load(kernel.name, dtype, *map(jit.typed_source, (rules.__file__, *pieces, loops.__file__)), body)

@@ -1,0 +1,148 @@
+"""Normalization of rows by themselves, ahead of time. jit.py holds the same operations in the same order.
+
+layer_*, rms_*: the unit is a row of `columns` elements; group_*: a row of `width` planes of `inner` elements each, one for
+each of the group's channels. The parts are in across.pxd.
+"""
+from libc.math cimport sqrt
+from libc.stdint cimport int64_t, uintptr_t
+
+from kernels.normalization.across cimport (
+    gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
+from kernels.normalization.elements cimport correction, load_affine, residual
+from kernels.normalization.planes cimport add_gradients, normalize_plane
+from kernels.runtime.abi cimport cloned_void, real
+
+
+cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *x = buffers[0]
+    cdef const real *gamma = buffers[1]
+    cdef const real *beta = buffers[2]
+    cdef real *y = buffers[3]
+    cdef double *mean = <double *> buffers[4]
+    cdef double *invstd = <double *> buffers[5]
+    cdef int64_t columns = dims[0]
+    cdef double eps = scalars[0]
+    cdef int64_t i = start, rows, r
+    while i < stop:
+        rows = min(rows_in_cache(columns), stop - i)
+        statistics(x + i * columns, columns, rows, eps, mean + i, invstd + i)
+        for r in range(i, i + rows):
+            normalize_row(x + r * columns, y + r * columns, columns, mean[r], invstd[r], gamma, beta)
+        i += rows
+
+
+cdef cloned_void layer_backward(real **buffers, const int64_t *dims, const double *scalars,
+                                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Partial sums: dbeta, then dgamma."""
+    cdef const real *dy = buffers[0]
+    cdef const real *x = buffers[1]
+    cdef const real *gamma = buffers[2]
+    cdef const double *mean = <const double *> buffers[3]
+    cdef const double *invstd = <const double *> buffers[4]
+    cdef real *dx = buffers[5]
+    cdef int64_t columns = dims[0]
+    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, partials, partials + columns)
+
+
+cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *scalars,
+                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *x = buffers[0]
+    cdef const real *gamma = buffers[1]
+    cdef real *y = buffers[2]
+    cdef double *invrms = <double *> buffers[3]
+    cdef int64_t columns = dims[0]
+    cdef double eps = scalars[0]
+    cdef int64_t i = start, rows, r
+    while i < stop:
+        rows = min(rows_in_cache(columns), stop - i)
+        for r in range(i, i + rows):
+            invrms[r] = square_sum(x + r * columns, columns) / <double> columns
+        for r in range(i, i + rows):
+            invrms[r] = 1 / sqrt(invrms[r] + eps)
+        for r in range(i, i + rows):
+            scale_row(x + r * columns, y + r * columns, columns, invrms[r], gamma)
+        i += rows
+
+
+cdef cloned_void rms_backward(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Partial sums: dgamma."""
+    cdef const real *dy = buffers[0]
+    cdef const real *x = buffers[1]
+    cdef const real *gamma = buffers[2]
+    cdef const double *invrms = <const double *> buffers[3]
+    cdef real *dx = buffers[4]
+    cdef int64_t columns = dims[0]
+    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, partials, partials)
+
+
+cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *x = buffers[0]
+    cdef const real *gamma = buffers[1]
+    cdef const real *beta = buffers[2]
+    cdef real *y = buffers[3]
+    cdef double *mean = <double *> buffers[4]
+    cdef double *invstd = <double *> buffers[5]
+    cdef int64_t groups = dims[0]
+    cdef int64_t width = dims[1]
+    cdef int64_t inner = dims[2]
+    cdef double eps = scalars[0]
+    cdef real center, scale, shift
+    cdef int64_t i, k, at, c
+    for i in range(start, stop):
+        at = i * width * inner
+        statistics(x + at, width * inner, 1, eps, mean + i, invstd + i)
+        for k in range(width):
+            c = i % groups * width + k
+            load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)
+            normalize_plane(x + at, x, y + at, inner, center, scale, shift, False, False)
+            at += inner
+
+
+cdef cloned_void group_backward(real **buffers, const int64_t *dims, const double *scalars,
+                                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Partial sums: dbeta of every channel, then dgamma."""
+    cdef const real *dy = buffers[0]
+    cdef const real *x = buffers[1]
+    cdef const real *gamma = buffers[2]
+    cdef const double *mean = <const double *> buffers[3]
+    cdef const double *invstd = <const double *> buffers[4]
+    cdef real *dx = buffers[5]
+    cdef int64_t groups = dims[0]
+    cdef int64_t width = dims[1]
+    cdef int64_t inner = dims[2]
+    cdef double total, total_product, slope, product, count = <double> (width * inner)
+    cdef real center, rest, inv
+    cdef int64_t i, k, at, c
+    for i in range(start, stop):
+        center = <real> mean[i]
+        rest = <real> residual(mean[i], center)
+        inv = <real> invstd[i]
+        slope = 0
+        product = 0
+        for k in range(width):
+            at = (i * width + k) * inner
+            c = i % groups * width + k
+            total = total_product = 0
+            add_gradients(dy + at, x + at, x, inner, center, inv, inv, inv, False, False, &total, &total_product)
+            total_product = total_product - correction(mean[i], center, invstd[i] * total)
+            partials[c] = partials[c] + total
+            partials[groups * width + c] = partials[groups * width + c] + total_product
+            slope = slope + gamma[c] * total
+            product = product + gamma[c] * total_product
+        for k in range(width):
+            at = (i * width + k) * inner
+            gradient_piece(dy + at, x + at, dx + at, inner, center, rest, inv, gamma[i % groups * width + k],
+                           <real> (slope / count), <real> (product / count))
+
+
+KERNELS = {     # (float32, float64)
+    "layer_forward": (<uintptr_t> <void *> layer_forward[float], <uintptr_t> <void *> layer_forward[double]),
+    "layer_backward": (<uintptr_t> <void *> layer_backward[float], <uintptr_t> <void *> layer_backward[double]),
+    "rms_forward": (<uintptr_t> <void *> rms_forward[float], <uintptr_t> <void *> rms_forward[double]),
+    "rms_backward": (<uintptr_t> <void *> rms_backward[float], <uintptr_t> <void *> rms_backward[double]),
+    "group_forward": (<uintptr_t> <void *> group_forward[float], <uintptr_t> <void *> group_forward[double]),
+    "group_backward": (<uintptr_t> <void *> group_backward[float], <uintptr_t> <void *> group_backward[double]),
+}
