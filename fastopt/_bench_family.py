@@ -137,15 +137,17 @@ def _linear_loss(op, options, sets, fresh):
 
 
 def _loss(op, options, sets, fresh):
-    from fastopt.kernels.losses.cases import CLASSES
+    from fastopt.kernels.losses.cases import CLASSES, RESULTS
 
     if op.name == "linear_cross_entropy":
         return _linear_loss(op, options, sets, fresh)
     (arrays,) = sets
     loss = getattr(fastopt.losses, CLASSES[op.name])(**without(options, "weighted"))
-    out = None if fresh else np.empty_like(arrays["y_pred"])
-    call = partial(loss.value_and_grad, arrays["y_true"], arrays["y_pred"], arrays.get("sample_weight"), out)
-    return Job(call, lambda: [dict(zip(("value", "gradient"), call(), strict=True))])
+    outs = {} if fresh else {"out": np.empty_like(arrays["y_pred"])}
+    if "var" in arrays and not fresh:
+        outs["out_var"] = np.empty_like(arrays["var"])
+    call = partial(loss.value_and_grad, **arrays, **outs)
+    return Job(call, lambda: [dict(zip(RESULTS, call()))])
 
 
 def _normalization(op, options, sets, fresh):

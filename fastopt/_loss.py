@@ -185,7 +185,8 @@ class Loss:
 
     # ---- one call
 
-    def _evaluate(self, y_true, y_pred, sample_weight, out, wanted):
+    def _begin(self, y_true, y_pred, sample_weight):
+        """Check what every loss takes; return the samples' shape, the labels and the weights as kernels take them."""
         _check.not_empty(_check.array(y_pred, "y_pred"), "y_pred")
         if y_pred.ndim < self._least_dimensions:
             axes = "axis" if self._least_dimensions == 1 else "axes"
@@ -193,6 +194,10 @@ class Loss:
         leading = y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape
         labels = self._check_labels(y_true, y_pred)
         weight = None if sample_weight is None else check_weight(sample_weight, y_pred.dtype, leading)
+        return leading, labels, weight
+
+    def _evaluate(self, y_true, y_pred, sample_weight, out, wanted):
+        leading, labels, weight = self._begin(y_true, y_pred, sample_weight)
         if wanted:
             apart = {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight}
             out = _check.output(out, "out", dtype=y_pred.dtype, shape=y_pred.shape, apart=apart, same="y_pred")

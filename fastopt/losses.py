@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastopt._gaussian_loss import GaussianNLL
 from fastopt._linear_loss import LinearCrossEntropy, linear_cross_entropy
 from fastopt._loss import Loss
 from fastopt._loss_classes import (
@@ -32,6 +33,14 @@ from fastopt._loss_classes_regression import (
     SmoothL1,
     SquaredHinge,
 )
+from fastopt._loss_classes_rows import (
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    CategoricalHinge,
+    Dice,
+    MultiMargin,
+    Tversky,
+)
 from fastopt._loss_functions_regression import (
     binary_focal_crossentropy,
     log_cosh,
@@ -42,8 +51,31 @@ from fastopt._loss_functions_regression import (
     smooth_l1,
     squared_hinge,
 )
+from fastopt._loss_functions_rows import (
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    categorical_hinge,
+    dice,
+    gaussian_nll,
+    multi_margin,
+    tversky,
+)
 
 __all__ = [
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "Dice",
+    "MultiMargin",
+    "Tversky",
+    "GaussianNLL",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "dice",
+    "gaussian_nll",
+    "multi_margin",
+    "tversky",
     "MeanSquaredLogarithmicError",
     "MeanAbsolutePercentageError",
     "LogCosh",

@@ -26,7 +26,17 @@ CLASSES = {  # op -> public class; functions have the op's name
     "poisson": "Poisson",
     "squared_hinge": "SquaredHinge",
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
+    "categorical_hinge": "CategoricalHinge",
+    "tversky": "Tversky",
+    "dice": "Dice",
+    "multi_margin": "MultiMargin",
+    "categorical_generalized_cross_entropy": "CategoricalGeneralizedCrossEntropy",
+    "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
+    "gaussian_nll": "GaussianNLL",
 }
+
+
+RESULTS = ("value", "gradient", "gradient_var")
 
 
 def _loss(name, options):
@@ -90,10 +100,8 @@ def _inputs(make, rng, shape, dtype, options):
 
 def _call(name, options, arrays):
     loss = _loss(name, options)
-    value, gradient = loss.value_and_grad(
-        arrays["y_true"], arrays["y_pred"], arrays.get("sample_weight"), arrays.get("out")
-    )
-    return {"value": value, "gradient": gradient}
+    results = loss.value_and_grad(**arrays)
+    return dict(zip(RESULTS, results))
 
 
 def _expect(name, options, arrays):
@@ -101,19 +109,18 @@ def _expect(name, options, arrays):
     leading = y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape
     rows = y_pred.astype(np.float64).reshape(int(np.prod(leading)), -1)
     labels = y_true.reshape(-1) if y_true.dtype.kind == "i" else y_true.astype(np.float64).reshape(rows.shape)
-    value, gradient = reference.__dict__[name](labels, rows, **loss._options())
+    more = [arrays["var"].astype(np.float64).reshape(rows.shape)] if "var" in arrays else []
+    value, *gradients = reference.__dict__[name](labels, rows, *more, **loss._options())
     weight = arrays["sample_weight"].astype(np.float64).reshape(-1) if "sample_weight" in arrays else None
     counted = len(rows) - np.count_nonzero(labels == options.get("ignore_class", np.nan))
-    value, gradient = reference.weighted_and_reduced(value, gradient, weight, loss.reduction, counted)
-    return {
-        "value": value.reshape(leading) if loss.reduction == "none" else value,
-        "gradient": gradient.reshape(y_pred.shape),
-    }
+    reduced = [reference.weighted_and_reduced(value, found, weight, loss.reduction, counted) for found in gradients]
+    value = reduced[0][0].reshape(leading) if loss.reduction == "none" else reduced[0][0]
+    return dict(zip(RESULTS, (value, *(gradient.reshape(y_pred.shape) for _, gradient in reduced))))
 
 
 def _traffic(options, arrays):
-    """Labels, predictions and weights read, the gradient written."""
-    return sum(array.nbytes for array in arrays.values()) + arrays["y_pred"].nbytes
+    """Labels, predictions and weights read, the gradients written."""
+    return sum(array.nbytes for array in arrays.values()) + (1 + ("var" in arrays)) * arrays["y_pred"].nbytes
 
 
 ELEMENT_SHAPES = (

@@ -8,7 +8,7 @@ A literal in a formula is a double in C, and would widen it: constants have the 
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
-from fastopt.kernels.losses import compiled_regression
+from fastopt.kernels.losses import compiled_regression, compiled_rows
 
 from kernels.losses.pieces cimport (
     CHUNK, SHORT, artanh_of, below, clipped, exp_of, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
@@ -526,4 +526,4 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> not_distributions[float],
         <uintptr_t> <void *> not_distributions[double]),
     "labels_outside": (<uintptr_t> <void *> labels_outside[float], <uintptr_t> <void *> labels_outside[double]),
-} | compiled_regression.KERNELS
+} | compiled_regression.KERNELS | compiled_rows.KERNELS

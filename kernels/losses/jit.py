@@ -4,7 +4,7 @@
 """
 # ruff: noqa: F821
 
-from math import log, sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 from numba import carray
@@ -15,6 +15,7 @@ from fastopt.kernels.losses.pieces import (
     below,
     clipped,
     exponentials,
+    focal_slopes,
     inside,
     lane_sum,
     load_tile,
@@ -290,3 +291,171 @@ def labels_outside(labels, dims, scalars, start, stop, partials):
         ignored += x[i] == ignore_class
     partials[0] += out
     partials[1] += ignored
+
+
+# ---- further losses of rows
+
+
+def categorical_hinge(y_true, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = real(scalars[0])
+    for r in range(start, stop):
+        a, b = r * columns, (r + 1) * columns
+        t, p, out = y_true[a:b], y_pred[a:b], gradient[a:b]
+        best, at = (1.0 - t[0]) * p[0], 0
+        for c in range(1, columns):
+            other = (1.0 - t[c]) * p[c]
+            if other > best:
+                best, at = other, c
+        margin = (np.float64(best) - product_sum(t, p)) + 1
+        flat = real(0.0 if margin <= 0 else margin)
+        values[r] = flat
+        if gradient_wanted:
+            steep = scale if margin > 0 else flat
+            for c in range(columns):
+                out[c] = 0.0 - steep * t[c]
+            out[at] = out[at] + steep * (1.0 - t[at])
+
+
+def overlap(y_true, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = scalars[0]
+    missed = scalars[1]
+    added = scalars[2]
+    epsilon = scalars[3]
+    rest = (1 - missed) - added
+    for r in range(start, stop):
+        a, b = r * columns, (r + 1) * columns
+        t, p, out = y_true[a:b], y_pred[a:b], gradient[a:b]
+        common = product_sum(t, p)
+        whole = ((rest * common + missed * row_sum(t)) + added * row_sum(p)) + epsilon
+        values[r] = real(1 - common / whole)
+        if gradient_wanted:
+            slope = real(scale * ((rest * common - whole) / (whole * whole)))
+            level = real(scale * (added * common / (whole * whole)))
+            for c in range(columns):
+                out[c] = slope * t[c] + level
+
+
+def multi_margin(labels, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = real(scalars[0])
+    margin = real(scalars[1])
+    squared = scalars[2]
+    tile = carray(on_stack(1024), 1024)
+    share = scale / real(columns)
+    for r in range(start, stop):
+        a, b = r * columns, (r + 1) * columns
+        p, out, label = y_pred[a:b], gradient[a:b], labels[r]
+        own = margin - p[label]
+        total = np.float64(0)
+        for first in range(0, columns, CHUNK):
+            part = p[first : min(first + CHUNK, columns)]
+            for c in range(part.size):
+                short_of = own + part[c]
+                short_of = 0.0 if short_of <= 0.0 else short_of
+                tile[c] = short_of * short_of if squared != 0 else short_of
+            if first <= label < first + part.size:
+                tile[label - first] = 0.0
+            total += row_sum(tile[: part.size])
+        values[r] = real(total / columns)
+        if gradient_wanted:
+            for c in range(columns):
+                short_of = own + p[c]
+                short_of = 0.0 if short_of <= 0.0 else short_of
+                steep = 1.0 if short_of > 0.0 else short_of
+                out[c] = share * (2.0 * short_of if squared != 0 else steep)
+            out[label] = 0.0
+            out[label] = real(-row_sum(out))
+
+
+def generalized_crossentropy(labels, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = real(scalars[0])
+    q = real(scalars[1])
+    for r in range(start, stop):
+        logarithm = log(y_pred[r * columns + labels[r]])
+        values[r] = (1.0 - exp(q * logarithm)) / q
+        if gradient_wanted:
+            gradient[r * columns : (r + 1) * columns] = 0.0
+            gradient[r * columns + labels[r]] = -(scale * exp((q - 1.0) * logarithm))
+
+
+def focal_probabilities(y_true, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = real(scalars[0])
+    keep = real(scalars[1])
+    shift = real(scalars[2])
+    alpha = real(scalars[3])
+    gamma = real(scalars[4])
+    logs, powers, slopes = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(1024), 1024)
+    for r in range(start, stop):
+        a, b = r * columns, (r + 1) * columns
+        row, all_wanted, out = y_pred[a:b], y_true[a:b], gradient[a:b]
+        mass = real(row_sum(row))
+        value, turned = np.float64(0), np.float64(0)
+        for first in range(0, columns, CHUNK):
+            last = min(first + CHUNK, columns)
+            p, wanted = row[first:last], all_wanted[first:last]
+            for c in range(p.size):
+                logs[c] = log(clipped(p[c] / mass))
+            for c in range(p.size):
+                powers[c] = exp(gamma * log(1.0 - clipped(p[c] / mass)))
+            for c in range(p.size):
+                t = alpha * (keep * wanted[c] + shift)
+                q = p[c] / mass
+                rest = 1.0 - clipped(q)
+                slope = t * (gamma * (powers[c] / rest) * logs[c] - powers[c] / clipped(q))
+                slope = slope if inside(q) else 0.0
+                logs[c] = -(t * powers[c] * logs[c])
+                powers[c] = slope * q
+                slopes[c] = slope
+            value += row_sum(logs[: p.size])
+            turned += row_sum(powers[: p.size])
+            if gradient_wanted:
+                for c in range(p.size):
+                    out[first + c] = slopes[c]
+        values[r] = real(value)
+        if gradient_wanted:
+            level = real(turned)
+            for c in range(columns):
+                out[c] = (out[c] - level) * (scale / mass)
+
+
+def focal_softmax(y_true, y_pred, gradient, values, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    scale = real(scalars[0])
+    keep = real(scalars[1])
+    shift = real(scalars[2])
+    alpha = real(scalars[3])
+    gamma = real(scalars[4])
+    terms, slopes = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024)
+    for r in range(start, stop):
+        a, b = r * columns, (r + 1) * columns
+        p, wanted, out = y_pred[a:b], y_true[a:b], gradient[a:b]
+        top = p[0]
+        for c in range(columns):
+            top = p[c] if p[c] > top else top
+        mass = exponentials(p, out, top)
+        value, turned = np.float64(0), np.float64(0)
+        for turn in range(2 if gradient_wanted else 1):
+            level = real(turned)
+            for first in range(0, columns, CHUNK):
+                last = min(first + CHUNK, columns)
+                part = out[first:last]
+                focal_slopes(
+                    p[first:last], part, wanted[first:last], top, mass, keep, shift, alpha, gamma, terms, slopes
+                )  # fmt: skip
+                if turn == 0:
+                    value += row_sum(terms[: part.size])
+                    turned += row_sum(slopes[: part.size])
+                else:
+                    for c in range(part.size):
+                        part[c] = scale * (slopes[c] - part[c] / mass * level)
+        values[r] = real(value)

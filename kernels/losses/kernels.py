@@ -2,6 +2,7 @@
 
 from fastopt.kernels.runtime.kernel import Kernel
 
+ONE = "one number a row is not 0"
 COUNTS = "it compares and counts: no arithmetic of its own type"
 
 
@@ -28,14 +29,15 @@ def _rows(name: str, scalars: str = "") -> Kernel:
     )
 
 
-def _sparse(name: str) -> Kernel:
+def _sparse(name: str, scalars: str = "", dims: str = "", sequential: str = "") -> Kernel:
     return Kernel(
         name,
         "losses",
         buffers=("labels", "y_pred", "gradient", "values"),
         written=("gradient", "values"),
-        scalars=("scale",),
-        dims=("columns", "gradient_wanted", "ignore_class"),
+        scalars=("scale", *scalars.split()),
+        dims=("columns", "gradient_wanted", *dims.split()),
+        sequential=sequential,
         unit="row",
         types={"labels": "np.int64"},
         rule=False,
@@ -64,8 +66,8 @@ KERNELS = {
         _loop("total", "value", unit="element"),
         _rows("softmax", "keep shift"),
         _rows("probabilities", "keep shift"),
-        _sparse("softmax_sparse"),
-        _sparse("probabilities_sparse"),
+        _sparse("softmax_sparse", dims="ignore_class"),
+        _sparse("probabilities_sparse", dims="ignore_class"),
         _rows("cosine_proximity"),
         _loop("outside", "value", unit="element", scalars=("low", "high"), sequential=COUNTS),
         _loop("signs", "y_true", unit="element", sequential=COUNTS),
@@ -87,5 +89,19 @@ KERNELS = {
         _elementwise("squared_hinge", "slope offset"),
         _elementwise("binary_focal_crossentropy", "keep shift gamma of_zero tilt"),
         _elementwise("binary_focal_crossentropy_logits", "keep shift gamma of_zero tilt"),
+        _rows("categorical_hinge"),
+        _rows("overlap", "missed added epsilon"),
+        _sparse("multi_margin", "margin squared"),
+        _sparse("generalized_crossentropy", "q", sequential=ONE),
+        _rows("focal_probabilities", "keep shift alpha gamma"),
+        _rows("focal_softmax", "keep shift alpha gamma"),
+        _loop(
+            "gaussian_likelihood",
+            "y_true y_pred var gradient gradient_var value",
+            "gradient gradient_var value",
+            unit="element",
+            scalars=("scale", "eps", "constant"),
+            rule=True,
+        ),
     )
 }

@@ -181,3 +181,24 @@ def probabilities_tile(x, t, logs, value, columns, scale):
             slope = t[32 * c + k] / clipped(q)
             slope = slope if inside(q) else 0.0
             x[32 * c + k] = (kept[k] - slope) * mass[k]
+
+
+def focal_slopes(p, e, wanted, top, mass, keep, shift, alpha, gamma, terms, slopes):
+    log_mass = log(mass)
+    for c in range(e.size):
+        exponent = gamma * log(1.0 - e[c] / mass)
+        exponent = 0.0 if gamma == 0.0 else exponent
+        terms[c] = exp(exponent)
+    for c in range(e.size):
+        t = alpha * (keep * wanted[c] + shift)
+        q = e[c] / mass
+        rest = 1.0 - q
+        logarithm = below(p[c], top) - log_mass
+        ratio = logarithm / rest
+        ratio = -1.0 if rest == 0.0 else ratio
+        weighed = q * ratio
+        weighed = 0.0 if q == 0.0 else weighed
+        weighed = t * (gamma * terms[c] * weighed - terms[c])
+        slopes[c] = 0.0 if t == 0.0 else weighed
+        logarithm = -(t * terms[c] * logarithm)
+        terms[c] = 0.0 if t == 0.0 else logarithm

@@ -201,6 +201,95 @@ def linear_cross_entropy(x, weight, bias, labels, scale):
     return value * scale, slope @ weight, slope.T @ x, slope.sum(axis=0)
 
 
+# ---- further losses of rows
+
+
+def categorical_hinge(y_true, y_pred):
+    """Crammer and Singer's margin, as Keras forms it: the first of equal maxima has the gradient."""
+    others = (1 - y_true) * y_pred
+    at = np.arange(len(y_pred)), others.argmax(axis=-1)
+    margin = others.max(axis=-1) - (y_true * y_pred).sum(axis=-1) + 1
+    value = np.maximum(margin, 0)
+    steep = np.where(margin > 0, 1.0, value)
+    gradient = 0 - steep[:, None] * y_true
+    gradient[at] += steep * (1 - y_true[at])
+    return value, gradient
+
+
+def tversky(y_true, y_pred, *, alpha, beta):
+    """Salehi et al. 2017, equation 5."""
+    common = (y_true * y_pred).sum(axis=-1, keepdims=True)
+    missed, added = (
+        (y_true * (1 - y_pred)).sum(axis=-1, keepdims=True),
+        ((1 - y_true) * y_pred).sum(axis=-1, keepdims=True),
+    )
+    whole = common + alpha * missed + beta * added + 1e-7
+    slope = y_true * (1 - alpha - beta) + beta
+    return 1 - (common / whole)[:, 0], -(y_true / whole - common * slope / whole**2)
+
+
+def dice(y_true, y_pred):
+    """Milletari et al. 2016, section 3, without its squares: 1 - 2 I / (sum of both + epsilon)."""
+    common = (y_true * y_pred).sum(axis=-1, keepdims=True)
+    whole = y_true.sum(axis=-1, keepdims=True) + y_pred.sum(axis=-1, keepdims=True) + 1e-7
+    return 1 - (2 * common / whole)[:, 0], 2 * common / whole**2 - 2 * y_true / whole
+
+
+def multi_margin(labels, y_pred, *, p, margin):
+    """Crammer and Singer 2001 as torch sums it: the mean over all classes of max(0, margin - own + other)^p."""
+    at = np.arange(len(y_pred)), labels
+    short_of = margin - y_pred[at][:, None] + y_pred
+    short_of[at] = 0
+    short_of = np.where(short_of <= 0, 0, short_of)
+    gradient = np.where(short_of > 0, 1.0, short_of) if p == 1 else 2 * short_of
+    gradient[at] = -gradient.sum(axis=-1)
+    return (short_of**p).mean(axis=-1), gradient / y_pred.shape[-1]
+
+
+def categorical_generalized_cross_entropy(labels, y_pred, *, q):
+    """Zhang and Sabuncu 2018, equation 6."""
+    at = np.arange(len(y_pred)), labels
+    gradient = np.zeros_like(y_pred)
+    with np.errstate(divide="ignore"):
+        gradient[at] = -(y_pred[at] ** (q - 1))
+    return (1 - y_pred[at] ** q) / q, gradient
+
+
+def categorical_focal_crossentropy(y_true, y_pred, *, alpha, gamma, from_logits, label_smoothing):
+    """Lin et al. 2017, equation 5, over classes."""
+    t = alpha * (y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if from_logits:
+            below = np.where(
+                y_pred == y_pred.max(axis=-1, keepdims=True), 0, y_pred - y_pred.max(axis=-1, keepdims=True)
+            )
+            e = np.exp(below)
+            mass = e.sum(axis=-1, keepdims=True)
+            q, logarithm, inside = e / mass, below - np.log(mass), True
+        else:
+            mass = y_pred.sum(axis=-1, keepdims=True)
+            share = y_pred / mass
+            q = np.clip(share, 1e-7, 1 - 1e-7)
+            logarithm, inside = np.log(q), (share >= 1e-7) & (share <= 1 - 1e-7)
+        power = (1 - q) ** gamma
+        ratio = np.where(q == 1, -1.0, logarithm / (1 - q))
+        turned = np.where(q == 0, 0.0, q * ratio)
+        value = np.where(t == 0, 0.0, -t * power * logarithm).sum(axis=-1)
+        slope = np.where((t == 0) | ~np.asarray(inside), 0.0, t * (gamma * power * turned - power))  # times q
+        if from_logits:
+            return value, slope - q * slope.sum(axis=-1, keepdims=True)
+        slope = np.where(inside, slope / q, 0.0)
+        return value, (slope - (slope * share).sum(axis=-1, keepdims=True)) / mass
+
+
+def gaussian_nll(y_true, y_pred, var, *, full, eps):
+    """Nix and Weigend 1994, equation 5: the mean over a row, and gradients of predictions and of variances."""
+    v, error = np.where(var < eps, eps, var), y_pred - y_true
+    columns = y_pred.shape[-1]
+    value = 0.5 * (np.log(v) + error**2 / v) + (0.5 * np.log(2 * np.pi) if full else 0.0)
+    return value.mean(axis=-1), error / v / columns, 0.5 * (1 / v - (error / v) ** 2) / columns
+
+
 def weighted_and_reduced(value, gradient, weight, reduction, count):
     """Weigh every row, and reduce: "mean" divides by `count`, the number of rows that are not ignored."""
     if weight is not None:

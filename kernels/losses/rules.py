@@ -202,3 +202,10 @@ def binary_focal_crossentropy_logits(y_true, y_pred, scale, keep, shift, gamma, 
     turning = gamma * (other - t) * share * entropy
     turning = 0.0 if less == 0.0 else turning
     return scale * (weight * (factor * (slope + turning))), weight * (factor * entropy)
+
+
+def gaussian_likelihood(y_true, y_pred, var, scale, eps, constant):
+    error = y_pred - y_true
+    v = eps if var < eps else var
+    ratio = error / v
+    return scale * ratio, scale * (0.5 * (1.0 / v - ratio * ratio)), 0.5 * (log(v) + error * ratio) + constant

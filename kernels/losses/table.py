@@ -1,6 +1,6 @@
 """The losses' rows of the table."""
 
-from fastopt.kernels.losses import bad, table_linear, table_regression
+from fastopt.kernels.losses import bad, table_linear, table_regression, table_rows
 from fastopt.kernels.losses.cases import (
     LOG_TOLERANCE,
     LOGITS,
@@ -86,4 +86,5 @@ OPS = (
     ),
     *table_regression.OPS,
     table_linear.op(tuple(KERNELS[name] for name in ("softmax_sparse", "weigh_values", "weigh_gradient"))),
+    *table_rows.OPS,
 )  # fmt: skip
