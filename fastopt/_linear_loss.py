@@ -7,7 +7,7 @@ import numpy as np
 from fastopt import _check
 from fastopt._config import get_target
 from fastopt._loss import REDUCTIONS, check_weight
-from fastopt._loss_classes import SparseCategoricalCrossentropy
+from fastopt._loss_crossentropy import SparseCategoricalCrossentropy
 from fastopt.kernels.losses import reference
 
 LAYOUTS = ("out_in", "in_out")

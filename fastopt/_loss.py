@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ WEIGH = (
     (KERNELS["weigh_values"], ("weight", "values"), 1),
     (KERNELS["weigh_gradient"], ("weight", "gradient"), 1),
 )
+DROP = (KERNELS["drop_rows"], ("mask", "values", "gradient"), 1)
 TOTAL = (KERNELS["total"], ("values",), 1)
 TOTAL_OF_ELEMENTS = (KERNELS["total"], ("value",), 1)
 
@@ -91,6 +93,13 @@ def check_weight(weight: Any, dtype: np.dtype, leading: tuple[int, ...]) -> np.n
     return np.broadcast_to(weight.reshape(weight.shape + (1,) * (len(leading) - weight.ndim)), leading)
 
 
+def check_mask(mask: Any, leading: tuple[int, ...]) -> None:
+    if not isinstance(mask, np.ndarray) or mask.dtype != bool:
+        raise TypeError(f"mask: expected a NumPy array of bool, got {_check.describe(mask)}")
+    if mask.shape != leading:
+        raise ValueError(f"mask: expected shape {leading}, got {mask.shape}")
+
+
 class Loss:
     """Base of all losses.
 
@@ -116,18 +125,25 @@ class Loss:
     array([5., 1.])
     """
 
+    axis: int = -1
     _least_dimensions: ClassVar[int] = 1
     _reference: ClassVar[Callable[..., tuple[np.ndarray, np.ndarray]]]
 
     def __init__(self, reduction: str = "mean"):
         self.reduction = _check.choice(reduction, "reduction", REDUCTIONS)
 
-    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> Any:
+    def __call__(
+        self,
+        y_true: np.ndarray,
+        y_pred: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Any:
         """Return the value; no gradient is kept, and nothing of the size of `y_pred` is written.
 
         Parameters and errors are those of `value_and_grad`.
         """
-        return self._evaluate(y_true, y_pred, sample_weight, None, False)[0]
+        return self._evaluate(y_true, y_pred, sample_weight, None, mask, False)[0]
 
     def value_and_grad(
         self,
@@ -135,6 +151,7 @@ class Loss:
         y_pred: np.ndarray,
         sample_weight: np.ndarray | None = None,
         out: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
     ) -> tuple[Any, np.ndarray]:
         """Return the value and its gradient with respect to `y_pred`, in one pass.
 
@@ -146,6 +163,10 @@ class Loss:
             Multiplies the samples' values and gradients. 0 times NaN or Inf is NaN.
         out : array, shape and dtype of `y_pred`
             Where the gradient is written; may be `y_pred` itself, and no other array's memory. None: a new array.
+        mask : bool array, shape = leading axes of `y_pred`, or None
+            Samples where it is False don't count: value 0 and gradient 0, whatever their weight and predictions are,
+            and "mean" divides by the number of the others. Where all are False the value is 0. Labels are checked all
+            the same, but for SparseCategoricalCrossentropy.
 
         Returns
         -------
@@ -159,7 +180,7 @@ class Loss:
         TypeError, ValueError
             If an argument is not as it should be; nothing has been written then.
         """
-        return self._evaluate(y_true, y_pred, sample_weight, out, True)
+        return self._evaluate(y_true, y_pred, sample_weight, out, mask, True)
 
     # ---- what a subclass says
 
@@ -196,17 +217,47 @@ class Loss:
         weight = None if sample_weight is None else check_weight(sample_weight, y_pred.dtype, leading)
         return leading, labels, weight
 
-    def _evaluate(self, y_true, y_pred, sample_weight, out, wanted):
+    def _evaluate(self, y_true, y_pred, sample_weight, out, mask, wanted):
+        if self.axis != -1:
+            return self._turned(y_true, y_pred, sample_weight, out, mask, wanted)
         leading, labels, weight = self._begin(y_true, y_pred, sample_weight)
+        if mask is not None:
+            check_mask(mask, leading)
         if wanted:
             apart = {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight}
             out = _check.output(out, "out", dtype=y_pred.dtype, shape=y_pred.shape, apart=apart, same="y_pred")
         samples = math.prod(leading)
+        if mask is not None:
+            labels = self._mask_labels(labels, mask)
         counted, scalars = self._check_values(labels, y_pred, samples)
+        if mask is not None and counted == samples:  # else the labels tell
+            counted = int(np.count_nonzero(mask))
         run = self._run_reference if get_target() == "reference" else self._run
-        return run(labels, y_pred, weight, leading, max(counted, 1), scalars, out)
+        return run(labels, y_pred, weight, leading, max(counted, 1), scalars, out, mask)
 
-    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out):
+    def _turned(self, y_true, y_pred, sample_weight, out, mask, wanted):
+        """Evaluate views with the classes last; the gradient lies in memory as `y_pred` does."""
+        _check.array(y_pred, "y_pred")
+        if not -y_pred.ndim <= self.axis < y_pred.ndim:
+            raise ValueError(f"axis: expected an axis of y_pred with shape {y_pred.shape}, got {self.axis}")
+        if wanted and out is None:
+            out = np.empty_like(y_pred, subok=False)
+        elif wanted:
+            _check.array(out, "out", dtype=y_pred.dtype, shape=y_pred.shape)
+        dense = isinstance(y_true, np.ndarray) and y_true.dtype.kind == "f" and y_true.ndim == y_pred.ndim
+        last = [
+            np.moveaxis(array, self.axis, -1) if moved else array
+            for array, moved in ((y_true, dense), (y_pred, True), (out, wanted))
+        ]
+        same = copy(self)
+        same.axis = -1
+        return same._evaluate(last[0], last[1], sample_weight, last[2], mask, wanted)[0], out
+
+    def _mask_labels(self, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return labels that say themselves which samples are dropped, where a loss has such."""
+        return labels
+
+    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
         """Run the kernels over the samples, a block of rows after the other."""
         samples, size, reduced = math.prod(leading), y_pred.itemsize, self.reduction != "none"
         columns = y_pred.size // samples
@@ -221,6 +272,9 @@ class Loss:
         if weight is not None:
             slots["weight"] = weight
             head += WEIGH if out is not None else WEIGH[:1]
+        if mask is not None:
+            slots["mask"] = mask.view(np.uint8)
+            head += (DROP,)
         factor = 1.0 / counted if self.reduction == "mean" else 1.0
         sums = launch(
             head + (TOTAL,) if reduced else head,
@@ -235,11 +289,13 @@ class Loss:
         )
         return float(sums[0]) * factor if reduced else values, out
 
-    def _run_reference(self, y_true, y_pred, weight, leading, counted, scalars, out):
+    def _run_reference(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
         samples = math.prod(leading)
         rows = y_pred.astype(np.float64).reshape(samples, -1)
         labels = y_true.reshape(samples) if y_true.dtype == np.int64 else y_true.astype(np.float64).reshape(rows.shape)
         value, gradient = type(self)._reference(labels, rows, **self._options())
+        if mask is not None:
+            value, gradient = reference.dropped(value, gradient, mask.reshape(samples))
         weight = None if weight is None else weight.astype(np.float64).reshape(samples)
         value, gradient = reference.weighted_and_reduced(value, gradient, weight, self.reduction, counted)
         if out is not None:
@@ -252,9 +308,9 @@ class ElementLoss(Loss):
 
     _mean: ClassVar[bool] = True
 
-    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out):
-        if weight is not None or self.reduction == "none":
-            return super()._run(y_true, y_pred, weight, leading, counted, scalars, out)
+    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
+        if weight is not None or mask is not None or self.reduction == "none":
+            return super()._run(y_true, y_pred, weight, leading, counted, scalars, out, mask)
         size, factor = y_pred.itemsize, 1.0 / counted if self.reduction == "mean" else 1.0
         if self._mean and y_pred.ndim > 1:
             factor /= y_pred.shape[-1]

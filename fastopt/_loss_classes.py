@@ -6,7 +6,6 @@ import numpy as np
 
 from fastopt import _check
 from fastopt._loss import (
-    NO_CLASS,
     ElementLoss,
     Numbers,
     RowLoss,
@@ -243,131 +242,6 @@ class Hinge(ElementLoss):
         if zeros and minus_ones:
             raise ValueError(f"y_true: expected labels -1 and 1 (or 0 and 1), got {zeros} of 0 and {minus_ones} of -1")
         return samples, ((1.0, 0.0) if minus_ones else (2.0, -1.0))
-
-
-class CategoricalCrossentropy(RowLoss):
-    """Categorical cross-entropy: −sum over the classes of t log p, in nats.
-
-    Parameters
-    ----------
-    from_logits : bool, default False
-        Whether y_pred holds logits, p = softmax(y_pred), rather than probabilities, p = y_pred over its row's sum.
-        Right for any logits, ±Inf too: equal infinite ones share the probability.
-    label_smoothing : float in [0, 1], default 0
-        Labels are drawn towards equal shares: t = y_true (1 − label_smoothing) + label_smoothing / classes.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., classes) of at least 2 axes; rows of y_true are
-    one-hot or any other distribution: in [0, 1], with a sum of 1 within 0.001. NaN in y_pred travels through its
-    row; a row of probabilities that are all 0 gives NaN. Probabilities in [0, 1] are divided by their row's sum,
-    then clipped to [1e-7, 1 − 1e-7], as in Keras; the gradient includes the division and is 0 where the clip bites.
-    torch's cross_entropy is the same as from_logits=True, with the classes along axis 1.
-
-    References
-    ----------
-    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990; label smoothing:
-    Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, section 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.CategoricalCrossentropy(from_logits=True)
-    >>> loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[2.0, 2.0]]))
-    (0.6931471805599453, array([[-0.5,  0.5]]))
-    """
-
-    _reference = staticmethod(reference.categorical_crossentropy)
-
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.from_logits = _check.flag(from_logits, "from_logits")
-        self.label_smoothing = _check.number(label_smoothing, "label_smoothing", _check.UNIT)
-
-    def _kernel(self):
-        return KERNELS["softmax" if self.from_logits else "probabilities"]
-
-    def _options(self) -> dict[str, Any]:
-        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_distributions(y_true, "y_true")
-        if not self.from_logits:
-            check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        return samples, (1.0 - self.label_smoothing, self.label_smoothing / y_pred.shape[-1])
-
-
-class SparseCategoricalCrossentropy(RowLoss):
-    """Categorical cross-entropy of integer labels: −log p[label], in nats.
-
-    Parameters
-    ----------
-    from_logits : bool, default False
-        Whether y_pred holds logits, p = softmax(y_pred), rather than probabilities, p = y_pred over its row's sum.
-        Right for any logits, ±Inf too: equal infinite ones share the probability.
-    ignore_class : int (any label) or None, default None
-        Samples of this label don't count: value 0, gradient 0 whatever y_pred holds, and "mean" divides by the number
-        of the others. Where all are ignored the value is 0 (torch gives NaN).
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    y_true: labels in [0, classes), or `ignore_class`, of any integer dtype (others than int64 are copied to it), of
-    shape (...) or (..., 1). y_pred: float32 or float64 array (..., classes) of at least 2 axes. The rest is as in
-    :class:`CategoricalCrossentropy`. torch's cross_entropy is the same as from_logits=True, with the classes along
-    axis 1.
-
-    References
-    ----------
-    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-    >>> loss.value_and_grad(np.array([1, -1]), np.array([[2.0, 2.0], [5.0, 0.0]]))
-    (0.6931471805599453, array([[ 0.5, -0.5],
-           [ 0. ,  0. ]]))
-    """
-
-    _reference = staticmethod(reference.sparse_categorical_crossentropy)
-
-    def __init__(self, from_logits: bool = False, ignore_class: int | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.from_logits = _check.flag(from_logits, "from_logits")
-        self.ignore_class = None if ignore_class is None else _check.integer(ignore_class, "ignore_class")
-
-    def _kernel(self):
-        return KERNELS["softmax_sparse" if self.from_logits else "probabilities_sparse"]
-
-    def _options(self) -> dict[str, Any]:
-        return {"from_logits": self.from_logits, "ignore_class": self.ignore_class}
-
-    def _check_labels(self, y_true: Any, y_pred: np.ndarray) -> np.ndarray:
-        return _check.labels(y_true, "y_true", y_pred.shape[:-1])
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        classes, ignored_class = y_pred.shape[-1], NO_CLASS if self.ignore_class is None else self.ignore_class
-        out, ignored = count("labels_outside", y_true, samples, 2, dims=(classes, ignored_class))
-        if out:
-            wrong = y_true[((y_true < 0) | (y_true >= classes)) & (y_true != ignored_class)]
-            raise ValueError(f"y_true: expected labels in [0, {classes}), got {int(wrong[0])}")
-        if not self.from_logits:
-            check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        return samples - ignored, ()
 
 
 class KLDivergence(ElementLoss):

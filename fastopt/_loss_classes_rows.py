@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from fastopt import _check
-from fastopt._loss import Numbers, RowLoss, check_within, count
+from fastopt._loss import NO_CLASS, Numbers, RowLoss, check_within, count
 from fastopt._loss import check_distributions as check_rows
-from fastopt._loss_classes import NO_CLASS, PROBABILITIES
+from fastopt._loss_classes import PROBABILITIES
 from fastopt.kernels.losses import reference
 from fastopt.kernels.losses.kernels import KERNELS
 

@@ -14,14 +14,12 @@ from fastopt._linear_loss import LinearCrossEntropy, linear_cross_entropy
 from fastopt._loss import Loss
 from fastopt._loss_classes import (
     BinaryCrossentropy,
-    CategoricalCrossentropy,
     CosineProximity,
     Hinge,
     Huber,
     KLDivergence,
     MeanAbsoluteError,
     MeanSquaredError,
-    SparseCategoricalCrossentropy,
 )
 from fastopt._loss_classes_regression import (
     BinaryFocalCrossentropy,
@@ -41,6 +39,7 @@ from fastopt._loss_classes_rows import (
     MultiMargin,
     Tversky,
 )
+from fastopt._loss_crossentropy import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastopt._loss_functions_regression import (
     binary_focal_crossentropy,
     log_cosh,
@@ -358,6 +357,10 @@ def categorical_crossentropy(
     label_smoothing: float = 0.0,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    class_weight: np.ndarray | None = None,
+    z_loss: float = 0.0,
+    logit_softcap: float | None = None,
+    axis: int = -1,
 ) -> Any:
     """Categorical cross-entropy, in nats: the value of :class:`CategoricalCrossentropy`.
 
@@ -373,6 +376,14 @@ def categorical_crossentropy(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    class_weight : array (classes,) of numbers ≥ 0, dtype of y_pred, or None
+        Factors of the classes.
+    z_loss : float ≥ 0, default 0.0
+        Factor of the square of the logarithm of the mass, with logits.
+    logit_softcap : float > 0 or None, default None
+        What logits are bent to stay within.
+    axis : int, default -1
+        Which axis of y_pred holds the classes.
 
     Returns
     -------
@@ -398,7 +409,9 @@ def categorical_crossentropy(
     >>> fo.losses.categorical_crossentropy(np.array([[1.0, 0.0]]), np.array([[2.0, 2.0]]), from_logits=True)
     0.6931471805599453
     """
-    return CategoricalCrossentropy(from_logits, label_smoothing, reduction)(y_true, y_pred, sample_weight)
+    return CategoricalCrossentropy(from_logits, label_smoothing, reduction, class_weight, z_loss, logit_softcap, axis)(
+        y_true, y_pred, sample_weight
+    )
 
 
 def sparse_categorical_crossentropy(
@@ -408,6 +421,10 @@ def sparse_categorical_crossentropy(
     ignore_class: int | None = None,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    class_weight: np.ndarray | None = None,
+    z_loss: float = 0.0,
+    logit_softcap: float | None = None,
+    axis: int = -1,
 ) -> Any:
     """Categorical cross-entropy of integer labels, in nats: the value of :class:`SparseCategoricalCrossentropy`.
 
@@ -425,6 +442,14 @@ def sparse_categorical_crossentropy(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    class_weight : array (classes,) of numbers ≥ 0, dtype of y_pred, or None
+        Factors of the classes.
+    z_loss : float ≥ 0, default 0.0
+        Factor of the square of the logarithm of the mass, with logits.
+    logit_softcap : float > 0 or None, default None
+        What logits are bent to stay within.
+    axis : int, default -1
+        Which axis of y_pred holds the classes.
 
     Returns
     -------
@@ -450,7 +475,9 @@ def sparse_categorical_crossentropy(
     >>> fo.losses.sparse_categorical_crossentropy(np.array([1]), np.array([[2.0, 2.0]]), from_logits=True)
     0.6931471805599453
     """
-    return SparseCategoricalCrossentropy(from_logits, ignore_class, reduction)(y_true, y_pred, sample_weight)
+    return SparseCategoricalCrossentropy(
+        from_logits, ignore_class, reduction, class_weight, z_loss, logit_softcap, axis
+    )(y_true, y_pred, sample_weight)
 
 
 def kullback_leibler_divergence(

@@ -8,7 +8,7 @@ A literal in a formula is a double in C, and would widen it: constants have the 
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
-from fastopt.kernels.losses import compiled_regression, compiled_rows
+from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_stages
 
 from kernels.losses.pieces cimport (
     CHUNK, SHORT, artanh_of, below, clipped, exp_of, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
@@ -237,6 +237,7 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
     cdef real scale = <real> scalars[0]
     cdef real keep = <real> scalars[1]
     cdef real shift = <real> scalars[2]
+    cdef real z_loss = <real> scalars[3]
     cdef int64_t columns = dims[0]
     cdef int64_t gradient_wanted = dims[1]
     cdef real x[1024]
@@ -245,14 +246,15 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
     cdef const real *row
     cdef const real *wanted
     cdef real *out
-    cdef real top, mass, d
+    cdef real two = 2
+    cdef real top, mass, d, level, pull
     cdef double targets, dot
     cdef int64_t r, c, first, size
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(<int64_t> 32, stop - r)
         load_tile(x, y_pred + r * columns, columns, size, <real> 1, <real> 0)
         load_tile(t, y_true + r * columns, columns, size, keep, shift)
-        softmax_tile(x, t, value, columns, scale)
+        softmax_tile(x, t, value, columns, scale, z_loss)
         for c in range(size):
             values[r + c] = value[c]
         if gradient_wanted:
@@ -272,8 +274,13 @@ cdef cloned_void softmax(real **buffers, const int64_t *dims, const double *scal
             dot += lane_sum(x, size)
         mass = exponentials(row, out, columns, top)
         values[r] = <real> targets * log_of(mass) - <real> dot
+        pull = <real> targets
+        if z_loss != 0:
+            level = top + log_of(mass)
+            values[r] += z_loss * (level * level)
+            pull = pull + two * z_loss * level
         if gradient_wanted:
-            mass = scale * <real> targets / mass
+            mass = scale * pull / mass
             for c in range(columns):
                 d = keep * wanted[c] + shift
                 out[c] = mass * out[c] - scale * d
@@ -339,6 +346,7 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
     cdef real *gradient = buffers[2]
     cdef real *values = buffers[3]
     cdef real scale = <real> scalars[0]
+    cdef real z_loss = <real> scalars[1]
     cdef int64_t columns = dims[0]
     cdef int64_t gradient_wanted = dims[1]
     cdef int64_t ignore_class = dims[2]
@@ -347,13 +355,15 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
     cdef real value[32]
     cdef const real *row
     cdef real *out
-    cdef real top, picked, mass
+    cdef real one = 1
+    cdef real two = 2
+    cdef real top, picked, mass, level, pull
     cdef int64_t r, c, size
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(<int64_t> 32, stop - r)
         load_tile(x, y_pred + r * columns, columns, size, <real> 1, <real> 0)
         one_hot_tile(t, labels + r, columns, size, ignore_class)
-        softmax_tile(x, t, value, columns, scale)
+        softmax_tile(x, t, value, columns, scale, z_loss)
         for c in range(size):
             values[r + c] = value[c]
         if gradient_wanted:
@@ -366,8 +376,13 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
         picked = below(row[labels[r]], top)
         mass = exponentials(row, out, columns, top)
         values[r] = log_of(mass) - picked
+        pull = one
+        if z_loss != 0:
+            level = top + log_of(mass)
+            values[r] += z_loss * (level * level)
+            pull = one + two * z_loss * level
         if gradient_wanted:
-            mass = scale / mass
+            mass = scale * pull / mass
             for c in range(columns):
                 out[c] = mass * out[c]
             out[labels[r]] -= scale
@@ -526,4 +541,4 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> not_distributions[float],
         <uintptr_t> <void *> not_distributions[double]),
     "labels_outside": (<uintptr_t> <void *> labels_outside[float], <uintptr_t> <void *> labels_outside[double]),
-} | compiled_regression.KERNELS | compiled_rows.KERNELS
+} | compiled_regression.KERNELS | compiled_rows.KERNELS | compiled_stages.KERNELS

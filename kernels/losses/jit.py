@@ -72,7 +72,7 @@ def total(value, dims, scalars, start, stop, partials):
 # ---- losses of rows
 
 
-def softmax_row(wanted, row, out, gradient_wanted, scale, keep, shift):
+def softmax_row(wanted, row, out, gradient_wanted, scale, keep, shift, z_loss):
     x, t = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024)
     top = row_max(row)
     targets = dot = np.float64(0)
@@ -86,8 +86,13 @@ def softmax_row(wanted, row, out, gradient_wanted, scale, keep, shift):
         dot += lane_sum(x[: p.size])
     mass = exponentials(row, out, top)
     value = real(targets) * log(mass) - real(dot)
+    pull = real(targets)
+    if z_loss != 0.0:
+        level = top + log(mass)
+        value += z_loss * (level * level)
+        pull = pull + 2.0 * z_loss * level
     if gradient_wanted:
-        mass = scale * real(targets) / mass
+        mass = scale * pull / mass
         for c in range(out.size):
             d = keep * wanted[c] + shift
             out[c] = mass * out[c] - scale * d
@@ -100,20 +105,21 @@ def softmax(y_true, y_pred, gradient, values, dims, scalars, start, stop, partia
     scale = real(scalars[0])
     keep = real(scalars[1])
     shift = real(scalars[2])
+    z_loss = real(scalars[3])
     x, t, value = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(32), 32)
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(32, stop - r)
         a, b = r * columns, (r + size) * columns
         load_tile(x, y_pred[a:b], columns, size, real(1), real(0))
         load_tile(t, y_true[a:b], columns, size, keep, shift)
-        softmax_tile(x, t, value, columns, scale)
+        softmax_tile(x, t, value, columns, scale, z_loss)
         for k in range(size):
             values[r + k] = value[k]
         if gradient_wanted:
             store_tile(gradient[a:b], x, columns, size)
     for r in range(start if columns >= SHORT else stop, stop):
         a, b = r * columns, (r + 1) * columns
-        values[r] = softmax_row(y_true[a:b], y_pred[a:b], gradient[a:b], gradient_wanted, scale, keep, shift)
+        values[r] = softmax_row(y_true[a:b], y_pred[a:b], gradient[a:b], gradient_wanted, scale, keep, shift, z_loss)
 
 
 def probabilities_row(wanted, row, out, gradient_wanted, scale, keep, shift):
@@ -167,13 +173,14 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
     gradient_wanted = dims[1]
     ignore_class = dims[2]
     scale = real(scalars[0])
+    z_loss = real(scalars[1])
     x, t, value = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(32), 32)
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(32, stop - r)
         a, b = r * columns, (r + size) * columns
         load_tile(x, y_pred[a:b], columns, size, real(1), real(0))
         one_hot_tile(t, labels[r : r + size], columns, size, ignore_class)
-        softmax_tile(x, t, value, columns, scale)
+        softmax_tile(x, t, value, columns, scale, z_loss)
         for k in range(size):
             values[r + k] = value[k]
         if gradient_wanted:
@@ -187,8 +194,13 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
         picked = below(row[label], top)
         mass = exponentials(row, out, top)
         values[r] = log(mass) - picked
+        pull = real(1.0)
+        if z_loss != 0.0:
+            level = top + log(mass)
+            values[r] += z_loss * (level * level)
+            pull = 1.0 + 2.0 * z_loss * level
         if gradient_wanted:
-            mass = scale / mass
+            mass = scale * pull / mass
             for c in range(out.size):
                 out[c] = mass * out[c]
             out[label] -= scale
@@ -459,3 +471,25 @@ def focal_softmax(y_true, y_pred, gradient, values, dims, scalars, start, stop, 
                     for c in range(part.size):
                         part[c] = scale * (slopes[c] - part[c] / mass * level)
         values[r] = real(value)
+
+
+# ---- options
+
+
+def weigh_classes(y_true, class_weight, weighed, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    keep = real(scalars[0])
+    shift = real(scalars[1])
+    weights = class_weight[:columns]
+    for r in range(start, stop):
+        row, out = y_true[r * columns : (r + 1) * columns], weighed[r * columns : (r + 1) * columns]
+        for c in range(row.size):
+            out[c] = weights[c] * (keep * row[c] + shift)
+
+
+def drop_rows(mask, values, gradient, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    for r in range(start, stop):
+        if mask[r] == 0:
+            values[r] = 0.0
+            gradient[r * columns : (r + 1) * columns] = 0.0

@@ -165,14 +165,16 @@ cdef inline real exponentials(const real *row, real *out, int64_t columns, real 
     return <real> mass
 
 
-cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t columns, real scale) noexcept nogil:
+cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t columns, real scale,
+                              real z_loss) noexcept nogil:
     """Turn a tile of logits into gradients; a lane is a row."""
     cdef real top[32]
     cdef real mass[32]
     cdef real targets[32]
     cdef real dot[32]
     cdef real factor[32]
-    cdef real d, term
+    cdef real d, term, level
+    cdef real two = 2
     cdef int64_t c, l
     for l in range(32):
         top[l] = x[l]
@@ -195,6 +197,10 @@ cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t colum
     for l in range(32):
         value[l] = targets[l] * log_of(mass[l]) - dot[l]
         factor[l] = scale * targets[l] / mass[l]
+    for l in range(32 if z_loss != 0 else 0):
+        level = top[l] + log_of(mass[l])
+        value[l] += z_loss * (level * level)
+        factor[l] = scale * (targets[l] + two * z_loss * level) / mass[l]
     for c in range(columns):
         for l in range(32):
             x[32 * c + l] = factor[l] * x[32 * c + l] - scale * t[32 * c + l]

@@ -112,7 +112,7 @@ def exponentials(row, out, top):
     return real(mass)
 
 
-def softmax_tile(x, t, value, columns, scale):
+def softmax_tile(x, t, value, columns, scale, z_loss):
     top, mass, factor = carray(on_stack(32), 32), carray(on_stack(32), 32), carray(on_stack(32), 32)
     targets, dot = carray(on_stack(32), 32), carray(on_stack(32), 32)
     for k in range(32):
@@ -138,6 +138,10 @@ def softmax_tile(x, t, value, columns, scale):
     for k in range(32):
         value[k] = targets[k] * log(mass[k]) - dot[k]
         factor[k] = scale * targets[k] / mass[k]
+    for k in range(32 if z_loss != 0.0 else 0):
+        level = top[k] + log(mass[k])
+        value[k] += z_loss * (level * level)
+        factor[k] = scale * (targets[k] + 2.0 * z_loss * level) / mass[k]
     for c in range(columns):
         for k in range(32):
             x[32 * c + k] = factor[k] * x[32 * c + k] - scale * t[32 * c + k]

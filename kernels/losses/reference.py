@@ -68,12 +68,33 @@ def _log_softmax(x):
     return d - np.log(np.exp(d).sum(axis=-1, keepdims=True))
 
 
-def categorical_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
-    """-sum over classes of t log p; p is the softmax of logits, or probabilities over their sum, clipped."""
+def categorical_crossentropy(
+    y_true, y_pred, *, from_logits, label_smoothing, class_weight=None, z_loss=0.0, logit_softcap=None
+):  # fmt: skip
+    """-sum over classes of w t log p; p is the softmax of logits, or probabilities over their sum, clipped.
+
+    Logits may be capped, z = cap tanh(x / cap), and pulled towards a mass of 1 by z_loss times its logarithm squared.
+    """
     t = y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1]
+    t = t if class_weight is None else t * class_weight
+    if logit_softcap is not None:
+        bent = np.tanh(y_pred / logit_softcap)
+        given = {
+            "from_logits": True,
+            "label_smoothing": label_smoothing,
+            "class_weight": class_weight,
+            "z_loss": z_loss,
+        }
+        value, gradient = categorical_crossentropy(y_true, logit_softcap * bent, **given)
+        return value, gradient * (1 - bent**2)
     if from_logits:
         log_p = _log_softmax(y_pred)
-        return -_sum_with_zeros(t, log_p), np.exp(log_p) * t.sum(axis=-1, keepdims=True) - t
+        value, gradient = -_sum_with_zeros(t, log_p), np.exp(log_p) * t.sum(axis=-1, keepdims=True) - t
+        if z_loss:
+            top = y_pred.argmax(axis=-1)[:, None]
+            level = np.take_along_axis(y_pred - log_p, top, -1)  # the logarithm of the mass
+            value, gradient = value + z_loss * level[:, 0] ** 2, gradient + 2 * z_loss * level * np.exp(log_p)
+        return value, gradient
     total = y_pred.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         q = y_pred / total
@@ -83,15 +104,20 @@ def categorical_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
         return -(t * np.log(p)).sum(axis=-1), (slope - through_total) / total
 
 
-def sparse_categorical_crossentropy(y_true, y_pred, *, from_logits, ignore_class):
+def sparse_categorical_crossentropy(
+    y_true, y_pred, *, from_logits, ignore_class, class_weight=None, z_loss=0.0, logit_softcap=None
+):  # fmt: skip
     """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones."""
     kept = np.ones(len(y_true), bool) if ignore_class is None else y_true != ignore_class
     value, gradient = np.zeros(len(y_true)), np.zeros(y_pred.shape)
     one_hot = (y_true[kept, None] == np.arange(y_pred.shape[-1])).astype(np.float64)
     value[kept], gradient[kept] = categorical_crossentropy(
-        one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=0.0
+        one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=0.0, z_loss=z_loss, logit_softcap=logit_softcap
     )
-    return value, gradient
+    weight = np.ones(len(y_true))
+    if class_weight is not None:
+        weight[kept] = class_weight[y_true[kept]]
+    return value * weight, gradient * weight[:, None]
 
 
 def kullback_leibler_divergence(y_true, y_pred):
@@ -288,6 +314,11 @@ def gaussian_nll(y_true, y_pred, var, *, full, eps):
     columns = y_pred.shape[-1]
     value = 0.5 * (np.log(v) + error**2 / v) + (0.5 * np.log(2 * np.pi) if full else 0.0)
     return value.mean(axis=-1), error / v / columns, 0.5 * (1 / v - (error / v) ** 2) / columns
+
+
+def dropped(value, gradient, mask):
+    """Rows that don't count are 0, whatever they were."""
+    return np.where(mask, value, 0.0), np.where(mask[:, None], gradient, 0.0)
 
 
 def weighted_and_reduced(value, gradient, weight, reduction, count):

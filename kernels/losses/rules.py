@@ -6,7 +6,7 @@ Labels are smoothed as keep * y_true + shift. Row losses are in jit.py.
 """
 
 from math import atanh as artanh
-from math import exp, log, log1p
+from math import exp, log, log1p, tanh
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
 HIGH = 0.9999999
@@ -209,3 +209,12 @@ def gaussian_likelihood(y_true, y_pred, var, scale, eps, constant):
     v = eps if var < eps else var
     ratio = error / v
     return scale * ratio, scale * (0.5 * (1.0 / v - ratio * ratio)), 0.5 * (log(v) + error * ratio) + constant
+
+
+def soft_cap(y_pred, cap):
+    return cap * tanh(y_pred / cap)
+
+
+def uncap(capped, gradient, cap):
+    ratio = capped / cap
+    return gradient * (1.0 - ratio * ratio)

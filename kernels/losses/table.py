@@ -17,6 +17,8 @@ from fastopt.kernels.losses.cases import (
 )
 from fastopt.kernels.losses.kernels import KERNELS
 
+OPTIONS = "soft_cap uncap weigh_classes drop_rows"
+
 OPS = (
     op(
         "mean_squared_error", f"mean_squared_error {REDUCING}", "Gauss 1823", real, REDUCTIONS, bad.DENSE,
@@ -46,29 +48,31 @@ OPS = (
         (*bad.DENSE, *bad.SIGN),
     ),
     op(
-        "categorical_crossentropy", f"softmax probabilities not_distributions {REDUCING}",
+        "categorical_crossentropy", f"softmax probabilities not_distributions {OPTIONS} {REDUCING}",
         "Bridle 1990; Szegedy et al. 2016, section 7", distributions,
         (
             LOGITS, {}, {**LOGITS, "label_smoothing": 0.1, "reduction": "sum"},
             {"label_smoothing": 0.2, "weighted": True, "reduction": "none"},
-            {**LOGITS, "weighted": True, "reduction": "none"},
+            {**LOGITS, "weighted": True, "reduction": "none"}, {**LOGITS, "z_loss": 0.1, "label_smoothing": 0.1},
+            {**LOGITS, "logit_softcap": 5.0, "z_loss": 0.01, "weighted": True, "reduction": "none"},
         ),
         (
             *bad.DENSE, *bad.SMOOTHING, *bad.LOGITS, *bad.DISTRIBUTION, *bad.FLAT,
-            *bad.PROBABILITY_NOT_LOGITS,
+            *bad.PROBABILITY_NOT_LOGITS, *bad.CLASSES,
         ),
         LOG_TOLERANCE, ROW_SHAPES,
         ((LOGITS, (128, 10)), (LOGITS, (65_536, 10)), (LOGITS, (4096, 1000)), ({}, (4096, 1000))),
     ),
     op(
-        "sparse_categorical_crossentropy", f"softmax_sparse probabilities_sparse labels_outside {REDUCING}",
+        "sparse_categorical_crossentropy", f"softmax_sparse probabilities_sparse labels_outside {OPTIONS} {REDUCING}",
         "Bridle 1990", labels,
         (
             LOGITS, {}, {**LOGITS, "ignore_class": 0}, {"ignore_class": 1, "weighted": True, "reduction": "none"},
-            {**LOGITS, "weighted": True, "reduction": "sum"},
+            {**LOGITS, "weighted": True, "reduction": "sum"}, {**LOGITS, "z_loss": 0.1, "ignore_class": 1},
+            {**LOGITS, "logit_softcap": 5.0, "z_loss": 0.01, "weighted": True, "reduction": "none"},
         ),
         (
-            *bad.LOGITS, *bad.FLAT, *bad.LABEL, *bad.PROBABILITY_NOT_LOGITS,
+            *bad.LOGITS, *bad.FLAT, *bad.LABEL, *bad.PROBABILITY_NOT_LOGITS, *bad.CLASSES,
         ),
         LOG_TOLERANCE, ROW_SHAPES,
         tuple((LOGITS, shape) for shape in ((128, 10), (65_536, 10), (4096, 1000), (2048, 32_000))),

@@ -1,4 +1,4 @@
-"""exp, log and log1p in float32 that LLVM can vectorise: no branches, no tables, no calls.
+"""exp, log, log1p and tanh in float32 that LLVM can vectorise: no branches, no tables, no calls.
 
 The same formulas as in simd.h, operation by operation, so both targets give the same bits. Change them together.
 jit.py puts this text into the modules it compiles; every float literal takes the kernel's type there.
@@ -73,6 +73,37 @@ def log1p(x):
     lost = lost if w < INFINITY else 0.0
     divisor = w if w > 0.0 else 1.0
     y = log(w) + lost / divisor
+    return x if x == 0.0 else y
+
+
+def tanh(x):
+    u = -2.0 * x if x < 0.0 else 2.0 * x
+    u = 40.0 if u > 40.0 else u
+    turns = u * -1.44269504
+    shifted = (0.0 if u < 0.55 else turns) + MAGIC
+    n = shifted - MAGIC
+    r = (-u - n * 0.693359375) - n * -2.12194440e-4
+    p = 2.7557319223985893e-06
+    p = p * r + 2.4801587301587302e-05
+    p = p * r + 0.00019841269841269841
+    p = p * r + 0.0013888888888888889
+    p = p * r + 0.0083333333333333332
+    p = p * r + 0.041666666666666664
+    p = p * r + 0.16666666666666666
+    power = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS)
+    scale = np.int32(np.int32(power + BIAS) << SHIFT).view(np.float32)
+    small = 0.5 * (r * r) + r * r * (r * p)
+    sum_ = r + small
+    e = scale * sum_
+    lost = (scale - 1.0) + e
+    error = scale * (small - (sum_ - r)) + (e - (lost - (scale - 1.0)))
+    under = 2.0 + lost
+    about = 1.5 - 0.5 * under
+    part = (2.0 * (e + scale) if lost < -0.8 else -lost) / under
+    part = part - part * ((lost - (under - 2.0)) * about)
+    part = part if lost < -0.8 else part - error * (2.0 * about * about)
+    y = 1.0 - part if lost < -0.8 else part
+    y = -y if x < 0.0 else y
     return x if x == 0.0 else y
 
 

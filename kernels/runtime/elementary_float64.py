@@ -1,4 +1,4 @@
-"""exp, log and log1p in float64 that LLVM can vectorise: no branches, no tables, no calls.
+"""exp, log, log1p and tanh in float64 that LLVM can vectorise: no branches, no tables, no calls.
 
 The same formulas as in simd.h, operation by operation, so both targets give the same bits. Change them together.
 jit.py puts this text into the modules it compiles; every float literal takes the kernel's type there.
@@ -86,6 +86,44 @@ def log1p(x):
     lost = lost if w < INFINITY else 0.0
     divisor = w if w > 0.0 else 1.0
     y = log(w) + lost / divisor
+    return x if x == 0.0 else y
+
+
+def tanh(x):
+    u = -2.0 * x if x < 0.0 else 2.0 * x
+    u = 100.0 if u > 100.0 else u
+    turns = u * -1.4426950408889634
+    shifted = (0.0 if u < 0.55 else turns) + MAGIC
+    n = shifted - MAGIC
+    r = (-u - n * 0.69314718036912382) - n * 1.9082149292705877e-10
+    p = 4.7794773323873853e-14
+    p = p * r + 7.6471637318198164e-13
+    p = p * r + 1.1470745597729725e-11
+    p = p * r + 1.6059043836821613e-10
+    p = p * r + 2.08767569878681e-09
+    p = p * r + 2.505210838544172e-08
+    p = p * r + 2.7557319223985888e-07
+    p = p * r + 2.7557319223985893e-06
+    p = p * r + 2.4801587301587302e-05
+    p = p * r + 0.00019841269841269841
+    p = p * r + 0.0013888888888888889
+    p = p * r + 0.0083333333333333332
+    p = p * r + 0.041666666666666664
+    p = p * r + 0.16666666666666666
+    power = np.int64(np.float64(shifted).view(np.int64) - MAGIC_BITS)
+    scale = np.int64(np.int64(power + BIAS) << SHIFT).view(np.float64)
+    small = 0.5 * (r * r) + r * r * (r * p)
+    sum_ = r + small
+    e = scale * sum_
+    lost = (scale - 1.0) + e
+    error = scale * (small - (sum_ - r)) + (e - (lost - (scale - 1.0)))
+    under = 2.0 + lost
+    about = 1.5 - 0.5 * under
+    part = (2.0 * (e + scale) if lost < -0.8 else -lost) / under
+    part = part - part * ((lost - (under - 2.0)) * about)
+    part = part if lost < -0.8 else part - error * (2.0 * about * about)
+    y = 1.0 - part if lost < -0.8 else part
+    y = -y if x < 0.0 else y
     return x if x == 0.0 else y
 
 

@@ -17,7 +17,7 @@ GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
 make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 
-Stage = tuple[Kernel, Sequence[str], int]
+Stage = tuple[Kernel, Sequence[str], int] | tuple[Kernel, Sequence[str], int, int]
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
 
     Parameters
     ----------
-    stages : sequence of (kernel, slot names, kernel units in one unit of the job)
+    stages : sequence of (kernel, slot names, kernel units in one unit of the job[, where its scalars begin])
         The plan is kept for the next call; a tuple of tuples finds it fastest.
     slots : mapping
         An array, or the bytes per unit of a block of scratch memory. An array that is not C-contiguous must hold
@@ -52,7 +52,7 @@ def run(
     grain, block : int
         Units that one thread runs at a time; units that pass all stages before the next begins (0: a grain).
     dims, scalars : sequences
-        Every stage gets them all.
+        Every stage gets them all, scalars from where its own begin.
     partials, per_grain : int, bool
         Number of partial sums; each grain's own instead of their sum.
     staged : sequence of str
@@ -82,7 +82,7 @@ def run(
         block = block or max(1, BLOCK // max(per_unit for _, _, per_unit, _, _ in packed))
         arrays += [None] * len(packed)
     if not isinstance(stages, tuple):
-        stages = tuple([(kernel, tuple(used), per_unit) for kernel, used, per_unit in stages])
+        stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
     plan = _plan(stages, tuple(slots), scratch, packed, dtype, target)
     sums = plan.run_one(arrays, units, grain, block, sizes, tuple(scalars), partials, threads, per_grain)
     return sums if per_grain or not partials else sums[0]
@@ -104,10 +104,11 @@ def _plan(
     """
     index = {name: k for k, name in enumerate(names)}
     calls = [
-        (address(kernel, dtype, target), tuple([index[name] for name in used]), n, 0, 0) for kernel, used, n in stages
+        (address(kernel, dtype, target), tuple([index[name] for name in used]), n, 0, *(scalars_at or (0,)))
+        for kernel, used, n, *scalars_at in stages
     ]
     written = {
-        index[name] for kernel, used, _ in stages for name, b in zip(used, kernel.buffers) if b in kernel.written
+        index[name] for kernel, used, *_ in stages for name, b in zip(used, kernel.buffers) if b in kernel.written
     }
     return Pipeline(*through_blocks(calls, scratch, written, packed))
 

@@ -1,4 +1,4 @@
-/* What plain C lacks for the kernels: one build for every CPU (CLONED), and exp, log and log1p that a
+/* What plain C lacks for the kernels: one build for every CPU (CLONED), and exp, log, log1p and tanh that a
  * compiler can vectorise: no branches, no tables, no calls.
  *
  * elementary_float32.py and elementary_float64.py hold the same formulas, operation by operation, for Numba,
@@ -184,6 +184,78 @@ FASTOPT_INLINE double log1p_double(double x)
     double divisor = w > 0.0 ? w : 1.0;
     double y = log_double(w) + lost / divisor;
     return x == 0.0 ? x : y;
+}
+
+/* tanh x = -e / (2 + e) with e = exp(-2 |x|) - 1, formed without cancellation: 2^n (exp(r) - 1) + (2^n - 1); near 1, what
+ * is missing to 1 is formed instead, so that its error is small. What the sums round off is put back, by a quotient of
+ * which a tenth is enough. */
+FASTOPT_INLINE float tanh_float(float x)
+{
+    float u = x < 0 ? -2.0f * x : 2.0f * x;
+    u = u > 40.0f ? 40.0f : u;
+    float shifted = (u < 0.55f ? 0 : u * -1.44269504f) + 12582912.0f;
+    float n = shifted - 12582912.0f;
+    float r = (-u - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 2.7557319223985893e-06f;
+    p = p * r + 2.4801587301587302e-05f;
+    p = p * r + 0.00019841269841269841f;
+    p = p * r + 0.0013888888888888889f;
+    p = p * r + 0.0083333333333333332f;
+    p = p * r + 0.041666666666666664f;
+    p = p * r + 0.16666666666666666f;
+    int32_t power = bits_float(shifted) - bits_float(12582912.0f);
+    float scale = float_of_bits((power + 127) << 23);
+    float small = 0.5f * (r * r) + r * r * (r * p);
+    float sum = r + small;
+    float e = scale * sum;
+    float lost = (scale - 1.0f) + e;
+    float error = scale * (small - (sum - r)) + (e - (lost - (scale - 1.0f)));
+    float under = 2.0f + lost;
+    float about = 1.5f - 0.5f * under;
+    float part = (lost < -0.8f ? 2.0f * (e + scale) : -lost) / under;
+    part = part - part * ((lost - (under - 2.0f)) * about);
+    part = lost < -0.8f ? part : part - error * (2.0f * about * about);
+    float y = lost < -0.8f ? 1.0f - part : part;
+    y = x < 0 ? -y : y;
+    return x == 0 ? x : y;
+}
+
+FASTOPT_INLINE double tanh_double(double x)
+{
+    double u = x < 0 ? -2.0 * x : 2.0 * x;
+    u = u > 100.0 ? 100.0 : u;
+    double shifted = (u < 0.55 ? 0 : u * -1.4426950408889634) + 6755399441055744.0;
+    double n = shifted - 6755399441055744.0;
+    double r = (-u - n * 0.69314718036912382) - n * 1.9082149292705877e-10;
+    double p = 4.7794773323873853e-14;
+    p = p * r + 7.6471637318198164e-13;
+    p = p * r + 1.1470745597729725e-11;
+    p = p * r + 1.6059043836821613e-10;
+    p = p * r + 2.08767569878681e-09;
+    p = p * r + 2.505210838544172e-08;
+    p = p * r + 2.7557319223985888e-07;
+    p = p * r + 2.7557319223985893e-06;
+    p = p * r + 2.4801587301587302e-05;
+    p = p * r + 0.00019841269841269841;
+    p = p * r + 0.0013888888888888889;
+    p = p * r + 0.0083333333333333332;
+    p = p * r + 0.041666666666666664;
+    p = p * r + 0.16666666666666666;
+    int64_t power = bits_double(shifted) - bits_double(6755399441055744.0);
+    double scale = double_of_bits((power + 1023) << 52);
+    double small = 0.5 * (r * r) + r * r * (r * p);
+    double sum = r + small;
+    double e = scale * sum;
+    double lost = (scale - 1.0) + e;
+    double error = scale * (small - (sum - r)) + (e - (lost - (scale - 1.0)));
+    double under = 2.0 + lost;
+    double about = 1.5 - 0.5 * under;
+    double part = (lost < -0.8 ? 2.0 * (e + scale) : -lost) / under;
+    part = part - part * ((lost - (under - 2.0)) * about);
+    part = lost < -0.8 ? part : part - error * (2.0 * about * about);
+    double y = lost < -0.8 ? 1.0 - part : part;
+    y = x < 0 ? -y : y;
+    return x == 0 ? x : y;
 }
 
 /* artanh of 0 to 1/3 by its series: half of log(1 + x), s = x / (2 + x), for x in [0, 1]. */
