@@ -279,15 +279,22 @@ cdef cloned_void gaussian_likelihood(real **buffers, const int64_t *dims, const 
     cdef real constant = <real> scalars[2]
     cdef real one = 1
     cdef real half = <real> 0.5
-    cdef real error, v, ratio
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        v = eps if var[i] < eps else var[i]
-        ratio = error / v
-        gradient[i] = scale * ratio
-        gradient_var[i] = scale * (half * (one / v - ratio * ratio))
-        value[i] = half * (log_of(v) + error * ratio) + constant
+    cdef real error[256]        # tiles on the stack: with six arrays a compiler gives up asking which of them overlap
+    cdef real v[256]
+    cdef real ratio[256]
+    cdef int64_t first, i, size
+    for first in range(start, stop, 256):
+        size = min(<int64_t> 256, stop - first)
+        for i in range(size):
+            error[i] = y_pred[first + i] - y_true[first + i]
+            v[i] = eps if var[first + i] < eps else var[first + i]
+            ratio[i] = error[i] / v[i]
+        for i in range(size):
+            gradient[first + i] = scale * ratio[i]
+        for i in range(size):
+            gradient_var[first + i] = scale * (half * (one / v[i] - ratio[i] * ratio[i]))
+        for i in range(size):
+            value[first + i] = half * (log_of(v[i]) + error[i] * ratio[i]) + constant
 
 
 KERNELS = {     # (float32, float64)
