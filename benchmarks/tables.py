@@ -25,7 +25,7 @@ def show(name: str, introduction: str, headings: Sequence[str], rows: Sequence[S
     table = Table(*headings)
     for row in rows:
         table.add_row(*row)
-    console = Console()
+    console = Console(width=max(160, Console().width))
     console.print(introduction)
     console.print(table)
     if readme is not None:

@@ -203,18 +203,23 @@ def backward(
     dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Write dx, which may be dy, and dresidual, where there is one; return dgamma and dbeta."""
-    options = {"axis": axis, "activation": activation, "residual": residual}
-    if get_target() == "reference" or _by_rows_in_parts(axis, x):
+    if get_target() == "reference":
+        options = {"axis": axis, "activation": activation, "residual": residual}
         sums = gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
         count = x.size // x.shape[axis]
         gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=training, **options)
     else:
-        sums = np.empty((2, x.shape[axis]))
         way, large, small, flags = _slopes(
             dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual
         )  # fmt: skip
-        name = "row_backward" if way.by_rows else "channel_backward"
-        way.run(name, large, small | dict(zip(("sums", "products"), sums)), flags)
+        if way.by_rows and not way.whole:
+            read = {name: large[name] for name in ("dy", "x", "added")}
+            sums = way.run("row_sums", read, small, flags[1:]).reshape(2, -1)
+            way.run("row_gradient", large, small | dict(zip(("sums", "products"), sums)), (*flags, way.values))
+        else:
+            sums = np.empty((2, way.channels))
+            name = "row_backward" if way.by_rows else "channel_backward"
+            way.run(name, large, small | dict(zip(("sums", "products"), sums)), flags)
     dgamma, dbeta = np.empty((2, *gamma.shape), x.dtype)
     with np.errstate(over="ignore"):
         dbeta[...], dgamma[...] = sums
@@ -222,11 +227,6 @@ def backward(
 
 
 # ---- what they share
-
-
-def _by_rows_in_parts(axis: int, x: np.ndarray) -> bool:
-    way = plan(axis, x)
-    return way.by_rows and not way.whole
 
 
 def _slopes(dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual):

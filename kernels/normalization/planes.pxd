@@ -19,12 +19,15 @@ cdef enum:
 
 
 cdef inline double fold(real *lanes) noexcept nogil:
-    cdef int width = LANES // 2, j
-    while width:
-        for j in range(width):
-            lanes[j] = lanes[j] + lanes[width + j]
-        width //= 2
-    return lanes[0]
+    """Halve the lanes until one is left; loops of a known length are single instructions."""
+    cdef int j
+    for j in range(16):
+        lanes[j] = lanes[j] + lanes[16 + j]
+    for j in range(8):
+        lanes[j] = lanes[j] + lanes[8 + j]
+    for j in range(4):
+        lanes[j] = lanes[j] + lanes[4 + j]
+    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
 
 
 cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
