@@ -201,6 +201,7 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
     lines = []
     for name, shape, axis, bar in ROWS:
         bandwidth = measure_bandwidth(threads).best
+        torch.compiler.reset()  # else a function of many rows is compiled for none of the last
         works, moved = loss(name, shape) if axis is None else norm(name, shape, axis)
         small = int(np.prod(shape)) == 100
         judged = np.array(works["fastopt"]())

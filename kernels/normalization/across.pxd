@@ -30,7 +30,7 @@ cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, 
     for r in range(rows):
         center = <real> mean[r]
         total = square = 0
-        add_deviations(x + r * count, count, center, &total, &square)
+        add_deviations(x + r * count, <const real *> NULL, count, center, &total, &square)
         delta = total / <double> count
         if delta - delta == 0:
             mean[r] = center + delta

@@ -55,7 +55,7 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                normalize_plane(x + at, added + (at if adds else 0), y + at, inner, center[k], scale[k], shift[k], adds != 0,
+                normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner, center[k], scale[k], shift[k], adds != 0,
                                 relu != 0)
         first = last
 
@@ -66,6 +66,7 @@ cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int
     """The mean of some channels, and the sum of squared deviations from it."""
     cdef double sums[GROUP]
     cdef double squares[GROUP]
+    cdef const real *plane
     cdef int64_t before = 0, n, c, k
     clear(sums, GROUP)
     clear(squares, GROUP)
@@ -75,7 +76,9 @@ cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int
     for n in range(batch):
         for c in range(first, last):
             k = c - first
-            add_deviations(x + (c * channel_stride + n * batch_stride), inner, center[k], sums + k, squares + k)
+            plane = x + (c * channel_stride + n * batch_stride)
+            add_deviations(plane, plane + batch_stride if n + 1 < batch else <const real *> NULL, inner, center[k], sums + k,
+                           squares + k)
         if n + 1 < batch and n + 1 < 2 * before:
             continue
         for c in range(first, last):
@@ -134,7 +137,7 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x + at, added + (at if adds else 0), y + at, inner, center, scale, shift, adds != 0, relu != 0)
+            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner, center, scale, shift, adds != 0, relu != 0)
 
 
 cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real *added, int64_t first, int64_t last,
@@ -150,7 +153,7 @@ cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real
         for c in range(first, last):
             k = c - first
             at = c * channel_stride + n * batch_stride
-            add_gradients(dy + at, x + at, added + (at if adds else 0), inner, center[k], inv[k], scale[k], shift[k], adds,
+            add_gradients(dy + at, x + at, added + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner, center[k], inv[k], scale[k], shift[k], adds,
                           relu, sums + k, products + k)
     for k in range(last - first):
         products[k] = products[k] - correction(mean[k], center[k], invstd[k] * sums[k])
@@ -196,7 +199,7 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), inner,
+                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner,
                                center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0, relu != 0, training != 0)
         first = last
 
@@ -261,7 +264,7 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
         load_slopes(mean + c, invstd + c, sums + c, products + c, count, training != 0, 1, &mean_dy, &factor)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), inner, center,
+            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner, center,
                            scale, shift, mean_dy, factor, adds != 0, relu != 0, training != 0)
 
 

@@ -97,7 +97,7 @@ cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double
         for k in range(width):
             c = i % groups * width + k
             load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)
-            normalize_plane(x + at, x, y + at, inner, center, scale, shift, False, False)
+            normalize_plane(x + at, x, y + at, 0, inner, center, scale, shift, False, False)
             at += inner
 
 
@@ -126,7 +126,7 @@ cdef cloned_void group_backward(real **buffers, const int64_t *dims, const doubl
             at = (i * width + k) * inner
             c = i % groups * width + k
             total = total_product = 0
-            add_gradients(dy + at, x + at, x, inner, center, inv, inv, inv, False, False, &total, &total_product)
+            add_gradients(dy + at, x + at, x, 0, inner, center, inv, inv, inv, False, False, &total, &total_product)
             total_product = total_product - correction(mean[i], center, invstd[i] * total)
             partials[c] = partials[c] + total
             partials[groups * width + c] = partials[groups * width + c] + total_product

@@ -7,10 +7,23 @@
 # whenever their number has doubled. The part's sums are then merged with the rest (Chan, Golub and LeVeque 1983), so
 # that cancellation costs a factor of 3 at the most, whatever the data: a part that is no longer than all before it can't
 # lie far from them without widening the spread itself.
+#
+# `ahead` is the way from a plane to the one after it, 0 where there is none: it is fetched while this one is worked on.
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport direction, finish, passed
 from kernels.runtime.abi cimport inlined_void, real
+
+cdef extern from *:
+    """
+    #define FETCH_TO_WRITE(p, count) \\
+        do { for (int64_t c_ = 0; c_ < (count); c_ += 64 / (int) sizeof(*(p))) __builtin_prefetch((p) + c_, 1); } while (0)
+    #define FETCH(p, count) \\
+        do { if (p) for (int64_t c_ = 0; c_ < (count); c_ += 64 / (int) sizeof(*(p))) __builtin_prefetch((p) + c_); } while (0)
+    """
+    void FETCH(const void *, int64_t) noexcept nogil     # the plane after this one: no prefetcher knows where it is
+    void FETCH_TO_WRITE(const void *, int64_t) noexcept nogil
+
 
 cdef enum:
     LANES = 32          # sums run side by side in the kernel's type ...
@@ -50,7 +63,7 @@ cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
     return total
 
 
-cdef inline inlined_void add_deviations(const real *x, int64_t count, real center, double *total,
+cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_t count, real center, double *total,
                                         double *total_square) noexcept nogil:
     """Add the deviations from the center, and their squares."""
     cdef real lane[LANES]
@@ -60,6 +73,7 @@ cdef inline inlined_void add_deviations(const real *x, int64_t count, real cente
     cdef int j
     while k < count:
         last = min(k + BLOCK, count)
+        FETCH(ahead + k if ahead else ahead, last - k)
         for j in range(LANES):
             lane[j] = 0
             square[j] = 0
@@ -94,14 +108,16 @@ cdef inline inlined_void merge_part(double total, double square, double center, 
     variance[0] = variance[0] + (within + between * between * (before * count / (before + count)))
 
 
-cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t count, real center, real scale,
-                                         real shift, bint adds, bint relu) noexcept nogil:
+cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t count, real center,
+                                         real scale, real shift, bint adds, bint relu) noexcept nogil:
     cdef real tile[TILE]
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         for j in range(width):
             tile[j] = (x[k + j] - center) * scale
+        if ahead:
+            FETCH_TO_WRITE(y + k + ahead, width)
         finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
         k += width
 
@@ -118,7 +134,8 @@ cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *a
             slope[j] = passed(dy[j], (x[j] - center) * scale + shift)
 
 
-cdef inline inlined_void add_gradients(const real *dy, const real *x, const real *added, int64_t count, real center,
+cdef inline inlined_void add_gradients(const real *dy, const real *x, const real *added, int64_t ahead, int64_t count,
+                                       real center,
                                        real inv, real scale, real shift, bint adds, bint relu, double *total,
                                        double *total_product) noexcept nogil:
     """Add dy, as ReLU lets it through, and dy (x − center) inv."""
@@ -132,6 +149,9 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
     while k < count:
         size = min(<int64_t> BLOCK, count - k)
         slope, values = dy + k, x + k
+        if ahead:
+            FETCH(slope + ahead, size)
+            FETCH(values + ahead, size)
         if relu:
             mask_plane(slope, values, added + (k if adds else 0), tile, size, center, scale, shift, adds)
             slope = tile
@@ -152,7 +172,7 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
 
 
 cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,
-                                        int64_t count, real center, real scale, real shift, real mean_dy, real factor,
+                                        int64_t ahead, int64_t count, real center, real scale, real shift, real mean_dy, real factor,
                                         bint adds, bint relu, bint training) noexcept nogil:
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
@@ -162,6 +182,8 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
     while k < count:
         width = min(<int64_t> TILE, count - k)
         slope = dy + k
+        if ahead:
+            FETCH_TO_WRITE(dx + k + ahead, width)
         if relu:
             mask_plane(slope, x + k, added + (k if adds else 0), masked, width, center, scale, shift, adds)
             slope = masked
