@@ -7,6 +7,11 @@ that is installed. Before it is timed, every peer's gradient was seen to be ours
 """
 
 import importlib.util
+import os
+
+# before torch is imported: its compilers' processes would run beside what is timed
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
