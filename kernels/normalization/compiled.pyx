@@ -15,7 +15,7 @@ from fastopt.kernels.normalization import compiled_across
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane)
+    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, stream_end, worth_streaming)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
@@ -43,7 +43,8 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
     cdef real center[GROUP]
     cdef real scale[GROUP]
     cdef real shift[GROUP]
-    cdef int64_t first = start, last, c, n, k, at
+    cdef int64_t first = start, last, ahead, c, n, k, at
+    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride)
     while first < stop:
         last = min(first + GROUP, stop)
         moments(x, first, last, batch, inner, batch_stride, channel_stride, center, mean, variance)
@@ -52,12 +53,15 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
             invstd[c] = 1 / sqrt(variance[c] + eps)
         load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
         for n in range(batch):
+            ahead = batch_stride if n + 1 < batch else 0
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner, center[k], scale[k], shift[k], adds != 0,
-                                relu != 0)
+                normalize_plane(x + at, added + (at if adds else 0), y + at, ahead, inner, center[k], scale[k],
+                                shift[k], adds != 0, relu != 0, streams)
         first = last
+    if streams:
+        stream_end()
 
 
 cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int64_t batch, int64_t inner,
@@ -77,8 +81,8 @@ cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int
         for c in range(first, last):
             k = c - first
             plane = x + (c * channel_stride + n * batch_stride)
-            add_deviations(plane, plane + batch_stride if n + 1 < batch else <const real *> NULL, inner, center[k], sums + k,
-                           squares + k)
+            add_deviations(plane, plane + batch_stride if n + 1 < batch else <const real *> NULL, inner, center[k],
+                           sums + k, squares + k)
         if n + 1 < batch and n + 1 < 2 * before:
             continue
         for c in range(first, last):
@@ -133,11 +137,15 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
     cdef double adds = scalars[1]
     cdef real center, scale, shift
     cdef int64_t c, n, at
+    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner, center, scale, shift, adds != 0, relu != 0)
+            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner,
+                            center, scale, shift, adds != 0, relu != 0, streams)
+    if streams:
+        stream_end()
 
 
 cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real *added, int64_t first, int64_t last,
@@ -153,8 +161,8 @@ cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real
         for c in range(first, last):
             k = c - first
             at = c * channel_stride + n * batch_stride
-            add_gradients(dy + at, x + at, added + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner, center[k], inv[k], scale[k], shift[k], adds,
-                          relu, sums + k, products + k)
+            add_gradients(dy + at, x + at, added + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner,
+                          center[k], inv[k], scale[k], shift[k], adds, relu, sums + k, products + k)
     for k in range(last - first):
         products[k] = products[k] - correction(mean[k], center[k], invstd[k] * sums[k])
 
@@ -185,7 +193,8 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
     cdef real inv[GROUP]
     cdef real mean_dy[GROUP]
     cdef real factor[GROUP]
-    cdef int64_t first = start, last, c, n, k, at
+    cdef int64_t first = start, last, ahead, c, n, k, at
+    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride)
     while first < stop:
         last = min(first + GROUP, stop)
         load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
@@ -196,12 +205,16 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
         load_slopes(mean + first, invstd + first, sums + first, products + first, <double> (batch * inner), training != 0,
                     last - first, mean_dy, factor)
         for n in range(batch):
+            ahead = batch_stride if n + 1 < batch else 0
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner,
-                               center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0, relu != 0, training != 0)
+                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
+                               ahead, inner, center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0,
+                               relu != 0, training != 0, streams)
         first = last
+    if streams:
+        stream_end()
 
 
 cdef cloned_void channel_sums(real **buffers, const int64_t *dims, const double *scalars,
@@ -259,13 +272,17 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
     cdef double count = scalars[3]
     cdef real center, scale, shift, mean_dy, factor
     cdef int64_t c, n, at
+    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         load_slopes(mean + c, invstd + c, sums + c, products + c, count, training != 0, 1, &mean_dy, &factor)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner, center,
-                           scale, shift, mean_dy, factor, adds != 0, relu != 0, training != 0)
+            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
+                           batch_stride if n + 1 < batch else 0, inner, center, scale, shift, mean_dy, factor,
+                           adds != 0, relu != 0, training != 0, streams)
+    if streams:
+        stream_end()
 
 
 cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *scalars,

@@ -9,6 +9,9 @@
 # lie far from them without widening the spread itself.
 #
 # `ahead` is the way from a plane to the one after it, 0 where there is none: it is fetched while this one is worked on.
+#
+# `streams`: the result is too large for a cache and goes around it (stream.h), from a tile of its own: one whose address
+# is handed out would have to be told apart from x in every loop.
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport direction, finish, passed
@@ -23,6 +26,12 @@ cdef extern from *:
     """
     void FETCH(const void *, int64_t) noexcept nogil     # the plane after this one: no prefetcher knows where it is
     void FETCH_TO_WRITE(const void *, int64_t) noexcept nogil
+
+
+cdef extern from "stream.h" nogil:
+    const int64_t STREAMED_BYTES
+    void stream_copy(void *target, const void *source, int64_t size) noexcept
+    void stream_end() noexcept
 
 
 cdef enum:
@@ -108,22 +117,33 @@ cdef inline inlined_void merge_part(double total, double square, double center, 
     variance[0] = variance[0] + (within + between * between * (before * count / (before + count)))
 
 
-cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t count, real center,
-                                         real scale, real shift, bint adds, bint relu) noexcept nogil:
+cdef inline bint worth_streaming(const real *x, const real *also, const real *result, int64_t count) noexcept nogil:
+    """Whether a result is too large for a cache; in place, its lines are there already."""
+    return result != x and result != also and count * <int64_t> sizeof(real) >= STREAMED_BYTES
+
+
+cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t count,
+                                         real center, real scale, real shift, bint adds, bint relu,
+                                         bint streams) noexcept nogil:
     cdef real tile[TILE]
+    cdef real result[TILE]
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         for j in range(width):
             tile[j] = (x[k + j] - center) * scale
-        if ahead:
-            FETCH_TO_WRITE(y + k + ahead, width)
-        finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
+        if streams:
+            finish(tile, added + (k if adds else 0), result, width, &shift, 0, adds, relu)
+            stream_copy(y + k, result, width * <int64_t> sizeof(real))
+        else:
+            if ahead:
+                FETCH_TO_WRITE(y + k + ahead, width)
+            finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
         k += width
 
 
-cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *added, real *slope, int64_t count, real center,
-                                    real scale, real shift, bint adds) noexcept nogil:
+cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *added, real *slope, int64_t count,
+                                    real center, real scale, real shift, bint adds) noexcept nogil:
     """dy, as ReLU lets it through."""
     cdef int64_t j
     if adds:
@@ -135,9 +155,8 @@ cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *a
 
 
 cdef inline inlined_void add_gradients(const real *dy, const real *x, const real *added, int64_t ahead, int64_t count,
-                                       real center,
-                                       real inv, real scale, real shift, bint adds, bint relu, double *total,
-                                       double *total_product) noexcept nogil:
+                                       real center, real inv, real scale, real shift, bint adds, bint relu,
+                                       double *total, double *total_product) noexcept nogil:
     """Add dy, as ReLU lets it through, and dy (x − center) inv."""
     cdef real tile[BLOCK]
     cdef real lane[LANES]
@@ -172,17 +191,19 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
 
 
 cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,
-                                        int64_t ahead, int64_t count, real center, real scale, real shift, real mean_dy, real factor,
-                                        bint adds, bint relu, bint training) noexcept nogil:
+                                        int64_t ahead, int64_t count, real center, real scale, real shift,
+                                        real mean_dy, real factor, bint adds, bint relu, bint training,
+                                        bint streams) noexcept nogil:
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
     cdef real masked[TILE]
+    cdef real result[TILE]
     cdef const real *slope
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         slope = dy + k
-        if ahead:
+        if ahead and not streams:
             FETCH_TO_WRITE(dx + k + ahead, width)
         if relu:
             mask_plane(slope, x + k, added + (k if adds else 0), masked, width, center, scale, shift, adds)
@@ -191,8 +212,13 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
             tile[j] = direction(slope[j], x[k + j] - center, mean_dy, factor)
         for j in range(0 if training else width):
             tile[j] = slope[j] - mean_dy
-        for j in range(width):
-            dx[k + j] = scale * tile[j]
+        if streams:
+            for j in range(width):
+                result[j] = scale * tile[j]
+            stream_copy(dx + k, result, width * <int64_t> sizeof(real))
+        else:
+            for j in range(width):
+                dx[k + j] = scale * tile[j]
         if adds and relu:
             for j in range(width):
                 dadded[k + j] = masked[j]

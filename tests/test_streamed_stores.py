@@ -1,0 +1,54 @@
+"""Results too large for a cache are stored around it: the same values as in place, where they are not."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import fastopt
+from fastopt.normalization import batch_norm_backward, batch_norm_forward
+
+SHAPE = {"float32": (3, 5, 569, 569), "float64": (3, 5, 401, 401)}  # above 16 MiB; planes begin at any byte of a line
+
+
+@pytest.fixture(params=(1, 3))
+def threads(request):
+    before = fastopt.get_num_threads()
+    fastopt.set_num_threads(request.param)
+    yield request.param
+    fastopt.set_num_threads(before)
+
+
+@pytest.fixture(params=SHAPE)
+def arrays(request):
+    """x, dy, gamma and beta; x is too large for a cache."""
+    random, shape = np.random.default_rng(0), SHAPE[request.param]
+    x, dy = (random.standard_normal(shape).astype(request.param) for _ in range(2))
+    assert x.nbytes >= 16 << 20
+    return x, dy, *random.standard_normal((2, shape[1])).astype(request.param)
+
+
+def beside(x, shift):
+    """An array of NaN for results that begins `shift` elements after a cache line."""
+    memory = np.full(x.size + 128, np.nan, x.dtype)
+    first = -(memory.ctypes.data // x.itemsize) % (64 // x.itemsize) + shift
+    return memory[first : first + x.size].reshape(x.shape)
+
+
+@pytest.mark.parametrize("shift", (0, 1, 7))
+def test_inference_equals_in_place(arrays, threads, shift):
+    x, _, gamma, beta = arrays
+    given = {"running_mean": beta.copy(), "running_var": np.ones_like(gamma), "training": False}
+    apart, *_ = batch_norm_forward(x, gamma, beta, **given, out=beside(x, shift))
+    batch_norm_forward(x, gamma, beta, **given, out=x)
+    assert_array_equal(apart, x)
+
+
+@pytest.mark.parametrize("shift", (0, 1, 7))
+def test_training_equals_the_formula_and_the_gradient_in_place(arrays, threads, shift):
+    x, dy, gamma, beta = arrays
+    y, mean, invstd = batch_norm_forward(x, gamma, beta, out=beside(x, shift))
+    center, scale, shifted = (v.reshape(-1, 1, 1) for v in (mean, invstd * gamma, beta))
+    assert_allclose(y, (x - center) * scale + shifted, rtol=0, atol=2e-6)
+    dx, *_ = batch_norm_backward(dy, x, gamma, mean, invstd, out=beside(x, shift))
+    batch_norm_backward(dy, x, gamma, mean, invstd, out=dy)
+    assert_array_equal(dx, dy)
