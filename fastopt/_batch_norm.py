@@ -63,8 +63,8 @@ def batch_norm_forward(
 
     Notes
     -----
-    The variance is taken about a center that follows the mean, in one pass; a mean of 1e4 with a spread of 1e-2 is normalized right.
-    x is normalized by the biased variance, while the running variance takes the unbiased one, times
+    The variance is taken about a center that follows the mean, in one pass; a mean of 1e4 with a spread of 1e-2 is
+    normalized right. x is normalized by the biased variance, while the running variance takes the unbiased one, times
     m / (m − 1) for m values: torch is the same. Keras's momentum (0.99) weighs the old value, and its moving variance
     is biased. A NaN or Inf in x makes its channel NaN, and no other. ReLU leaves NaN as it is.
 

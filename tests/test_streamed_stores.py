@@ -34,7 +34,7 @@ def beside(x, shift):
     return memory[first : first + x.size].reshape(x.shape)
 
 
-@pytest.mark.parametrize("shift", (0, 1, 7))
+@pytest.mark.parametrize("shift", [0, 1, 7])
 def test_inference_equals_in_place(arrays, threads, shift):
     x, _, gamma, beta = arrays
     given = {"running_mean": beta.copy(), "running_var": np.ones_like(gamma), "training": False}
@@ -43,7 +43,7 @@ def test_inference_equals_in_place(arrays, threads, shift):
     assert_array_equal(apart, x)
 
 
-@pytest.mark.parametrize("shift", (0, 1, 7))
+@pytest.mark.parametrize("shift", [0, 1, 7])
 def test_training_equals_the_formula_and_the_gradient_in_place(arrays, threads, shift):
     x, dy, gamma, beta = arrays
     y, mean, invstd = batch_norm_forward(x, gamma, beta, out=beside(x, shift))

@@ -8,7 +8,8 @@
 # that cancellation costs a factor of 3 at the most, whatever the data: a part that is no longer than all before it can't
 # lie far from them without widening the spread itself.
 #
-# `ahead` is the way from a plane to the one after it, 0 where there is none: it is fetched while this one is worked on.
+# `ahead` is the way from a plane to the one after it, 0 where there is none: its beginning is fetched while this one
+# is worked on, the rest is the prefetcher's.
 #
 # `streams`: the result is too large for a cache and goes around it (stream.h), from a tile of its own: one whose address
 # is handed out would have to be told apart from x in every loop.
@@ -82,7 +83,8 @@ cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_
     cdef int j
     while k < count:
         last = min(k + BLOCK, count)
-        FETCH(ahead + k if ahead else ahead, last - k)
+        if k == 0:
+            FETCH(ahead, last)
         for j in range(LANES):
             lane[j] = 0
             square[j] = 0
@@ -168,7 +170,7 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
     while k < count:
         size = min(<int64_t> BLOCK, count - k)
         slope, values = dy + k, x + k
-        if ahead:
+        if ahead and k == 0:
             FETCH(slope + ahead, size)
             FETCH(values + ahead, size)
         if relu:
