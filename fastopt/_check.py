@@ -48,6 +48,8 @@ def writable(value: np.ndarray, name: str) -> np.ndarray:
     """Return `value` if it may be written."""
     if not value.flags.writeable:
         raise ValueError(f"{name}: expected a writable array, got a read-only one")
+    if value.flags.c_contiguous:
+        return value
     if value.size and any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
         raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
     return value
@@ -94,6 +96,8 @@ FINITE: Domain = (lambda x: -np.inf < x < np.inf, "a finite number")
 def number(value: Any, name: str, domain: Domain) -> float:
     """Return a number of the domain as a float."""
     holds, wanted = domain
+    if type(value) is float and holds(value):  # asking an abstract class takes two microseconds
+        return value
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected {wanted}, got {describe(value)}")
     try:
@@ -115,6 +119,8 @@ def numbers(value: Any, name: str, domains: list[Domain]) -> tuple[float, ...]:
 
 
 def flag(value: Any, name: str) -> bool:
+    if value is True or value is False:
+        return value
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected True or False, got {describe(value)}")
     return bool(value)

@@ -261,7 +261,7 @@ def _moments(way: Plan, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _small(gamma, beta, mean, invstd) -> dict[str, np.ndarray]:
     """Return the arrays with an entry for each channel, packed: kernels index them by channel, not by unit."""
     arrays = {"gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: a if a.flags.c_contiguous else np.ascontiguousarray(a) for name, a in arrays.items()}
 
 
 def _wide(*arrays) -> list:

@@ -434,7 +434,7 @@ class Optimizer(StateDict):
         for k, checked in changed.items():  # in place: others may hold the group
             self.groups[k].update(checked)
             self._seen[k] = dict(self.groups[k])
-        return [{**group, "lr": self._lr(group)} for group in self.groups]
+        return [{**group, "lr": self._lr(group)} if callable(group["lr"]) else group for group in self.groups]
 
     def _keeps_state(self, group: Group, seen: Group, name: str) -> None:
         """Refuse options that ask for another kernel, whose state is another."""
