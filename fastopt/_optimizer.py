@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from fastopt._tree import Tree
 from fastopt.kernels.optimizers.plan import FLOATS, WORK, Recipe, state_kind, states
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kernel import Kernel
+from fastopt.kernels.runtime.launch import holds_the_same
 from fastopt.kernels.runtime.pipeline import GRAIN
 
 DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
@@ -425,12 +425,13 @@ class Optimizer(StateDict):
             raise ValueError(f"groups: expected {len(self._seen)} groups, got {len(self.groups)}")
         changed = {}
         for k, (group, seen) in enumerate(zip(self.groups, self._seen, strict=True)):
+            if type(group) is dict and holds_the_same(group, seen):
+                continue
             if type(group) is not dict or group.keys() != seen.keys():
                 got = f"the keys {sorted(map(str, group))}" if type(group) is dict else _check.describe(group)
                 raise ValueError(f"groups[{k}]: expected the keys {sorted(seen)}, got {got}")
-            if not all(map(is_, group.values(), seen.values())):
-                changed[k] = self._checked(group)
-                self._keeps_state(changed[k], seen, f"groups[{k}]")
+            changed[k] = self._checked(group)
+            self._keeps_state(changed[k], seen, f"groups[{k}]")
         for k, checked in changed.items():  # in place: others may hold the group
             self.groups[k].update(checked)
             self._seen[k] = dict(self.groups[k])

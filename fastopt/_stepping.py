@@ -11,7 +11,7 @@ from fastopt._state_dict import Group
 from fastopt.kernels.optimizers import plan
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Jobs, Program
-from fastopt.kernels.runtime.launch import first_overlap, unchanged
+from fastopt.kernels.runtime.launch import fill_row, first_overlap, unchanged
 
 if TYPE_CHECKING:
     from fastopt._optimizer import Optimizer
@@ -190,7 +190,7 @@ def run(
     for part in parts:
         scalars = np.zeros((len(groups), len(plan.SCALARS) + len(part.recipe.kernel.scalars)))
         for k in part.groups:
-            scalars[k] = row_of_scalars(optimizer, part.recipe, groups[k], factor, optimizer.steps + 1)
+            fill_row(scalars, k, row_of_scalars(optimizer, part.recipe, groups[k], factor, optimizer.steps + 1))
         if part.recipe.passes:
             sums = _run_passes(optimizer, part, contiguous, scalars, groups, zero, stats)
         else:

@@ -39,14 +39,13 @@ class Tree:
 
     def flatten(self, tree: Any, name: str) -> list[Any]:
         """Return the leaves of another tree of this form, in the parameters' order."""
-        trees = [tree]
-        if self.grouped:
-            if not isinstance(tree, list | tuple) or len(tree) != len(self._forms):
-                raise ValueError(f"{name}: expected a list of {len(self._forms)} groups, got {_check.describe(tree)}")
-            trees = list(tree)
+        if not self.grouped:
+            return alike(self._forms[0], tree, name, "gradients")
+        if not isinstance(tree, list | tuple) or len(tree) != len(self._forms):
+            raise ValueError(f"{name}: expected a list of {len(self._forms)} groups, got {_check.describe(tree)}")
         flat: list[Any] = []
-        for k, (part, form) in enumerate(zip(trees, self._forms, strict=True)):
-            flat += alike(form, part, f"{name}[{k}]" if self.grouped else name, "gradients")
+        for k, (part, form) in enumerate(zip(tree, self._forms, strict=True)):
+            flat += alike(form, part, f"{name}[{k}]", "gradients")
         return flat
 
     def build(self, leaves: list[Any]) -> Any:

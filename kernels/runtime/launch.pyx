@@ -14,6 +14,8 @@ from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
+from cpython.dict cimport PyDict_Next
+from cpython.ref cimport PyObject
 from kernels.runtime.abi cimport kernel
 
 import numpy as np
@@ -413,6 +415,32 @@ def unchanged(cnp.ndarray pointers, int first, int second, cnp.ndarray seen):
         if table[i * width + first] != before[2 * i] or table[i * width + second] != before[2 * i + 1]:
             return False
     return True
+
+
+def holds_the_same(dict first, dict second):
+    """Return whether two dicts hold the very same objects under the same keys, in the same order."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef PyObject *other_key
+    cdef PyObject *other_value
+    cdef Py_ssize_t at = 0, other_at = 0
+    if len(first) != len(second):
+        return False
+    while PyDict_Next(first, &at, &key, &value):
+        PyDict_Next(second, &other_at, &other_key, &other_value)
+        if key != other_key or value != other_value:
+            return False
+    return True
+
+
+def fill_row(cnp.ndarray table, Py_ssize_t row, tuple numbers):
+    """Write numbers into a row of a C-contiguous float64 table that is as wide."""
+    cdef double *place = <double *> cnp.PyArray_DATA(table) + row * cnp.PyArray_DIM(table, 1)
+    cdef Py_ssize_t k
+    if len(numbers) != cnp.PyArray_DIM(table, 1) or not 0 <= row < cnp.PyArray_DIM(table, 0):
+        raise ValueError(f"the table has {table.shape[0]} rows of {table.shape[1]} numbers, got {len(numbers)} for {row}")
+    for k in range(len(numbers)):
+        place[k] = numbers[k]
 
 
 def address(cnp.ndarray array):
