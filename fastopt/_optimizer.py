@@ -15,8 +15,8 @@ from fastopt._tree import Tree
 from fastopt.kernels.optimizers.plan import FLOATS, WORK, Recipe, state_kind, states
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.launch import holds_the_same
 from fastopt.kernels.runtime.pipeline import GRAIN
+from fastopt.kernels.runtime.tables import holds_the_same
 
 DOMAINS: dict[str, _check.Domain | list[_check.Domain]] = {  # a list: as many numbers, each of its own
     "betas": [_check.FRACTION, _check.FRACTION],

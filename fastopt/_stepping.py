@@ -11,7 +11,7 @@ from fastopt._state_dict import Group
 from fastopt.kernels.optimizers import plan
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Jobs, Program
-from fastopt.kernels.runtime.launch import fill_row, first_overlap, unchanged
+from fastopt.kernels.runtime.tables import fill_row, first_overlap, unchanged
 
 if TYPE_CHECKING:
     from fastopt._optimizer import Optimizer

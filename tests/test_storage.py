@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.runtime.launch import Pipeline, address
+from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.storage import LOAD, STORE
+from fastopt.kernels.runtime.tables import address
 
 TORCH = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

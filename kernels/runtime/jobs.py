@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.launch import Pipeline, bind
+from fastopt.kernels.runtime.launch import Pipeline
+from fastopt.kernels.runtime.tables import bind
 
 BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
 SUM_BLOCK = 4096  # of a kernel alone that adds up sums: of one length for packed and strided arrays, for the same bits

@@ -14,8 +14,6 @@ from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
-from cpython.dict cimport PyDict_Next
-from cpython.ref cimport PyObject
 from kernels.runtime.abi cimport kernel
 
 import numpy as np
@@ -352,97 +350,3 @@ cdef class Pipeline:
         finally:
             free(work.first_grain)
             free(scratch)
-
-
-def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable=False):
-    """Write the arrays' addresses into a column of the pointer table, if every one can be used as it is.
-
-    Returns the index of the first array that is not an aligned, C-contiguous (and writable) array of the shape
-    and dtype of its partner in `like` (the column is then incomplete), or -1.
-    """
-    cdef Py_ssize_t i, n = len(arrays)
-    cdef cnp.ndarray array, other
-    cdef uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
-    cdef cnp.npy_intp width = cnp.PyArray_DIM(pointers, 1)
-    cdef int axis
-    for i in range(n):
-        if not cnp.PyArray_Check(arrays[i]):
-            return i
-        array, other = arrays[i], like[i]
-        if (cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(other) or not cnp.PyArray_ISCARRAY_RO(array)
-                or (writable and not cnp.PyArray_ISWRITEABLE(array))
-                or cnp.PyArray_NDIM(array) != cnp.PyArray_NDIM(other)):
-            return i
-        for axis in range(cnp.PyArray_NDIM(array)):
-            if cnp.PyArray_DIM(array, axis) != cnp.PyArray_DIM(other, axis):
-                return i
-        table[i * width + column] = <uintptr_t> cnp.PyArray_DATA(array)
-    return -1
-
-
-def first_overlap(cnp.ndarray starts, cnp.ndarray stops, cnp.ndarray pointers, int column, cnp.ndarray sizes):
-    """Return the row of the first array in a column that reaches into one of the ranges starts:stops, or -1.
-
-    The ranges are sorted and apart from each other (uintp); sizes are in bytes (int64), one per row.
-    """
-    cdef const uintptr_t *low = <uintptr_t *> cnp.PyArray_DATA(starts)
-    cdef const uintptr_t *high = <uintptr_t *> cnp.PyArray_DATA(stops)
-    cdef const uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
-    cdef const int64_t *size = <int64_t *> cnp.PyArray_DATA(sizes)
-    cdef cnp.npy_intp ranges = cnp.PyArray_DIM(starts, 0), width = cnp.PyArray_DIM(pointers, 1)
-    cdef cnp.npy_intp i, left, right, middle
-    cdef uintptr_t at
-    for i in range(cnp.PyArray_DIM(pointers, 0)):
-        at = table[i * width + column]
-        left, right = 0, ranges         # the first range that ends behind the array's begin
-        while left < right:
-            middle = (left + right) // 2
-            if high[middle] <= at:
-                left = middle + 1
-            else:
-                right = middle
-        if left < ranges and low[left] < at + <uintptr_t> size[i]:
-            return i
-    return -1
-
-
-def unchanged(cnp.ndarray pointers, int first, int second, cnp.ndarray seen):
-    """Return whether two columns of a pointer table are as in `seen` (uintp, two columns)."""
-    cdef const uintptr_t *table = <uintptr_t *> cnp.PyArray_DATA(pointers)
-    cdef const uintptr_t *before = <uintptr_t *> cnp.PyArray_DATA(seen)
-    cdef cnp.npy_intp i, width = cnp.PyArray_DIM(pointers, 1)
-    for i in range(cnp.PyArray_DIM(pointers, 0)):
-        if table[i * width + first] != before[2 * i] or table[i * width + second] != before[2 * i + 1]:
-            return False
-    return True
-
-
-def holds_the_same(dict first, dict second):
-    """Return whether two dicts hold the very same objects under the same keys, in the same order."""
-    cdef PyObject *key
-    cdef PyObject *value
-    cdef PyObject *other_key
-    cdef PyObject *other_value
-    cdef Py_ssize_t at = 0, other_at = 0
-    if len(first) != len(second):
-        return False
-    while PyDict_Next(first, &at, &key, &value):
-        PyDict_Next(second, &other_at, &other_key, &other_value)
-        if key != other_key or value != other_value:
-            return False
-    return True
-
-
-def fill_row(cnp.ndarray table, Py_ssize_t row, tuple numbers):
-    """Write numbers into a row of a C-contiguous float64 table that is as wide."""
-    cdef double *place = <double *> cnp.PyArray_DATA(table) + row * cnp.PyArray_DIM(table, 1)
-    cdef Py_ssize_t k
-    if len(numbers) != cnp.PyArray_DIM(table, 1) or not 0 <= row < cnp.PyArray_DIM(table, 0):
-        raise ValueError(f"the table has {table.shape[0]} rows of {table.shape[1]} numbers, got {len(numbers)} for {row}")
-    for k in range(len(numbers)):
-        place[k] = numbers[k]
-
-
-def address(cnp.ndarray array):
-    """Return the address of an array's first element."""
-    return <uintptr_t> cnp.PyArray_DATA(array)
