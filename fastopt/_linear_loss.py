@@ -1,12 +1,13 @@
 """The last layer and its cross-entropy in one sweep: logits of a few samples at a time, never of all."""
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastopt import _check
 from fastopt._config import get_target
-from fastopt._loss import REDUCTIONS, check_weight
+from fastopt._loss import check_mask, check_weight
 from fastopt._loss_crossentropy import SparseCategoricalCrossentropy
 from fastopt.kernels.losses import reference
 
@@ -45,7 +46,14 @@ class LinearCrossEntropy:
         Whether weight is (classes, features), as in torch, or (features, classes), as in Keras.
     max_bytes : int ≥ 1, default 67108864
         How much memory a call may take beside its arguments and results, 64 MiB unless told; a chunk is as long as that
-        lets it be. At least one sample's logits must fit.
+        lets it be. At least one sample's logits must fit. Each thread takes the memory of one sample's logits, or two
+        with a soft cap, on top of it.
+    class_weight : array (classes,) of numbers ≥ 0, dtype of x, or None
+        A sample's value and gradients are multiplied by its label's. "mean" divides by the number of those that count.
+    z_loss : float ≥ 0, default 0
+        z_loss (log sum exp(logits))² is added to every sample's value, which keeps logits near 0.
+    logit_softcap : float > 0 or None, default None
+        Logits are bent to logit_softcap tanh(logits / logit_softcap) first.
 
     Raises
     ------
@@ -81,9 +89,12 @@ class LinearCrossEntropy:
         reduction: str = "mean",
         layout: str = "out_in",
         max_bytes: int = MAX_BYTES,
+        class_weight: np.ndarray | None = None,
+        z_loss: float = 0.0,
+        logit_softcap: float | None = None,
     ):
-        self.ignore_class = None if ignore_class is None else _check.integer(ignore_class, "ignore_class")
-        self.reduction = _check.choice(reduction, "reduction", REDUCTIONS)
+        self._loss = SparseCategoricalCrossentropy(True, ignore_class, reduction, class_weight, z_loss, logit_softcap)
+        self.ignore_class, self.reduction = self._loss.ignore_class, self._loss.reduction
         self.layout = _check.choice(layout, "layout", LAYOUTS)
         self.max_bytes = _check.integer(max_bytes, "max_bytes", 1)
 
@@ -94,9 +105,10 @@ class LinearCrossEntropy:
         y_true: np.ndarray,
         bias: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
     ) -> Any:
         """Return the value alone: one product of matrices. Parameters and errors are those of `value_and_grad`."""
-        return self._evaluate(x, weight, y_true, bias, sample_weight, None, False)[0]
+        return self._evaluate(x, weight, y_true, bias, sample_weight, None, mask, False)[0]
 
     def value_and_grad(
         self,
@@ -106,6 +118,7 @@ class LinearCrossEntropy:
         bias: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         out: LinearGradients | tuple | None = None,
+        mask: np.ndarray | None = None,
     ) -> tuple[float, LinearGradients]:
         """Return the value and its gradients with respect to x, weight and bias.
 
@@ -119,6 +132,8 @@ class LinearCrossEntropy:
         sample_weight : array, shape = leading axes of `x`, or the first of them; ≥ 0; dtype of `x`
         out : three arrays of the shapes and dtype of x, weight and bias (None without a bias)
             Where the gradients are written; apart from all arguments. None: new arrays.
+        mask : bool array, shape = leading axes of `x`, or None
+            Samples where it is False don't count, whatever their labels are; no work is done for them.
 
         Returns
         -------
@@ -133,11 +148,11 @@ class LinearCrossEntropy:
         """
         if self.reduction == "none":
             raise ValueError("reduction: expected 'mean' or 'sum' where gradients are asked for, got 'none'")
-        return self._evaluate(x, weight, y_true, bias, sample_weight, out, True)
+        return self._evaluate(x, weight, y_true, bias, sample_weight, out, mask, True)
 
     # ---- one call
 
-    def _evaluate(self, x, weight, y_true, bias, sample_weight, out, wanted):
+    def _evaluate(self, x, weight, y_true, bias, sample_weight, out, mask, wanted):
         _check.not_empty(_check.array(x, "x"), "x")
         if x.ndim < 2:
             raise ValueError(f"x: expected at least 2 axes, got shape {x.shape}")
@@ -150,22 +165,22 @@ class LinearCrossEntropy:
         if bias is not None:
             _check.array(bias, "bias", dtype=x.dtype, shape=(len(matrix),))
         labels = np.asarray(_check.labels(y_true, "y_true", tuple(leading)))
-        x, matrix, bias = (
-            np.asarray(x),
-            np.asarray(matrix),
-            None if bias is None else np.asarray(bias),
-        )  # of no subclass
+        x, matrix = np.asarray(x), np.asarray(matrix)  # of no subclass
+        bias = None if bias is None else np.asarray(bias)
         weights = None if sample_weight is None else check_weight(sample_weight, x.dtype, tuple(leading))
-        counted = self._counted(labels, len(matrix))
+        if self._loss.class_weight is not None:
+            _check.array(self._loss.class_weight, "class_weight", dtype=x.dtype, shape=(len(matrix),))
+        if mask is not None:
+            check_mask(mask, tuple(leading))
+        kept = self._kept(labels, len(matrix), mask)
+        counted = labels.size if kept is None else len(kept)
         rows = self._rows(len(matrix), features, x.itemsize, counted, wanted)
-        gradients = _outputs((x, weight, bias), (y_true, sample_weight), out) if wanted else None
+        gradients = _outputs((x, weight, bias), (y_true, sample_weight, mask), out) if wanted else None
         factor = 1.0 / max(counted, 1) if self.reduction == "mean" else 1.0
         scale = np.full(tuple(leading), factor, x.dtype) if weights is None else weights * x.dtype.type(factor)
-        samples = _Samples(x.reshape(-1, features), labels.reshape(-1), scale.reshape(-1), None)
-        if counted < labels.size:
-            samples = samples._replace(kept=np.flatnonzero(samples.labels != self.ignore_class))
+        samples = _Samples(x.reshape(-1, features), labels.reshape(-1), scale.reshape(-1), kept)
         values = np.zeros(labels.size, x.dtype)
-        run = _reference if get_target() == "reference" else _run
+        run = self._by_reference if get_target() == "reference" else self._by_kernels
         if gradients is None:
             run(matrix, bias, samples, values, None, rows)
         else:
@@ -178,13 +193,15 @@ class LinearCrossEntropy:
         value = values.reshape(tuple(leading)) if self.reduction == "none" else float(values.sum(dtype=np.float64))
         return value, gradients
 
-    def _counted(self, labels: np.ndarray, classes: int) -> int:
-        """Return how many samples count; refuse labels that name no class."""
-        ignored = np.zeros(labels.shape, bool) if self.ignore_class is None else labels == self.ignore_class
-        wrong = labels[((labels < 0) | (labels >= classes)) & ~ignored]
+    def _kept(self, labels: np.ndarray, classes: int, mask: np.ndarray | None) -> np.ndarray | None:
+        """Return the numbers of the samples that count (None: all); refuse labels that name no class."""
+        kept = np.ones(labels.shape, bool) if mask is None else mask
+        if self.ignore_class is not None:
+            kept = kept & (labels != self.ignore_class)
+        wrong = labels[((labels < 0) | (labels >= classes)) & kept]
         if wrong.size:
             raise ValueError(f"y_true: expected labels in [0, {classes}), got {int(wrong[0])}")
-        return labels.size - int(np.count_nonzero(ignored))
+        return None if kept.all() else np.flatnonzero(kept)
 
     def _rows(self, classes: int, features: int, itemsize: int, samples: int, wanted: bool) -> int:
         """Return how many samples a chunk holds."""
@@ -195,6 +212,54 @@ class LinearCrossEntropy:
                 f"max_bytes: expected at least {self.max_bytes - spare + per_row} for one sample, got {self.max_bytes}"
             )
         return max(1, min(samples, spare // per_row))
+
+    def _by_kernels(self, weight, bias, samples, values, gradients, rows) -> None:
+        """Go through the samples, a chunk of rows after the other; `values` and the gradients are written."""
+        classes, features = weight.shape
+        loss = copy(self._loss)  # of the samples that count
+        loss.reduction, loss.ignore_class = "none", None
+        logits, begun = np.empty((rows, classes), weight.dtype), False
+        step = tile(classes, features)
+        if gradients is not None and samples.kept is not None:
+            gradients[0][...] = 0
+        for some in samples.chunks(rows):
+            x, labels, scale = samples.x[some], samples.labels[some], samples.scale[some]
+            part = logits[: len(x)]
+            np.matmul(x, weight.T, out=part)
+            if bias is not None:
+                part += bias
+            if gradients is None:
+                values[some] = loss(labels, part, scale)
+                continue
+            values[some], _ = loss.value_and_grad(labels, part, scale, out=part)
+            grad_x, grad_weight, grad_bias = gradients
+            own = grad_x[some] if samples.kept is None else np.empty_like(x)
+            for column in range(0, classes, step):
+                few = slice(column, column + step)
+                _product(part[:, few], weight[few], own, column > 0)
+                _product(part[:, few].T, x, grad_weight[few], begun)
+            if samples.kept is not None:
+                grad_x[some] = own
+            if grad_bias is not None:
+                _put(part.sum(axis=0), grad_bias, begun)
+            begun = True
+        if gradients is not None and not begun:
+            for gradient in gradients[1:]:
+                if gradient is not None:
+                    gradient[...] = 0
+
+    def _by_reference(self, weight, bias, samples, values, gradients, rows) -> None:
+        kept = slice(None) if samples.kept is None else samples.kept
+        wide = [None if array is None else array.astype(np.float64) for array in (samples.x[kept], weight, bias)]
+        scale = samples.scale[kept].astype(np.float64)
+        options = self._loss._options() | {"class_weight": self._loss.class_weight, "ignore_class": None}
+        values[kept], grad_x, *others = reference.linear_cross_entropy(*wide, samples.labels[kept], scale, **options)
+        if gradients is not None:
+            gradients[0][...] = 0
+            gradients[0][kept] = grad_x
+            for gradient, own in zip(gradients[1:], others, strict=True):
+                if gradient is not None:
+                    gradient[...] = own
 
 
 class _Samples(NamedTuple):
@@ -217,7 +282,7 @@ def _outputs(arguments: tuple, others: tuple, out: Any) -> LinearGradients:
     """Return the arrays that gradients are written to."""
     if out is not None and (not isinstance(out, tuple) or len(out) != 3):
         raise TypeError(f"out: expected a tuple of three arrays, got {_check.describe(out)}")
-    apart = dict(zip(("x", "weight", "bias", "y_true", "sample_weight"), (*arguments, *others), strict=True))
+    apart = dict(zip(("x", "weight", "bias", "y_true", "sample_weight", "mask"), (*arguments, *others), strict=True))
     dtype = arguments[0].dtype
     made: list[Any] = []
     for k, (given, like) in enumerate(zip(out or (None,) * 3, arguments, strict=True)):
@@ -236,41 +301,6 @@ def tile(classes: int, features: int) -> int:
     return max(1, min(classes, 2**21 // features))
 
 
-def _run(weight, bias, samples, values, gradients, rows) -> None:
-    """Go through the samples, a chunk of rows after the other; `values` and the gradients are written."""
-    classes, features = weight.shape
-    loss = SparseCategoricalCrossentropy(from_logits=True, reduction="none")
-    logits, begun = np.empty((rows, classes), weight.dtype), False
-    step = tile(classes, features)
-    if gradients is not None and samples.kept is not None:
-        gradients[0][...] = 0
-    for some in samples.chunks(rows):
-        x, labels, scale = samples.x[some], samples.labels[some], samples.scale[some]
-        part = logits[: len(x)]
-        np.matmul(x, weight.T, out=part)
-        if bias is not None:
-            part += bias
-        if gradients is None:
-            values[some] = loss(labels, part, scale)
-            continue
-        values[some], _ = loss.value_and_grad(labels, part, scale, out=part)
-        grad_x, grad_weight, grad_bias = gradients
-        own = grad_x[some] if samples.kept is None else np.empty_like(x)
-        for column in range(0, classes, step):
-            few = slice(column, column + step)
-            _product(part[:, few], weight[few], own, column > 0)
-            _product(part[:, few].T, x, grad_weight[few], begun)
-        if samples.kept is not None:
-            grad_x[some] = own
-        if grad_bias is not None:
-            _put(part.sum(axis=0), grad_bias, begun)
-        begun = True
-    if gradients is not None and not begun:
-        for gradient in gradients[1:]:
-            if gradient is not None:
-                gradient[...] = 0
-
-
 def _product(a: np.ndarray, b: np.ndarray, result: np.ndarray, added: bool) -> None:
     """Write a @ b, or add it to what is there."""
     if added or not (result.flags.c_contiguous or result.flags.f_contiguous):
@@ -286,19 +316,6 @@ def _put(value: np.ndarray, result: np.ndarray, added: bool) -> None:
         result[...] = value
 
 
-def _reference(weight, bias, samples, values, gradients, rows) -> None:
-    kept = slice(None) if samples.kept is None else samples.kept
-    wide = [None if array is None else array.astype(np.float64) for array in (samples.x[kept], weight, bias)]
-    scale = samples.scale[kept].astype(np.float64)
-    values[kept], grad_x, *others = reference.linear_cross_entropy(*wide, samples.labels[kept], scale)
-    if gradients is not None:
-        gradients[0][...] = 0
-        gradients[0][kept] = grad_x
-        for gradient, own in zip(gradients[1:], others, strict=True):
-            if gradient is not None:
-                gradient[...] = own
-
-
 def linear_cross_entropy(
     x: np.ndarray,
     weight: np.ndarray,
@@ -309,6 +326,9 @@ def linear_cross_entropy(
     reduction: str = "mean",
     layout: str = "out_in",
     max_bytes: int = MAX_BYTES,
+    class_weight: np.ndarray | None = None,
+    z_loss: float = 0.0,
+    logit_softcap: float | None = None,
 ) -> Any:
     """Cross-entropy of a linear layer's logits, never held together: the value of :class:`LinearCrossEntropy`.
 
@@ -332,6 +352,12 @@ def linear_cross_entropy(
         The weight's: "out_in" or "in_out".
     max_bytes : int ≥ 1, default 67108864
         How much memory the call may take beside its arguments; 64 MiB unless told.
+    class_weight : array of shape (classes,) or None, default None
+        Numbers ≥ 0 that samples are multiplied by, each by its label's.
+    z_loss : float ≥ 0, default 0
+        How much (log sum exp(logits))² adds to a sample's value.
+    logit_softcap : float > 0 or None, default None
+        Where logits are bent to.
 
     Returns
     -------
@@ -356,4 +382,5 @@ def linear_cross_entropy(
     >>> round(fo.losses.linear_cross_entropy(np.ones((1, 3)), np.zeros((4, 3)), np.array([2])), 6)
     1.386294
     """
-    return LinearCrossEntropy(ignore_class, reduction, layout, max_bytes)(x, weight, y_true, bias, sample_weight)
+    loss = LinearCrossEntropy(ignore_class, reduction, layout, max_bytes, class_weight, z_loss, logit_softcap)
+    return loss(x, weight, y_true, bias, sample_weight)

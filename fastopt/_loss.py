@@ -28,6 +28,7 @@ WEIGH = (
     (KERNELS["weigh_values"], ("weight", "values"), 1),
     (KERNELS["weigh_gradient"], ("weight", "gradient"), 1),
 )
+GRADIENT = ("gradient",)
 DROP = (KERNELS["drop_rows"], ("mask", "values", "gradient"), 1)
 TOTAL = (KERNELS["total"], ("values",), 1)
 TOTAL_OF_ELEMENTS = (KERNELS["total"], ("value",), 1)
@@ -103,7 +104,7 @@ def check_mask(mask: Any, leading: tuple[int, ...]) -> None:
 class Loss:
     """Base of all losses.
 
-    A sample is a row along the last axis; in 1-D arrays every element is a sample of its own. Call a loss for its
+    A sample is a row along `axis`; in 1-D arrays every element is a sample of its own. Call a loss for its
     value alone, or `value_and_grad` for both in one pass over memory.
 
     Parameters
@@ -111,11 +112,14 @@ class Loss:
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values: their sum over the number of samples (weights don't count as samples,
         as in Keras), their sum, or an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Examples
     --------
@@ -125,12 +129,13 @@ class Loss:
     array([5., 1.])
     """
 
-    axis: int = -1
     _least_dimensions: ClassVar[int] = 1
+    _takes_labels: ClassVar[bool] = False  # y_true has one integer a sample, rather than the shape of y_pred
     _reference: ClassVar[Callable[..., tuple[np.ndarray, np.ndarray]]]
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, reduction: str = "mean", axis: int = -1):
         self.reduction = _check.choice(reduction, "reduction", REDUCTIONS)
+        self.axis = _check.integer(axis, "axis")
 
     def __call__(
         self,
@@ -159,18 +164,18 @@ class Loss:
         ----------
         y_true, y_pred : arrays
             As the class says. float32 or float64, any strides.
-        sample_weight : array, shape = leading axes of `y_pred`, or the first of them; >= 0; dtype of `y_pred`
+        sample_weight : array, the shape of `y_pred` without `axis`, or its first axes; >= 0; dtype of `y_pred`
             Multiplies the samples' values and gradients. 0 times NaN or Inf is NaN.
         out : array, shape and dtype of `y_pred`
             Where the gradient is written; may be `y_pred` itself, and no other array's memory. None: a new array.
-        mask : bool array, shape = leading axes of `y_pred`, or None
+        mask : bool array, the shape of `y_pred` without `axis`, or None
             Samples where it is False don't count: value 0 and gradient 0, whatever their weight and predictions are,
             and "mean" divides by the number of the others. Where all are False the value is 0. Labels are checked all
             the same, but for SparseCategoricalCrossentropy.
 
         Returns
         -------
-        value : float, or with reduction "none" an array of the leading axes
+        value : float, or with reduction "none" an array of the shape without `axis`
         gradient : array
             Holds the weights, and with reduction "mean" 1 / samples. With reduction "none" each row is the gradient
             of its own sample's value.
@@ -236,22 +241,23 @@ class Loss:
         return run(labels, y_pred, weight, leading, max(counted, 1), scalars, out, mask)
 
     def _turned(self, y_true, y_pred, sample_weight, out, mask, wanted):
-        """Evaluate views with the classes last; the gradient lies in memory as `y_pred` does."""
+        """Evaluate views with the samples' axis last; the gradient lies in memory as `y_pred` does."""
+        same, last = self._of_last_axis(y_pred)
+        if wanted and out is None:
+            out = np.empty_like(y_pred, subok=False)
+        labels = y_true if self._takes_labels else last(y_true, "y_true")
+        place = last(out, "out") if wanted else None
+        return same._evaluate(labels, last(y_pred, "y_pred"), sample_weight, place, mask, wanted)[0], out
+
+    def _of_last_axis(self, y_pred) -> tuple["Loss", Callable[[Any, str], np.ndarray]]:
+        """Return this loss with its axis last, and what makes a view of that kind of an array like `y_pred`."""
         _check.array(y_pred, "y_pred")
         if not -y_pred.ndim <= self.axis < y_pred.ndim:
             raise ValueError(f"axis: expected an axis of y_pred with shape {y_pred.shape}, got {self.axis}")
-        if wanted and out is None:
-            out = np.empty_like(y_pred, subok=False)
-        elif wanted:
-            _check.array(out, "out", dtype=y_pred.dtype, shape=y_pred.shape)
-        dense = isinstance(y_true, np.ndarray) and y_true.dtype.kind == "f" and y_true.ndim == y_pred.ndim
-        last = [
-            np.moveaxis(array, self.axis, -1) if moved else array
-            for array, moved in ((y_true, dense), (y_pred, True), (out, wanted))
-        ]
         same = copy(self)
         same.axis = -1
-        return same._evaluate(last[0], last[1], sample_weight, last[2], mask, wanted)[0], out
+        like = {"dtype": y_pred.dtype, "shape": y_pred.shape}
+        return same, lambda array, name: np.moveaxis(_check.array(array, name, **like), self.axis, -1)
 
     def _mask_labels(self, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return labels that say themselves which samples are dropped, where a loss has such."""
@@ -293,7 +299,8 @@ class Loss:
         samples = math.prod(leading)
         rows = y_pred.astype(np.float64).reshape(samples, -1)
         labels = y_true.reshape(samples) if y_true.dtype == np.int64 else y_true.astype(np.float64).reshape(rows.shape)
-        value, gradient = type(self)._reference(labels, rows, **self._options())
+        with np.errstate(all="ignore"):  # NaN and Inf travel, in rows that a mask drops too
+            value, gradient = type(self)._reference(labels, rows, **self._options())
         if mask is not None:
             value, gradient = reference.dropped(value, gradient, mask.reshape(samples))
         weight = None if weight is None else weight.astype(np.float64).reshape(samples)
@@ -349,8 +356,9 @@ class RowLoss(Loss):
 
 def launch(stages, slots, units, y_pred, out, **job):
     """Run a loss's pipeline. A gradient that takes the place of y_pred is kept in scratch memory until its block
-    is done, so that no kernel's buffers overlap."""
-    staged = () if out is None or (out.flags.c_contiguous and not np.may_share_memory(out, y_pred)) else ("gradient",)
+    is done, so that no kernel's buffers overlap; a large one apart goes around the cache."""
+    apart = out is None or (out.flags.c_contiguous and not np.may_share_memory(out, y_pred))
+    staged, streamed = ((), GRADIENT) if apart else (GRADIENT, ())
     return pipeline.run(
         stages,
         slots,
@@ -360,5 +368,6 @@ def launch(stages, slots, units, y_pred, out, **job):
         threads=get_num_threads(),
         partials=1,
         staged=staged,
+        streamed=streamed,
         **job,
     )

@@ -26,11 +26,14 @@ class MeanSquaredError(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -63,11 +66,14 @@ class MeanAbsoluteError(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -102,6 +108,9 @@ class Huber(ElementLoss):
         Where the parabola becomes a line, in the unit of the data.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -128,8 +137,8 @@ class Huber(ElementLoss):
 
     _reference = staticmethod(reference.huber)
 
-    def __init__(self, delta: float = 1.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, delta: float = 1.0, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.delta = _check.number(delta, "delta", _check.POSITIVE)
 
     def _kernel(self):
@@ -153,6 +162,9 @@ class BinaryCrossentropy(ElementLoss):
         Labels are drawn towards one half: t = y_true (1 − label_smoothing) + label_smoothing / 2.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -180,8 +192,10 @@ class BinaryCrossentropy(ElementLoss):
 
     _reference = staticmethod(reference.binary_crossentropy)
 
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean", axis: int = -1
+    ):
+        super().__init__(reduction, axis)
         self.from_logits = _check.flag(from_logits, "from_logits")
         self.label_smoothing = _check.number(label_smoothing, "label_smoothing", _check.UNIT)
 
@@ -205,11 +219,14 @@ class Hinge(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -251,11 +268,14 @@ class KLDivergence(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -296,11 +316,14 @@ class CosineProximity(RowLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----

@@ -18,11 +18,14 @@ class MeanSquaredLogarithmicError(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -58,11 +61,14 @@ class MeanAbsolutePercentageError(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -97,11 +103,14 @@ class LogCosh(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -139,6 +148,9 @@ class SmoothL1(ElementLoss):
         Where the parabola becomes a line, in the unit of the data; 0 is the absolute error.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -167,8 +179,8 @@ class SmoothL1(ElementLoss):
 
     _reference = staticmethod(reference.smooth_l1)
 
-    def __init__(self, beta: float = 1.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, beta: float = 1.0, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.beta = _check.number(beta, "beta", _check.NOT_NEGATIVE)
 
     def _kernel(self):
@@ -192,6 +204,9 @@ class Quantile(ElementLoss):
         q: the share of targets that should be below the prediction.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -220,8 +235,8 @@ class Quantile(ElementLoss):
 
     _reference = staticmethod(reference.quantile)
 
-    def __init__(self, quantile: float = 0.5, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, quantile: float = 0.5, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.quantile = _check.number(quantile, "quantile", _check.INSIDE)
 
     def _kernel(self):
@@ -241,11 +256,14 @@ class Poisson(ElementLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -280,11 +298,14 @@ class SquaredHinge(Hinge):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
-    ValueError
-        If `reduction` is none of the three.
+    TypeError, ValueError
+        If `reduction` is none of the three, or `axis` no integer.
 
     Notes
     -----
@@ -330,6 +351,9 @@ class BinaryFocalCrossentropy(ElementLoss):
         Labels are drawn towards one half: t = y_true (1 − label_smoothing) + label_smoothing / 2.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -367,8 +391,9 @@ class BinaryFocalCrossentropy(ElementLoss):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         reduction: str = "mean",
+        axis: int = -1,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, axis)
         self.apply_class_balancing = _check.flag(apply_class_balancing, "apply_class_balancing")
         self.alpha = _check.number(alpha, "alpha", _check.UNIT)
         self.gamma = _check.number(gamma, "gamma", _check.NOT_NEGATIVE)

@@ -21,6 +21,9 @@ class CategoricalHinge(RowLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -70,6 +73,9 @@ class Tversky(RowLoss):
         Weight of what is added (false positives).
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -98,8 +104,8 @@ class Tversky(RowLoss):
 
     _reference = staticmethod(reference.tversky)
 
-    def __init__(self, alpha: float = 0.5, beta: float = 0.5, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, alpha: float = 0.5, beta: float = 0.5, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.alpha = _check.number(alpha, "alpha", _check.NOT_NEGATIVE)
         self.beta = _check.number(beta, "beta", _check.NOT_NEGATIVE)
 
@@ -122,6 +128,9 @@ class Dice(RowLoss):
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -163,6 +172,8 @@ class Dice(RowLoss):
 class _LabelLoss(RowLoss):
     """Base of the losses of integer labels that ignore none."""
 
+    _takes_labels = True
+
     def _head(self, columns, wanted, itemsize):
         stages, slots, dims, divisor = super()._head(columns, wanted, itemsize)
         return stages, slots, dims[:2], divisor
@@ -192,6 +203,9 @@ class MultiMargin(_LabelLoss):
         How far the label's score is to stand above the others.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -220,8 +234,8 @@ class MultiMargin(_LabelLoss):
 
     _reference = staticmethod(reference.multi_margin)
 
-    def __init__(self, p: int = 1, margin: float = 1.0, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, p: int = 1, margin: float = 1.0, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.p = _check.integer(p, "p", 1)
         if self.p > 2:
             raise ValueError(f"p: expected 1 or 2, got {self.p}")
@@ -246,6 +260,9 @@ class CategoricalGeneralizedCrossEntropy(_LabelLoss):
         The larger, the less do samples count whose label has a small probability: wrong labels, maybe.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -274,8 +291,8 @@ class CategoricalGeneralizedCrossEntropy(_LabelLoss):
 
     _reference = staticmethod(reference.categorical_generalized_cross_entropy)
 
-    def __init__(self, q: float = 0.5, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(self, q: float = 0.5, reduction: str = "mean", axis: int = -1):
+        super().__init__(reduction, axis)
         self.q = _check.number(q, "q", _check.INSIDE)
 
     def _kernel(self):
@@ -304,6 +321,9 @@ class CategoricalFocalCrossentropy(RowLoss):
         Labels are drawn towards equal shares: t = y_true (1 − label_smoothing) + label_smoothing / classes.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
+        written with strides.
 
     Raises
     ------
@@ -340,8 +360,9 @@ class CategoricalFocalCrossentropy(RowLoss):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         reduction: str = "mean",
+        axis: int = -1,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, axis)
         self.alpha = _check.number(alpha, "alpha", _check.NOT_NEGATIVE)
         self.gamma = _check.number(gamma, "gamma", _check.NOT_NEGATIVE)
         self.from_logits = _check.flag(from_logits, "from_logits")

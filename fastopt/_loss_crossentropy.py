@@ -24,7 +24,7 @@ class ClassLoss(RowLoss):
         logit_softcap: float | None,
         axis: int,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, axis)
         self.from_logits = _check.flag(from_logits, "from_logits")
         self.z_loss = _check.number(z_loss, "z_loss", _check.NOT_NEGATIVE)
         self.logit_softcap = (
@@ -33,7 +33,6 @@ class ClassLoss(RowLoss):
         for name, value in (("z_loss", self.z_loss), ("logit_softcap", self.logit_softcap)):
             if value and not self.from_logits:
                 raise ValueError(f"{name}: expected from_logits=True beside it, got {value} with probabilities")
-        self.axis = _check.integer(axis, "axis")
         self.class_weight = class_weight
         if class_weight is not None:
             _check.not_empty(_check.array(class_weight, "class_weight"), "class_weight")
@@ -209,6 +208,8 @@ class SparseCategoricalCrossentropy(ClassLoss):
     (0.6931471805599453, array([[ 0.5, -0.5],
            [ 0. ,  0. ]]))
     """
+
+    _takes_labels = True
 
     _reference = staticmethod(reference.sparse_categorical_crossentropy)
 

@@ -23,6 +23,7 @@ def mean_squared_logarithmic_error(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Mean squared logarithmic error: the value of :class:`MeanSquaredLogarithmicError`.
 
@@ -34,6 +35,8 @@ def mean_squared_logarithmic_error(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -67,6 +70,7 @@ def mean_absolute_percentage_error(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Mean absolute percentage error: the value of :class:`MeanAbsolutePercentageError`.
 
@@ -78,6 +82,8 @@ def mean_absolute_percentage_error(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -110,6 +116,7 @@ def log_cosh(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Logarithm of the hyperbolic cosine: the value of :class:`LogCosh`.
 
@@ -121,6 +128,8 @@ def log_cosh(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -155,6 +164,7 @@ def smooth_l1(
     beta: float = 1.0,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Smooth L1 loss: the value of :class:`SmoothL1`.
 
@@ -168,6 +178,8 @@ def smooth_l1(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -201,6 +213,7 @@ def quantile(
     quantile: float = 0.5,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Quantile (pinball) loss: the value of :class:`Quantile`.
 
@@ -214,6 +227,8 @@ def quantile(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -246,6 +261,7 @@ def poisson(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Poisson loss: the value of :class:`Poisson`.
 
@@ -257,6 +273,8 @@ def poisson(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -289,6 +307,7 @@ def squared_hinge(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Squared hinge loss: the value of :class:`SquaredHinge`.
 
@@ -300,6 +319,8 @@ def squared_hinge(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -337,6 +358,7 @@ def binary_focal_crossentropy(
     label_smoothing: float = 0.0,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Binary focal cross-entropy: the value of :class:`BinaryFocalCrossentropy`.
 
@@ -358,6 +380,8 @@ def binary_focal_crossentropy(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------

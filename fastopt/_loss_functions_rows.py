@@ -22,6 +22,7 @@ def categorical_hinge(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Categorical hinge loss: the value of :class:`CategoricalHinge`.
 
@@ -33,6 +34,8 @@ def categorical_hinge(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def categorical_hinge(
     >>> fo.losses.categorical_hinge(np.array([[0.0, 1.0, 0.0]]), np.array([[0.5, 1.0, 0.25]]))
     0.5
     """
-    return CategoricalHinge(reduction=reduction)(y_true, y_pred, sample_weight)
+    return CategoricalHinge(reduction=reduction, axis=axis)(y_true, y_pred, sample_weight)
 
 
 def tversky(
@@ -68,6 +71,7 @@ def tversky(
     alpha: float = 0.5,
     beta: float = 0.5,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Tversky loss: the value of :class:`Tversky`.
 
@@ -83,6 +87,8 @@ def tversky(
         Weight of what is added.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def tversky(
     >>> round(fo.losses.tversky(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]]), alpha=0.7), 6)
     0.411765
     """
-    return Tversky(alpha=alpha, beta=beta, reduction=reduction)(y_true, y_pred, sample_weight)
+    return Tversky(alpha=alpha, beta=beta, reduction=reduction, axis=axis)(y_true, y_pred, sample_weight)
 
 
 def dice(
@@ -116,6 +122,7 @@ def dice(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Dice loss: the value of :class:`Dice`.
 
@@ -127,6 +134,8 @@ def dice(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -152,7 +161,7 @@ def dice(
     >>> round(fo.losses.dice(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]])), 6)
     0.333333
     """
-    return Dice(reduction=reduction)(y_true, y_pred, sample_weight)
+    return Dice(reduction=reduction, axis=axis)(y_true, y_pred, sample_weight)
 
 
 def multi_margin(
@@ -162,6 +171,7 @@ def multi_margin(
     p: int = 1,
     margin: float = 1.0,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Multi-class margin loss: the value of :class:`MultiMargin`.
 
@@ -179,6 +189,8 @@ def multi_margin(
         How far the label's score is to stand above the others.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -204,7 +216,7 @@ def multi_margin(
     >>> fo.losses.multi_margin(np.array([0]), np.array([[1.0, 0.5, -2.0, 1.0]]))
     0.375
     """
-    return MultiMargin(p=p, margin=margin, reduction=reduction)(y_true, y_pred, sample_weight)
+    return MultiMargin(p=p, margin=margin, reduction=reduction, axis=axis)(y_true, y_pred, sample_weight)
 
 
 def categorical_generalized_cross_entropy(
@@ -213,6 +225,7 @@ def categorical_generalized_cross_entropy(
     sample_weight: Weight = None,
     q: float = 0.5,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Generalized cross-entropy: the value of :class:`CategoricalGeneralizedCrossEntropy`.
 
@@ -228,6 +241,8 @@ def categorical_generalized_cross_entropy(
         The larger, the less do samples count whose label has a small probability.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -253,7 +268,7 @@ def categorical_generalized_cross_entropy(
     >>> fo.losses.categorical_generalized_cross_entropy(np.array([1]), np.array([[0.75, 0.25]]))
     1.0
     """
-    return CategoricalGeneralizedCrossEntropy(q=q, reduction=reduction)(y_true, y_pred, sample_weight)
+    return CategoricalGeneralizedCrossEntropy(q=q, reduction=reduction, axis=axis)(y_true, y_pred, sample_weight)
 
 
 def categorical_focal_crossentropy(
@@ -265,6 +280,7 @@ def categorical_focal_crossentropy(
     from_logits: bool = False,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Categorical focal cross-entropy: the value of :class:`CategoricalFocalCrossentropy`.
 
@@ -284,6 +300,8 @@ def categorical_focal_crossentropy(
         Labels are drawn towards equal shares.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -321,6 +339,7 @@ def gaussian_nll(
     full: bool = False,
     eps: float = 1e-6,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Gaussian negative log likelihood: the value of :class:`GaussianNLL`.
 
@@ -336,6 +355,8 @@ def gaussian_nll(
         Variances below it are taken for it.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -361,4 +382,4 @@ def gaussian_nll(
     >>> fo.losses.gaussian_nll(np.array([[1.0, 2.0]]), np.array([[3.0, 2.0]]), np.ones((1, 2)))
     1.0
     """
-    return GaussianNLL(full=full, eps=eps, reduction=reduction)(y_true, y_pred, var, sample_weight)
+    return GaussianNLL(full=full, eps=eps, reduction=reduction, axis=axis)(y_true, y_pred, var, sample_weight)

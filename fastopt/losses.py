@@ -131,6 +131,7 @@ def mean_squared_error(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Mean squared error: the value of :class:`MeanSquaredError`.
 
@@ -142,6 +143,8 @@ def mean_squared_error(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -174,6 +177,7 @@ def mean_absolute_error(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Mean absolute error: the value of :class:`MeanAbsoluteError`.
 
@@ -185,6 +189,8 @@ def mean_absolute_error(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -218,6 +224,7 @@ def huber(
     delta: float = 1.0,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Huber's loss: the value of :class:`Huber`.
 
@@ -231,6 +238,8 @@ def huber(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -265,6 +274,7 @@ def binary_crossentropy(
     label_smoothing: float = 0.0,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Binary cross-entropy, in nats: the value of :class:`BinaryCrossentropy`.
 
@@ -280,6 +290,8 @@ def binary_crossentropy(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -312,6 +324,7 @@ def hinge(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Hinge loss: the value of :class:`Hinge`.
 
@@ -323,6 +336,8 @@ def hinge(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -485,6 +500,7 @@ def kullback_leibler_divergence(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Kullback-Leibler divergence, in nats: the value of :class:`KLDivergence`.
 
@@ -496,6 +512,8 @@ def kullback_leibler_divergence(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------
@@ -528,6 +546,7 @@ def cosine_proximity(
     y_pred: np.ndarray,
     sample_weight: Weight = None,
     reduction: str = "mean",
+    axis: int = -1,
 ) -> Any:
     """Cosine proximity, −1 where rows point one way: the value of :class:`CosineProximity`.
 
@@ -539,6 +558,8 @@ def cosine_proximity(
         Weights ≥ 0 of the samples; the first of the leading axes are enough.
     reduction : str, default "mean"
         What becomes of the samples' values: "mean", "sum", or "none" for an array of them.
+    axis : int, default -1
+        Which axis of y_pred makes up a sample; the others number the samples.
 
     Returns
     -------

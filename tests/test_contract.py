@@ -147,7 +147,7 @@ def test_the_reference_takes_the_options_that_people_give(op):
     if op.family == "optimizers":
         assert options - {"t"} == given - {"params"} - set(public(op)._only_at_start)
     assert options - {"t"} <= given
-    assert {name for option in op.options for name in option} - given <= {"weighted", "given", "biased"}
+    assert {name for option in op.options for name in option} - given <= {"weighted", "given", "biased", "masked"}
 
 
 # ---- complete rows

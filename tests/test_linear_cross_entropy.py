@@ -99,6 +99,26 @@ def test_memory_stays_within_the_bound(max_bytes, wanted, ignored):
     assert x.shape[0] * len(weight) * 4 > 4 * max_bytes  # all logits wouldn't have fit
 
 
+@for_each_target
+def test_options_are_those_of_the_loss_of_whole_logits(target):
+    x, weight, labels, bias = given((50, 7, 11))
+    class_weight, mask = np.random.default_rng(3).random(11), np.arange(50) % 4 > 0
+    labels[~mask] = 99
+    options = {"class_weight": class_weight, "z_loss": 0.2, "logit_softcap": 3.0, "ignore_class": 2}
+    with fo.target(target):
+        value, gradients = LinearCrossEntropy(max_bytes=3000, **options).value_and_grad(
+            x, weight, labels, bias, mask=mask
+        )
+        alone = LinearCrossEntropy(**options)(x, weight, labels, bias, mask=mask)
+        wanted, slope = fo.losses.SparseCategoricalCrossentropy(True, **options).value_and_grad(
+            labels, x @ weight.T + bias, mask=mask
+        )
+    assert value == pytest.approx(wanted, rel=1e-13)
+    assert alone == pytest.approx(wanted, rel=1e-13)
+    for gradient, whole in zip(gradients, (slope @ weight, slope.T @ x, slope.sum(axis=0)), strict=True):
+        np.testing.assert_allclose(gradient, whole, rtol=1e-11, atol=1e-15)
+
+
 @pytest.mark.parametrize("target", TARGETS[:2])
 def test_threads_of_fastopt_change_no_bit(target):
     x, weight, labels, bias = given((300, 16, 1000), "float32")

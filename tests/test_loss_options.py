@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 
 import fastopt as fo
+from fastopt.kernels.table import OPS
 
 L = fo.losses
 for_each_target = pytest.mark.parametrize("target", ["cython", "numba", "reference"])
+LOSSES = [op for op in OPS if op.family == "losses" and op.name != "linear_cross_entropy"]
+for_each_loss = pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in LOSSES])
 for_each_width = pytest.mark.parametrize("columns", [5, 40, 1500])
 
 
@@ -102,25 +105,30 @@ def test_torchs_formulas_of_bent_logits_are_the_same(columns, cap, z_loss, targe
 
 @for_each_target
 @pytest.mark.parametrize("axis", [0, 1, -2, 2])
-def test_any_axis_is_as_good_as_the_last(axis, target):
-    rng = np.random.default_rng(2)
-    y_pred = rng.standard_normal((6, 6, 6))
-    labels = rng.integers(0, 6, (6, 6))
-    y_true = np.moveaxis(np.eye(6)[labels], -1, axis)
-    last = np.moveaxis(y_pred, axis, -1)
-    with fo.target(target):
-        for loss, given, plain in (
-            (L.SparseCategoricalCrossentropy, labels, labels),
-            (L.CategoricalCrossentropy, y_true, np.moveaxis(y_true, axis, -1)),
-        ):
-            value, gradient = loss(True, axis=axis).value_and_grad(given, y_pred)
-            wanted, moved = loss(True).value_and_grad(plain, np.ascontiguousarray(last))
-            assert value == wanted
-            np.testing.assert_array_equal(np.moveaxis(gradient, axis, -1), moved)
-            assert gradient.flags.c_contiguous
-            again = y_pred.copy()
-            assert loss(True, axis=axis).value_and_grad(given, again, out=again)[1] is again
-            np.testing.assert_array_equal(again, gradient)
+@for_each_loss
+def test_any_axis_is_as_good_as_the_last(op, axis, target):
+    for options in op.options:
+        last = op.inputs(np.random.default_rng(2), (4, 6, 5), "float64", options)
+        wide = last["y_pred"].shape
+        moved = {name: np.moveaxis(a, -1, axis).copy() if a.shape == wide else a for name, a in last.items()}
+        with fo.target(target):
+            wanted, turned = op.call(options, last), op.call({**options, "axis": axis}, moved)
+            np.testing.assert_array_equal(turned.pop("value"), wanted.pop("value"))
+            for name, gradient in turned.items():
+                np.testing.assert_array_equal(np.moveaxis(gradient, axis, -1), wanted[name])
+                assert gradient.flags.c_contiguous
+            again = moved["y_pred"].copy()
+            same = op.call({**options, "axis": axis}, {**moved, "y_pred": again, "out": again})
+            assert same["gradient"] is again
+            np.testing.assert_array_equal(again, turned["gradient"])
+
+
+@for_each_loss
+def test_samples_along_another_axis_must_be_of_one_shape(op):
+    arrays = op.inputs(np.random.default_rng(2), (4, 6, 5), "float64", {})
+    short = {**arrays, "y_true": arrays["y_true"][:3]}
+    with pytest.raises(ValueError, match=r"^y_true: expected shape \("):
+        op.call({"axis": 0}, short)
 
 
 def test_torchs_axis_is_1():
@@ -133,36 +141,22 @@ def test_torchs_axis_is_1():
 # ---- masks
 
 
-MASKED = [
-    ("MeanSquaredError", {}), ("Huber", {}), ("CosineProximity", {}), ("MultiMargin", {}), ("Tversky", {}),
-    ("CategoricalCrossentropy", {"from_logits": True}), ("SparseCategoricalCrossentropy", {"from_logits": True}),
-    ("CategoricalFocalCrossentropy", {}),
-]  # fmt: skip
-
-
 @for_each_target
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("name", "options"), MASKED)
-def test_a_masked_sample_is_as_if_it_were_not_there(name, options, weighted, reduction, target):
-    labels, y_true, y_pred, _ = problem(9)
-    if name in ("Tversky", "CategoricalFocalCrossentropy"):
-        y_pred = np.exp(y_pred) / np.exp(y_pred).sum(axis=1, keepdims=True)
+@for_each_loss
+def test_a_masked_sample_is_as_if_it_were_not_there(op, target):
     rng = np.random.default_rng(4)
-    mask, weight = rng.random(37) < 0.6, rng.random(37) if weighted else None
-    given = labels if name in ("MultiMargin", "SparseCategoricalCrossentropy") else y_true
-    loss = getattr(L, name)(**options, reduction=reduction)
-    with fo.target(target):
-        kept = None if weight is None else weight[mask]
-        wanted, slope = loss.value_and_grad(given[mask], y_pred[mask], kept)
-        y_pred[~mask] = np.nan
-        value, gradient = loss.value_and_grad(given, y_pred, weight, mask=mask)
-        assert loss(given, y_pred, weight, mask) == pytest.approx(value, nan_ok=True)
-    np.testing.assert_allclose(value[mask] if reduction == "none" else value, wanted, rtol=1e-13)
-    np.testing.assert_allclose(gradient[mask], slope, rtol=1e-13, atol=1e-17)
-    assert not gradient[~mask].any()
-    if reduction == "none":
-        assert not value[~mask].any()
+    mask = rng.random(37) < 0.6
+    for options in op.options:
+        arrays = op.inputs(rng, (37, 9), "float64", options)
+        kept = {name: array[mask] for name, array in arrays.items()}
+        arrays["y_pred"][~mask] = np.nan
+        with fo.target(target):
+            wanted, got = op.call(options, kept), op.call(options, {**arrays, "mask": mask})
+        each = options.get("reduction") == "none"
+        for name, found in got.items():
+            alone = each or name != "value"
+            np.testing.assert_allclose(found[mask] if alone else found, wanted[name], rtol=1e-13, atol=1e-17)
+            assert not (alone and found[~mask].any())
 
 
 @for_each_target

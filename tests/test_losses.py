@@ -369,3 +369,27 @@ def test_the_value_is_a_float_or_an_array_of_the_dtype(target, rng):
         assert isinstance(L.huber(y_true, y_pred), float)
         none = L.huber(y_true, y_pred, reduction="none")
     assert (none.dtype, none.shape) == (np.dtype("float32"), (3,))
+
+
+@pytest.mark.parametrize("target", ["cython", "numba"])
+@pytest.mark.parametrize("name", ["MeanSquaredError", "SparseCategoricalCrossentropy"])
+def test_a_gradient_that_goes_around_the_cache_has_the_same_bits(name, target):
+    rng = np.random.default_rng(5)
+    rows, columns = (2_500_001, 2) if name == "MeanSquaredError" else (1001, 5003)
+    y_pred = rng.standard_normal((rows, columns), dtype=np.float32)
+    dense = name == "MeanSquaredError"
+    y_true = y_pred[::-1].copy() if dense else rng.integers(0, columns, rows)
+    loss, before = getattr(fo.losses, name)(**({} if dense else {"from_logits": True})), fo.get_num_threads()
+    memory = np.full(rows * columns + 32, np.float32(7))
+    with fo.target(target):
+        place = y_pred.copy()
+        wanted, _ = loss.value_and_grad(y_true, place, out=place)
+        for threads, shift in ((1, 0), (2, 1), (7, 15)):
+            fo.set_num_threads(threads)
+            out = memory[shift : shift + rows * columns].reshape(rows, columns)
+            value, _ = loss.value_and_grad(y_true, y_pred, out=out)
+            assert value == wanted
+            np.testing.assert_array_equal(out, place)
+            assert (memory[shift + rows * columns :] == 7).all()
+            memory[...] = 7
+    fo.set_num_threads(before)

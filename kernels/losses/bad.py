@@ -26,6 +26,8 @@ def _weight(value):
 
 
 SHARED = (
+    Bad("no such axis", lambda o, a: o.update(axis=9), ("axis", "y_pred", "9")),
+    Bad("half an axis", lambda o, a: o.update(axis=0.5), ("axis", "integer", "0.5"), TypeError),
     Bad("unknown reduction", lambda o, a: o.update(reduction="median"), ("reduction", "'mean'", "'median'")),
     Bad(
         "integer predictions",
@@ -164,8 +166,6 @@ CLASSES = (
     Bad("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
     Bad("z_loss without logits", lambda o, a: o.update(z_loss=0.1, from_logits=False), ("z_loss", "from_logits")),
     Bad("logit_softcap zero", lambda o, a: o.update(logit_softcap=0.0), ("logit_softcap", "> 0", "0.0")),
-    Bad("no such axis", lambda o, a: o.update(axis=9), ("axis", "y_pred", "9")),
-    Bad("half an axis", lambda o, a: o.update(axis=0.5), ("axis", "integer", "0.5"), TypeError),
     Bad("class_weight a list", lambda o, a: o.update(class_weight=[1.0]), ("class_weight", "NumPy array"), TypeError),
     Bad(
         "class_weight of another length", lambda o, a: o.update(class_weight=np.ones(99, a["y_pred"].dtype)),

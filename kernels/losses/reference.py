@@ -219,10 +219,12 @@ def binary_focal_crossentropy(y_true, y_pred, *, apply_class_balancing, alpha, g
     return (weight * missed**gamma * entropy).mean(axis=-1), weight * slope / y_pred.shape[-1]
 
 
-def linear_cross_entropy(x, weight, bias, labels, scale):
+def linear_cross_entropy(x, weight, bias, labels, scale, **options):
     """Every row's cross-entropy of the logits x W^T + b, times its scale; gradients of x, W and b of all their sum."""
     logits = x @ weight.T + (0.0 if bias is None else bias)
-    value, slope = sparse_categorical_crossentropy(labels, logits, from_logits=True, ignore_class=None)
+    value, slope = sparse_categorical_crossentropy(
+        labels, logits, **{"from_logits": True, "ignore_class": None} | options
+    )
     slope = slope * scale[:, None]
     return value * scale, slope @ weight, slope.T @ x, slope.sum(axis=0)
 

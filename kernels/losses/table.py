@@ -17,6 +17,7 @@ from fastopt.kernels.losses.cases import (
 )
 from fastopt.kernels.losses.kernels import KERNELS
 
+LINEAR = ("softmax_sparse", "weigh_values", "weigh_gradient", "soft_cap", "uncap")
 OPTIONS = "soft_cap uncap weigh_classes drop_rows"
 
 OPS = (
@@ -89,6 +90,6 @@ OPS = (
         shapes=ROW_SHAPES, bench=(({}, (128, 10)), ({}, (4096, 1000))),
     ),
     *table_regression.OPS,
-    table_linear.op(tuple(KERNELS[name] for name in ("softmax_sparse", "weigh_values", "weigh_gradient"))),
+    table_linear.op(tuple(KERNELS[name] for name in LINEAR)),
     *table_rows.OPS,
 )  # fmt: skip

@@ -22,6 +22,8 @@ def _inputs(rng, shape, dtype, options):
         "y_true": rng.integers(0, classes, samples),
     }
     arrays["weight"] /= np.asarray(np.sqrt(features), dtype)
+    if options.get("masked"):
+        arrays["mask"] = rng.random(samples) < 0.6
     if options.get("weighted"):
         arrays["sample_weight"] = np.asarray(rng.integers(0, 5, samples) * 0.3).astype(dtype)
     if not options.get("biased", True):
@@ -32,30 +34,31 @@ def _inputs(rng, shape, dtype, options):
 def _call(options, arrays):
     import fastopt
 
-    known = {key: value for key, value in options.items() if key not in ("weighted", "biased")}
+    known = {key: value for key, value in options.items() if key not in ("weighted", "biased", "masked")}
     loss = fastopt.losses.LinearCrossEntropy(**known)
     given = arrays["x"], arrays["weight"], arrays["y_true"], arrays.get("bias"), arrays.get("sample_weight")
     if options.get("reduction") == "none":
-        return {"value": loss(*given)}
+        return {"value": loss(*given, arrays.get("mask"))}
     out = (arrays["out"], None, None) if "out" in arrays else None
-    value, gradients = loss.value_and_grad(*given, out)
+    value, gradients = loss.value_and_grad(*given, out, arrays.get("mask"))
     found = {"value": value, "grad_x": gradients.x, "grad_weight": gradients.weight}
     return found | ({} if gradients.bias is None else {"grad_bias": gradients.bias})
 
 
 def _expect(options, arrays):
-    wide = {name: array.astype(np.float64) for name, array in arrays.items() if name != "y_true"}
+    wide = {name: array.astype(np.float64) for name, array in arrays.items() if name not in ("y_true", "mask")}
     labels, turned = arrays["y_true"], options.get("layout") == "in_out"
     scale = wide.get("sample_weight", np.ones(len(labels)))
-    kept = labels != options.get("ignore_class", -1)
+    kept = (labels != options.get("ignore_class", -1)) & arrays.get("mask", True)
     scale = np.where(kept, scale, 0.0)
     if options.get("reduction", "mean") == "mean":
         scale = scale / max(1, np.count_nonzero(kept))
     weight = wide["weight"].T if turned else wide["weight"]
     value, grad_x = np.zeros(len(kept)), np.zeros(wide["x"].shape)  # nothing of an ignored sample is looked at
     value[kept], grad_x[kept], grad_weight, grad_bias = reference.linear_cross_entropy(
-        wide["x"][kept], weight, wide.get("bias"), labels[kept], scale[kept]
-    )
+        wide["x"][kept], weight, wide.get("bias"), labels[kept], scale[kept],
+        **{name: options[name] for name in ("z_loss", "logit_softcap") if name in options},
+    )  # fmt: skip
     if options.get("reduction") == "none":
         return {"value": value}
     found = {"value": value.sum(), "grad_x": grad_x, "grad_weight": grad_weight.T if turned else grad_weight}
@@ -91,6 +94,15 @@ BAD = (
         "weights negative", lambda o, a: a.update(sample_weight=np.full(len(a["x"]), -1, a["x"].dtype)),
         ("sample_weight", "≥ 0"),
     ),
+    Bad("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
+    Bad("logit_softcap zero", lambda o, a: o.update(logit_softcap=0.0), ("logit_softcap", "> 0", "0.0")),
+    Bad("class_weight a list", lambda o, a: o.update(class_weight=[1.0]), ("class_weight", "NumPy array"), TypeError),
+    Bad(
+        "class_weight of another length", lambda o, a: o.update(class_weight=np.ones(99, a["x"].dtype)),
+        ("class_weight", "shape", "(99,)"),
+    ),
+    Bad("mask of another shape", lambda o, a: a.update(mask=np.ones(len(a["x"]) + 1, bool)), ("mask", "shape")),
+    Bad("mask of numbers", lambda o, a: a.update(mask=np.ones(len(a["x"]))), ("mask", "bool"), TypeError),
     Bad("out of another shape", lambda o, a: a.update(out=a["x"][1:].copy()), ("out[0]", "shape")),
     Bad(
         "out in an argument's memory", lambda o, a: a.update(out=a["x"]),
@@ -108,6 +120,7 @@ def op(kernels) -> Op:
         options=(
             {}, {"layout": "in_out", "biased": False, "reduction": "sum"},
             {"ignore_class": 0, "weighted": True, "max_bytes": 2**25}, {"reduction": "none", "ignore_class": 1},
+            {"z_loss": 0.1, "logit_softcap": 5.0, "masked": True},
         ),
         shapes=SHAPES,
         inputs=_inputs,

@@ -129,7 +129,7 @@ class Jobs:
         sizes, packed = tuple(self.numbers[job].tolist()), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
-                packed.append((slot, array.itemsize, 1, len(sizes), True))
+                packed.append(pipeline.Packed(slot, array.itemsize, 1, len(sizes)))
                 sizes += pipeline.strides(array)
         scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
         calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)

@@ -34,6 +34,9 @@ cdef extern from *:
 cdef extern from "simd.h":
     const char *fastopt_isa()
 
+cdef extern from "stream.h" nogil:
+    void stream_end() noexcept
+
 cdef extern from *:
     """
     #define FETCH(p) __builtin_prefetch(p, 0, 2)
@@ -160,6 +163,7 @@ cdef void run_chunk(Work *work, int64_t begin, int64_t end, char *scratch) noexc
         while work.first_grain[low + 1] <= index:
             low += 1
         run_grain(work, low, index, scratch)
+    stream_end()
 
 
 cdef void run_all(Work *work, int threads, char *scratch, int64_t scratch_size) noexcept nogil:

@@ -6,16 +6,33 @@ blocks alone, and no array is copied as a whole.
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from fastopt.kernels.runtime.kernel import Kernel, address
 from fastopt.kernels.runtime.launch import Pipeline
-from fastopt.kernels.runtime.stages import GATHER, SCATTER
+from fastopt.kernels.runtime.stages import GATHER, SCATTER, STREAM, STREAMED_BYTES
 
 GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
 make_pipeline = lru_cache(maxsize=1024)(Pipeline)
+
+
+class Packed(NamedTuple):
+    """An array that kernels see in blocks of scratch memory.
+
+    `slot` is its own, `per_unit` its elements in one unit, `offset` where its strides begin among the dims; it may be
+    `read` before, and its blocks may be stored around the cache (`streams`).
+    """
+
+    slot: int
+    itemsize: int
+    per_unit: int
+    offset: int
+    read: bool = True
+    streams: bool = False
+
 
 Stage = tuple[Kernel, Sequence[str], int] | tuple[Kernel, Sequence[str], int, int]
 
@@ -35,6 +52,7 @@ def run(
     partials: int = 0,
     per_grain: bool = False,
     staged: Sequence[str] = (),
+    streamed: Sequence[str] = (),
 ) -> np.ndarray:
     """Run kernels one after the other over each block of one job, and return their partial sums.
 
@@ -58,6 +76,9 @@ def run(
     staged : sequence of str
         Arrays that are written whole and never read, in scratch memory first, and stored when the block is done:
         such an output may be the memory of another slot. They too must hold each unit's elements in C order.
+    streamed : sequence of str
+        Arrays that are written whole, never read, and share no memory with another slot: where they are large and
+        packed, they are staged too, and stored around the cache.
 
     Returns
     -------
@@ -65,21 +86,24 @@ def run(
     """
     arrays: list[np.ndarray | None] = []
     scratch: tuple[int, ...] = ()
-    packed: tuple[tuple[int, int, int, int, bool], ...] = ()
+    packed: tuple[Packed, ...] = ()
     sizes = tuple(dims)
     for name, value in slots.items():
         if not isinstance(value, np.ndarray):
             arrays.append(None)
             scratch += (value,)
             continue
-        if not value.flags.c_contiguous or name in staged:
+        contiguous = value.flags.c_contiguous
+        streams = contiguous and name in streamed and value.nbytes >= STREAMED_BYTES
+        if not contiguous or streams or name in staged:
             per_unit = value.size // max(units, 1)
-            packed += ((len(arrays), value.itemsize, per_unit, len(sizes), name not in staged),)
+            read = not streams and name not in staged
+            packed += (Packed(len(arrays), value.itemsize, per_unit, len(sizes), read, streams),)
             sizes += strides(value)
         arrays.append(value)
         scratch += (0,)
     if packed:
-        block = block or max(1, BLOCK // max(per_unit for _, _, per_unit, _, _ in packed))
+        block = block or max(1, BLOCK // max(array.per_unit for array in packed))
         arrays += [None] * len(packed)
     if not isinstance(stages, tuple):
         stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
@@ -93,15 +117,11 @@ def _plan(
     stages: tuple[Stage, ...],
     names: tuple[str, ...],
     scratch: tuple[int, ...],
-    packed: tuple[tuple[int, int, int, int, bool], ...],
+    packed: tuple[Packed, ...],
     dtype: str,
     target: str,
 ) -> Pipeline:
-    """Return the pipeline of these stages, with scratch blocks in the place of the arrays to be packed.
-
-    `packed` holds, for each of those, its slot, the bytes of an element, its elements in one unit, where its strides
-    begin among the dims, and whether it is read.
-    """
+    """Return the pipeline of these stages, with scratch blocks in the place of the arrays to be packed."""
     index = {name: k for k, name in enumerate(names)}
     calls = [
         (address(kernel, dtype, target), tuple([index[name] for name in used]), n, 0, *(scalars_at or (0,)))
@@ -117,22 +137,23 @@ def through_blocks(
     calls: Sequence[tuple],
     scratch: tuple[int, ...],
     written: Collection[int],
-    packed: Sequence[tuple[int, int, int, int, bool]],
+    packed: Sequence[Packed],
 ) -> tuple[list[tuple], tuple[int, ...]]:
     """Return calls and scratch of a pipeline in which scratch blocks stand for the arrays to be packed.
 
-    A gather stage fills each block in front of the calls where the array is read; a scatter stage stores it behind
-    them where the slot is `written`. `packed` is that of `_plan`; a call is what `Pipeline` takes.
+    A gather stage fills each block in front of the calls where the array is read; a scatter or stream stage stores it
+    behind them where the slot is `written`. A call is what `Pipeline` takes.
     """
     changed = list(calls)
-    for slot, itemsize, per_unit, offset, read in packed:
+    for slot, itemsize, per_unit, offset, read, streams in packed:
         block = len(scratch)
         scratch += (per_unit * itemsize,)
         changed = [(at, tuple([block if k == slot else k for k in used]), *rest) for at, used, *rest in changed]
         if read:
             changed.insert(0, (GATHER[itemsize], (slot, block), per_unit, offset, 0))
         if slot in written:
-            changed.append((SCATTER[itemsize], (slot, block), per_unit, offset, 0))
+            store = STREAM if streams else SCATTER
+            changed.append((store[itemsize], (slot, block), per_unit, offset, 0))
     return changed, scratch
 
 

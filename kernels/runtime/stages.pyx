@@ -1,4 +1,4 @@
-"""Stages that any pipeline can hold: gather a strided block into scratch memory, scatter it back.
+"""Stages that any pipeline can hold: gather a strided block into scratch memory, scatter it back, or stream it.
 
 They move bytes, so there is one for every size of element, not of type. A unit is an element, counted in C order.
 dims: number of axes, then their lengths, then their strides in bytes (outermost first).
@@ -9,6 +9,12 @@ from libc.string cimport memcpy
 import numpy as np
 
 from kernels.runtime.abi cimport NOT_A_LABEL
+
+cdef extern from "stream.h" nogil:
+    const int64_t STREAMED_BYTES_C "STREAMED_BYTES"
+    void stream_copy(void *target, const void *source, int64_t size) noexcept
+
+STREAMED_BYTES = STREAMED_BYTES_C
 
 cdef enum:
     MAX_AXES = 64
@@ -77,6 +83,12 @@ cdef void scatter(item **buffers, const int64_t *dims, const double *scalars,
     walk(buffers[1], <char *> buffers[0], dims, start, stop, True)
 
 
+cdef void stream(item **buffers, const int64_t *dims, const double *scalars,
+                 int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Store a block of a packed array around the cache."""
+    stream_copy(buffers[0] + start, buffers[1] + start, (stop - start) * <int64_t> sizeof(item))
+
+
 cdef void widen(label **buffers, const int64_t *dims, const double *scalars,
                 int64_t start, int64_t stop, double *partials) noexcept nogil:
     """Labels of any type as int64; NOT_A_LABEL for what is no whole number or is too large."""
@@ -105,6 +117,12 @@ SCATTER = {
     2: <uintptr_t> <void *> scatter[int16_t],
     4: <uintptr_t> <void *> scatter[int32_t],
     8: <uintptr_t> <void *> scatter[int64_t],
+}
+STREAM = {      # as SCATTER, to a packed array
+    1: <uintptr_t> <void *> stream[int8_t],
+    2: <uintptr_t> <void *> stream[int16_t],
+    4: <uintptr_t> <void *> stream[int32_t],
+    8: <uintptr_t> <void *> stream[int64_t],
 }
 WIDEN = {       # by the labels' dtype (a bool is a byte of 0 or 1); buffers: packed labels, int64 scratch block
     np.dtype(np.bool_): <uintptr_t> <void *> widen[uint8_t],
