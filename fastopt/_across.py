@@ -14,10 +14,14 @@ from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.checks import are_packed, narrow
+from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache
 MOST = 128  # rows of a grain with sums, where rows are long: its sums are 1/32 of the float32 data then ...
 PARTS = 16  # ... or fewer, so that some long rows still are several grains
+AT_ONCE = 16  # rows that kernels sum together (across.pxd): a block may end behind them
+LARGE = ("y", "dx")  # what goes around the cache if it is large
 
 Vector = np.ndarray | None
 
@@ -88,10 +92,9 @@ def forward(
             judge = getattr(reference, f"{name}_norm_forward")
             y[...], *found = judge(*_wide(x, *parameters), eps=eps, **options)
         return tuple(np.asarray(array) for array in found)
-    statistics = {part: np.empty(outer) for part in (("invrms",) if name == "rms" else ("mean", "invstd"))}
-    small = dict(zip(("gamma", "beta"), _packed(x, options, *parameters)))
-    _run(f"{name}_forward", {"x": x, "y": y}, small | statistics, options, outer, scalars=(eps,))
-    return tuple(statistics.values())
+    statistics = (np.empty(outer),) if name == "rms" else (np.empty(outer), np.empty(outer))
+    _run(f"{name}_forward", (x, *_packed(x, options, *parameters), y, *statistics), options, outer, scalars=(eps,))
+    return statistics
 
 
 def backward(
@@ -99,60 +102,53 @@ def backward(
     shape: tuple[int, ...], **options,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """Write dx, which may be dy; return gradients of parameters, of this shape: dgamma, and dbeta but for RMS."""
-    gradients = tuple(np.empty((1 if name == "rms" else 2, *shape), x.dtype))
     if get_target() == "reference":
         with np.errstate(all="ignore"):
             judge = getattr(reference, f"{name}_norm_backward")
             dx[...], *found = judge(*_wide(dy, x, gamma, *statistics), **options)
-        for gradient, value in zip(gradients, found, strict=True):
-            gradient[...] = value
-        return gradients
-    names = ("invrms",) if name == "rms" else ("mean", "invstd")
-    small = {"gamma": _packed(x, options, gamma)[0], **dict(zip(names, statistics, strict=True))}
-    sums = _run(
-        f"{name}_backward", {"dy": dy, "x": x, "dx": dx}, small, options, statistics[0].shape,
-        partials=len(gradients) * prod(shape),
-    )  # fmt: skip
-    for gradient, value in zip(reversed(gradients), sums.reshape(len(gradients), *shape), strict=True):
-        gradient[...] = value
-    return gradients
+            return tuple(np.asarray(value).astype(x.dtype).reshape(shape) for value in found)
+    count = 1 if name == "rms" else 2  # gradients
+    statistics = statistics if are_packed(statistics, 0) else tuple(map(np.ascontiguousarray, statistics))
+    given = (dy, x, *_packed(x, options, gamma), *statistics, dx)
+    sums = _run(f"{name}_backward", given, options, statistics[0].shape, partials=count * prod(shape))
+    return tuple(narrow(sums.reshape(count, *shape), x.dtype))[::-1]
 
 
 def _run(
-    name: str, large: dict, small: dict, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
+    name: str, arrays: tuple, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
 ) -> np.ndarray:
-    """Run a kernel. A grain with sums is one block, so that strided arrays are summed as packed ones are."""
-    kernel, x = KERNELS[name], large["x"]
+    """Run a kernel. Grains with sums are walked so that strided and streamed arrays are summed as packed ones are."""
+    kernel, x = KERNELS[name], arrays[0]
     rows, groups = prod(outer), options.get("num_groups")
     columns = x.size // rows
     width = x.shape[1] // groups if groups else 0
-    grain = max(1, GRAIN // columns)
+    grain, block = max(1, GRAIN // columns), 0
     if partials:
         grain = max(grain, min(MOST, -(-rows // PARTS)))
-    return pipeline.run(
-        ((kernel, kernel.buffers, 1),),
-        large | small,
+        block = AT_ONCE if x.nbytes >= STREAMED_BYTES else grain
+    return pipeline.run_kernel(
+        kernel,
+        arrays,
         rows,
-        dtype="float32" if x.itemsize == 4 else "float64",
-        target=get_target(),
-        threads=get_num_threads(),
-        grain=grain,
-        block=grain if partials else 0,
-        dims=(groups, width, columns // width) if groups else (columns,),
-        scalars=scalars,
-        partials=partials,
+        "float32" if x.itemsize == 4 else "float64",
+        get_target(),
+        get_num_threads(),
+        grain,
+        block,
+        (groups, width, columns // width) if groups else (columns,),
+        scalars,
+        partials,
+        streamed=LARGE,
     )
 
 
-def _packed(x: np.ndarray, options: dict, gamma: Vector, *beta: Vector) -> list[np.ndarray]:
-    """Return the parameters in C order, which kernels index by column: ones and zeros where there are none."""
-    if "num_groups" in options:
-        shape: tuple[int, ...] = x.shape[1:2]
-    else:
-        shape = options["normalized_shape"]
-    filled = [np.ones(shape, x.dtype) if gamma is None else gamma]
-    filled += [np.zeros(shape, x.dtype) if array is None else array for array in beta]
-    return [np.ascontiguousarray(array) for array in filled]
+def _packed(x: np.ndarray, options: dict, *parameters: Vector) -> tuple[np.ndarray, ...]:
+    """Return gamma, and beta, in C order, which kernels index by column: ones and zeros where there are none."""
+    if all([array is not None for array in parameters]) and are_packed(parameters, 0):
+        return parameters  # type: ignore[return-value]
+    shape: tuple[int, ...] = x.shape[1:2] if "num_groups" in options else options["normalized_shape"]
+    filled = [np.full(shape, 1 - k, x.dtype) if array is None else array for k, array in enumerate(parameters)]
+    return tuple(map(np.ascontiguousarray, filled))
 
 
 def _wide(*arrays) -> list:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fastopt.kernels.runtime.checks import fits, may_overlap
+
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -28,6 +30,8 @@ def array(
     among: tuple[str, ...] = ("float32", "float64"),
 ) -> np.ndarray:
     """Return `value` if it is an array of one of these dtypes (of this dtype and shape); no copy, no cast."""
+    if fits(value, dtype, shape):
+        return value
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
     # comparing dtypes takes a fraction of a microsecond, forming a dtype's name takes seven
@@ -62,6 +66,8 @@ def output(
     if out is None:
         return np.empty(shape, dtype)
     writable(array(out, name, dtype=dtype, shape=shape), name)
+    if not may_overlap(out, apart.values()):
+        return out
     for other, value in apart.items():
         if value is None or not np.may_share_memory(out, value):
             continue

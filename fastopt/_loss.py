@@ -12,6 +12,7 @@ from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.losses import reference
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.checks import may_overlap
 from fastopt.kernels.runtime.kernel import Kernel
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -357,8 +358,7 @@ class RowLoss(Loss):
 def launch(stages, slots, units, y_pred, out, **job):
     """Run a loss's pipeline. A gradient that takes the place of y_pred is kept in scratch memory until its block
     is done, so that no kernel's buffers overlap; a large one apart goes around the cache."""
-    apart = out is None or (out.flags.c_contiguous and not np.may_share_memory(out, y_pred))
-    staged, streamed = ((), GRADIENT) if apart else (GRADIENT, ())
+    apart = out is None or (out.flags.c_contiguous and not may_overlap(out, (y_pred,)))
     return pipeline.run(
         stages,
         slots,
@@ -367,7 +367,7 @@ def launch(stages, slots, units, y_pred, out, **job):
         target=get_target(),
         threads=get_num_threads(),
         partials=1,
-        staged=staged,
-        streamed=streamed,
+        staged=() if apart else GRADIENT,
+        streamed=GRADIENT,
         **job,
     )

@@ -3,9 +3,9 @@
 Everything here depends on shapes and strides alone, never on threads.
 """
 
-from collections.abc import Mapping
+from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,14 @@ from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.checks import are_packed, narrow
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its later passes find it in
 ROWS = 128  # rows of a grain at the least: partial results are 1/32 of the float32 data then
+NAMES = {np.dtype(name): name for name in ("float32", "float64")}
+LARGE = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
+SUMMED = ("row_moments", "row_sums")
+MAPPED = {"row_normalize": ("y",), "row_gradient": ("dx", "dadded")}  # no sums; what goes around the cache if large
 
 
 class Plan(NamedTuple):
@@ -51,50 +56,53 @@ class Plan(NamedTuple):
             return self.values if self.whole else max(ROWS, GRAIN // self.channels)
         return max(1, GRAIN // self.values)
 
-    def run(
-        self, name: str, large: Mapping[str, Any], small: Mapping[str, np.ndarray], scalars=(), per_grain=False
-    ):  # fmt: skip
-        """Run a kernel; `large` arrays have the shape of x, or are None; `small` ones have an entry for each channel.
+    def run(self, name: str, arrays: tuple[np.ndarray | None, ...], scalars=(), per_grain=False) -> np.ndarray:
+        """Run a kernel over its buffers; those in LARGE have the shape of x, all others an entry for each channel.
 
         Blocks are whole grains, so that strided arrays are summed as packed ones are, but where rows are merely
         normalized.
         """
-        kernel, elementwise = KERNELS[name], name in ("row_normalize", "row_gradient")
-        slots = {key: self._turned(array) for key, array in large.items()}
-        return pipeline.run(
-            ((kernel, kernel.buffers, 1),),
-            {**slots, **small},
+        kernel = KERNELS[name]
+        if self.order is not None:
+            named = zip(kernel.buffers, arrays)
+            arrays = tuple([a.transpose(self.order) if key in LARGE and a is not None else a for key, a in named])
+        return pipeline.run_kernel(
+            kernel,
+            arrays,
             self.values if self.by_rows else self.channels,
-            dtype="float32" if slots["x"].itemsize == 4 else "float64",
-            target=get_target(),
-            threads=get_num_threads(),
-            grain=self.grain,
-            block=0 if elementwise else self.grain,
-            dims=self.dims,
-            scalars=scalars,
-            partials=2 * self.channels if name in ("row_moments", "row_sums") else 0,
-            per_grain=per_grain,
+            NAMES[arrays[0].dtype],  # type: ignore[union-attr]
+            get_target(),
+            get_num_threads(),
+            self.grain,
+            0 if name in MAPPED else self.grain,
+            self.dims,
+            scalars,
+            2 * self.channels if name in SUMMED else 0,
+            per_grain,
+            MAPPED.get(name, ()),
         )
 
-    def _turned(self, array: np.ndarray | None) -> Any:
-        """Return an array as the kernels see it; one that isn't there takes no memory."""
-        if array is None:
-            return 0
-        return array if self.order is None else array.transpose(self.order)
 
-
-def plan(axis: int, x: np.ndarray, *others: np.ndarray) -> Plan:
+def plan(axis: int, x: np.ndarray, *others: np.ndarray | None) -> Plan:
     """Choose the kernels: by x's shape, but for arrays that lie in memory with the channel last (torch's
     channels_last), which are walked as they lie."""
+    if are_packed((x, *others), 0):
+        return _packed_plan(x.shape, axis)
     shape = x.shape
     channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
     rest = tuple(k for k in range(x.ndim) if k != axis)
-    contiguous = x.flags.c_contiguous
-    if inner == 1 or (not contiguous and x.transpose(*rest, axis).flags.c_contiguous):
+    if inner == 1 or (not x.flags.c_contiguous and x.transpose(*rest, axis).flags.c_contiguous):
         return Plan(True, (*rest, axis), channels, batch * inner, (channels,))
-    if contiguous and all(array.flags.c_contiguous for array in others):
-        return Plan(False, None, channels, batch * inner, (batch, inner, channels * inner, inner))
     return Plan(False, (axis, *rest), channels, batch * inner, (batch, inner, inner, batch * inner))
+
+
+@lru_cache(maxsize=1024)
+def _packed_plan(shape: tuple[int, ...], axis: int) -> Plan:
+    channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
+    if inner == 1:
+        rest = tuple(k for k in range(len(shape)) if k != axis)
+        return Plan(True, None if axis == len(shape) - 1 else (*rest, axis), channels, batch * inner, (channels,))
+    return Plan(False, None, channels, batch * inner, (batch, inner, channels * inner, inner))
 
 
 # ---- what the public functions call; every argument has been checked
@@ -116,12 +124,12 @@ def normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation, resid
         with np.errstate(all="ignore"):
             y[...], _, invstd, *_ = reference.batch_norm_forward(*wide, training=False, **options)
         return invstd
-    way = plan(axis, x, y) if residual is None else plan(axis, x, y, residual)
+    way = plan(axis, x, y, residual)
     with np.errstate(invalid="ignore"):  # a negative variance has no root: NaN
         invstd = 1.0 / np.sqrt(variance + eps)
     name = "row_normalize" if way.by_rows else "channel_normalize"
-    small = _small(gamma, beta, mean, invstd)
-    way.run(name, {"x": x, "y": y, "added": residual}, small, (activation == "relu", residual is not None))
+    flags = (activation == "relu", residual is not None)
+    way.run(name, (x, *_packed(gamma, beta, mean, invstd), residual, y), flags)
     return invstd
 
 
@@ -138,17 +146,17 @@ def forward(
             if array is not None:
                 array[...] = value
         return mean, invstd
-    way = plan(axis, x, y) if residual is None else plan(axis, x, y, residual)
+    way = plan(axis, x, y, residual)
+    gamma, beta = _packed(gamma, beta)
     flags = (activation == "relu", residual is not None)
     if way.by_rows and not way.whole:
         mean, variance = _moments(way, x)
         invstd = 1.0 / np.sqrt(variance + eps)
-        way.run("row_normalize", {"x": x, "y": y, "added": residual}, _small(gamma, beta, mean, invstd), flags)
+        way.run("row_normalize", (x, gamma, beta, mean, invstd, residual, y), flags)
     else:
         mean, variance, invstd = np.empty((3, way.channels))
-        small = _small(gamma, beta, mean, invstd) | {"variance": variance}
         name = "row_forward" if way.by_rows else "channel_forward"
-        way.run(name, {"x": x, "y": y, "added": residual}, small, (eps, *flags))
+        way.run(name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
     if running_var is not None:
@@ -163,16 +171,13 @@ def gradient_sums(dy, x, gamma, beta, mean, invstd, *, axis, activation, residua
         options = {"channel_axis": axis, "activation": activation, "residual": _wide(residual)[0]}
         with np.errstate(all="ignore"):
             return np.stack(reference.batch_norm_gradient_sums(*_wide(dy, x, gamma, mean, invstd, beta), **options))
-    way = plan(axis, *(array for array in (x, dy, residual) if array is not None))
-    small, flags = (
-        _small(gamma, gamma if beta is None else beta, mean, invstd),
-        (activation == "relu", residual is not None),
-    )
-    large = {"dy": dy, "x": x, "added": residual}
+    way = plan(axis, x, dy, residual)
+    given = (dy, x, *_packed(gamma, gamma if beta is None else beta, mean, invstd), residual)
+    flags = (activation == "relu", residual is not None)
     if way.by_rows:
-        return way.run("row_sums", large, small, flags).reshape(2, -1)
+        return way.run("row_sums", given, flags).reshape(2, -1)
     sums = np.empty((2, way.channels))
-    way.run("channel_sums", large, small | dict(zip(("sums", "products"), sums)), flags)
+    way.run("channel_sums", (*given, *sums), flags)
     return sums
 
 
@@ -191,12 +196,11 @@ def gradient(
         if dresidual is not None:
             dresidual[...] = passed
         return
-    way, large, small, flags = _slopes(
-        dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual
-    )
+    way = plan(axis, x, dy, residual, dx, dresidual)
+    given = (dy, x, *_packed(gamma, gamma if beta is None else beta, mean, invstd), residual)
     name = "row_gradient" if way.by_rows else "channel_gradient"
-    packed = dict(zip(("sums", "products"), map(np.ascontiguousarray, sums)))
-    way.run(name, large, small | packed, (*flags, count))
+    flags = (training, activation == "relu", residual is not None, count)
+    way.run(name, (*given, *_packed(*sums), dx, dresidual), flags)
 
 
 def backward(
@@ -209,59 +213,46 @@ def backward(
         count = x.size // x.shape[axis]
         gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=training, **options)
     else:
-        way, large, small, flags = _slopes(
-            dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual
-        )  # fmt: skip
+        way = plan(axis, x, dy, residual, dx, dresidual)
+        given = (dy, x, *_packed(gamma, gamma if beta is None else beta, mean, invstd), residual)
+        flags = (training, activation == "relu", residual is not None)
         if way.by_rows and not way.whole:
-            read = {name: large[name] for name in ("dy", "x", "added")}
-            sums = way.run("row_sums", read, small, flags[1:]).reshape(2, -1)
-            way.run("row_gradient", large, small | dict(zip(("sums", "products"), sums)), (*flags, way.values))
+            sums = way.run("row_sums", given, flags[1:]).reshape(2, -1)
+            way.run("row_gradient", (*given, *sums, dx, dresidual), (*flags, way.values))
         else:
             sums = np.empty((2, way.channels))
-            name = "row_backward" if way.by_rows else "channel_backward"
-            way.run(name, large, small | dict(zip(("sums", "products"), sums)), flags)
-    dgamma, dbeta = np.empty((2, *gamma.shape), x.dtype)
-    with np.errstate(over="ignore"):
-        dbeta[...], dgamma[...] = sums
+            way.run("row_backward" if way.by_rows else "channel_backward", (*given, dx, dresidual, *sums), flags)
+    dbeta, dgamma = narrow(sums, x.dtype)
     return dgamma, dbeta
 
 
 # ---- what they share
 
 
-def _slopes(dy, x, gamma, beta, mean, invstd, dx, dresidual, training, axis, activation, residual):
-    """Return the plan of a backward, its large arrays, its small ones, and the kernels' flags."""
-    large = {"dy": dy, "x": x, "added": residual, "dx": dx, "dadded": dresidual}
-    way = plan(axis, x, *(array for array in large.values() if array is not None))
-    small = _small(gamma, gamma if beta is None else beta, mean, invstd)
-    return way, large, small, (training, activation == "relu", residual is not None)
-
-
 def _moments(way: Plan, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and biased variance, over grains of rows that are merged, or channel by channel."""
     mean, variance = np.empty((2, way.channels))
     if not way.by_rows:
-        way.run("channel_moments", {"x": x}, {"mean": mean, "variance": variance})
+        way.run("channel_moments", (x, mean, variance))
         return mean, variance
-    parts = way.run("row_moments", {"x": x}, {}, per_grain=True)
+    parts = way.run("row_moments", (x,), per_grain=True)
     kernel = KERNELS["merge_moments"]
-    pipeline.run(
-        ((kernel, kernel.buffers, 1),),
-        {"parts": parts.reshape(-1), "mean": mean, "variance": variance},
+    pipeline.run_kernel(
+        kernel,
+        (parts.reshape(-1), mean, variance),
         way.channels,
-        dtype="float64",
-        target=get_target(),
-        threads=get_num_threads(),
+        "float64",
+        get_target(),
+        get_num_threads(),
         grain=max(8, GRAIN // len(parts)),
         dims=(way.channels, way.grain, way.values),
     )
     return mean, variance
 
 
-def _small(gamma, beta, mean, invstd) -> dict[str, np.ndarray]:
-    """Return the arrays with an entry for each channel, packed: kernels index them by channel, not by unit."""
-    arrays = {"gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd}
-    return {name: a if a.flags.c_contiguous else np.ascontiguousarray(a) for name, a in arrays.items()}
+def _packed(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return arrays with an entry for each channel in C order: kernels index them by channel, not by unit."""
+    return arrays if are_packed(arrays, 0) else tuple([np.ascontiguousarray(array) for array in arrays])
 
 
 def _wide(*arrays) -> list:

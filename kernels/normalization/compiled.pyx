@@ -15,7 +15,7 @@ from fastopt.kernels.normalization import compiled_across
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, stream_end, worth_streaming)
+    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, worth_streaming)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
@@ -60,8 +60,6 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
                 normalize_plane(x + at, added + (at if adds else 0), y + at, ahead, inner, center[k], scale[k],
                                 shift[k], adds != 0, relu != 0, streams)
         first = last
-    if streams:
-        stream_end()
 
 
 cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int64_t batch, int64_t inner,
@@ -144,8 +142,6 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
             at = c * channel_stride + n * batch_stride
             normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner,
                             center, scale, shift, adds != 0, relu != 0, streams)
-    if streams:
-        stream_end()
 
 
 cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real *added, int64_t first, int64_t last,
@@ -213,8 +209,6 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
                                ahead, inner, center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0,
                                relu != 0, training != 0, streams)
         first = last
-    if streams:
-        stream_end()
 
 
 cdef cloned_void channel_sums(real **buffers, const int64_t *dims, const double *scalars,
@@ -281,8 +275,6 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
             gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
                            batch_stride if n + 1 < batch else 0, inner, center, scale, shift, mean_dy, factor,
                            adds != 0, relu != 0, training != 0, streams)
-    if streams:
-        stream_end()
 
 
 cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *scalars,

@@ -32,7 +32,6 @@ cdef extern from *:
 cdef extern from "stream.h" nogil:
     const int64_t STREAMED_BYTES
     void stream_copy(void *target, const void *source, int64_t size) noexcept
-    void stream_end() noexcept
 
 
 cdef enum:

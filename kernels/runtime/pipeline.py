@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastopt.kernels.runtime.checks import are_packed, may_overlap, split
 from fastopt.kernels.runtime.kernel import Kernel, address
 from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.stages import GATHER, SCATTER, STREAM, STREAMED_BYTES
@@ -77,39 +78,103 @@ def run(
         Arrays that are written whole and never read, in scratch memory first, and stored when the block is done:
         such an output may be the memory of another slot. They too must hold each unit's elements in C order.
     streamed : sequence of str
-        Arrays that are written whole, never read, and share no memory with another slot: where they are large and
-        packed, they are staged too, and stored around the cache.
+        Arrays that are written whole and never read. Where one is large and packed, and shares no memory with another
+        slot, it is staged too, and stored around the cache.
 
     Returns
     -------
     float64 array (partials,), or (grains, partials)
     """
-    arrays: list[np.ndarray | None] = []
-    scratch: tuple[int, ...] = ()
-    packed: tuple[Packed, ...] = ()
-    sizes = tuple(dims)
-    for name, value in slots.items():
-        if not isinstance(value, np.ndarray):
-            arrays.append(None)
-            scratch += (value,)
-            continue
-        contiguous = value.flags.c_contiguous
-        streams = contiguous and name in streamed and value.nbytes >= STREAMED_BYTES
-        if not contiguous or streams or name in staged:
-            per_unit = value.size // max(units, 1)
-            read = not streams and name not in staged
-            packed += (Packed(len(arrays), value.itemsize, per_unit, len(sizes), read, streams),)
-            sizes += strides(value)
-        arrays.append(value)
-        scratch += (0,)
-    if packed:
-        block = block or max(1, BLOCK // max(array.per_unit for array in packed))
-        arrays += [None] * len(packed)
+    arrays, scratch, as_they_are = split(slots, STREAMED_BYTES if streamed else 0)
     if not isinstance(stages, tuple):
         stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
+    if not as_they_are or staged:
+        packed, dims = _packed(slots, units, tuple(dims), staged, streamed)
+        if packed:
+            block = block or block_of(max(array.per_unit for array in packed))
+            arrays += [None] * len(packed)
+    else:
+        packed = ()
     plan = _plan(stages, tuple(slots), scratch, packed, dtype, target)
-    sums = plan.run_one(arrays, units, grain, block, sizes, tuple(scalars), partials, threads, per_grain)
+    sums = plan.run_one(arrays, units, grain, block, tuple(dims), tuple(scalars), partials, threads, per_grain)
     return sums if per_grain or not partials else sums[0]
+
+
+def block_of(per_unit: int) -> int:
+    """Return how many units of this many elements are a block: what L1 holds, or some long ones that L2 holds."""
+    return max(1, BLOCK // per_unit, min(16, 16 * BLOCK // per_unit))
+
+
+def run_kernel(
+    kernel: Kernel,
+    arrays: tuple[np.ndarray | None, ...],
+    units: int,
+    dtype: str,
+    target: str,
+    threads: int,
+    grain: int,
+    block: int = 0,
+    dims: tuple[int, ...] = (),
+    scalars: tuple[float, ...] = (),
+    partials: int = 0,
+    per_grain: bool = False,
+    streamed: Sequence[str] = (),
+) -> np.ndarray:
+    """Run one kernel over its buffers (None: one that it won't touch); the rest is as in `run`.
+
+    Arrays that are C-contiguous, and not to be streamed, go to the launcher without a look at each: for calls that are
+    over in microseconds.
+    """
+    if are_packed(arrays, STREAMED_BYTES if streamed else 0):
+        plan = _alone(kernel, dtype, target)
+        sums = plan.run_one(list(arrays), units, grain, block, dims, scalars, partials, threads, per_grain)
+        return sums if per_grain or not partials else sums[0]
+    return run(
+        ((kernel, kernel.buffers, 1),),
+        {name: 0 if array is None else array for name, array in zip(kernel.buffers, arrays)},
+        units,
+        dtype=dtype,
+        target=target,
+        threads=threads,
+        grain=grain,
+        block=block,
+        dims=dims,
+        scalars=scalars,
+        partials=partials,
+        per_grain=per_grain,
+        streamed=streamed,
+    )
+
+
+def _packed(
+    slots: Mapping[str, np.ndarray | int],
+    units: int,
+    dims: tuple[int, ...],
+    staged: Sequence[str],
+    streamed: Sequence[str],
+) -> tuple[tuple[Packed, ...], tuple[int, ...]]:
+    """Return which arrays go through scratch memory, and the dims with their strides behind."""
+    packed: tuple[Packed, ...] = ()
+    for slot, (name, value) in enumerate(slots.items()):
+        if not isinstance(value, np.ndarray):
+            continue
+        contiguous, whole = value.flags.c_contiguous, name in staged
+        streams = contiguous and not whole and name in streamed and value.nbytes >= STREAMED_BYTES
+        if streams:
+            streams = not may_overlap(value, [other for key, other in slots.items() if key != name])
+        if not contiguous or streams or whole:
+            per_unit = value.size // max(units, 1)
+            read = not streams and not whole
+            packed += (Packed(slot, value.itemsize, per_unit, len(dims), read, streams),)
+            dims += strides(value)
+    return packed, dims
+
+
+@lru_cache(maxsize=1024)
+def _alone(kernel: Kernel, dtype: str, target: str) -> Pipeline:
+    """Return the pipeline of one kernel over packed arrays."""
+    nothing = (0,) * len(kernel.buffers)
+    return _plan(((kernel, kernel.buffers, 1),), kernel.buffers, nothing, (), dtype, target)
 
 
 @lru_cache(maxsize=1024)

@@ -54,7 +54,7 @@ static __attribute__((noinline)) void stream_copy(void *target, const void *sour
     memcpy(to + head + lines, from + head + lines, (size_t) (bytes - head - lines));
 }
 
-/* Streamed stores are seen by other threads after this. */
+/* Streamed stores are seen by other threads after this: the launcher calls it behind the grains of a thread. */
 static inline void stream_end(void) { _mm_sfence(); }
 
 #else

@@ -1,0 +1,108 @@
+"""What every call asks of its arrays, answered in nanoseconds. A no is not a refusal: it asks for a closer look."""
+from libc.stdint cimport uintptr_t
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+def fits(value, cnp.dtype dtype, tuple shape):
+    """Return whether this is an aligned float32 or float64 array (of this dtype and shape, where they aren't None)."""
+    cdef cnp.ndarray array
+    cdef int axis
+    if not cnp.PyArray_Check(value):
+        return False
+    array = value
+    if dtype is not None and cnp.PyArray_DESCR(array) != <cnp.PyArray_Descr *> dtype:
+        return False
+    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 and cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT64:
+        return False
+    if not (cnp.PyArray_ISALIGNED(array) and cnp.PyArray_ISNOTSWAPPED(array)):
+        return False
+    if shape is not None:
+        if len(shape) != cnp.PyArray_NDIM(array):
+            return False
+        for axis in range(cnp.PyArray_NDIM(array)):
+            if shape[axis] != cnp.PyArray_DIM(array, axis):
+                return False
+    return True
+
+
+cdef inline bint is_packed(array, cnp.npy_intp limit):
+    """Return whether an array is C-contiguous, and less than `limit` bytes long (0: of any length)."""
+    return (cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> array)
+            and (limit == 0 or cnp.PyArray_NBYTES(<cnp.ndarray> array) < limit))
+
+
+def are_packed(tuple arrays, cnp.npy_intp limit):
+    """Return whether all of these that are arrays are C-contiguous, and less than `limit` bytes long (0: of any)."""
+    for array in arrays:
+        if cnp.PyArray_Check(array) and not is_packed(array, limit):
+            return False
+    return True
+
+
+def split(slots, cnp.npy_intp limit):
+    """Return a pipeline's slots as (arrays, None for scratch memory; bytes of scratch memory, 0 for arrays; whether all
+    arrays are packed, as in `are_packed`)."""
+    cdef list arrays = []
+    cdef list scratch = []
+    cdef bint packed = True
+    for value in slots.values():
+        if cnp.PyArray_Check(value):
+            arrays.append(value)
+            scratch.append(0)
+            packed = packed and is_packed(value, limit)
+        else:
+            arrays.append(None)
+            scratch.append(value)
+    return arrays, tuple(scratch), packed
+
+
+cdef (uintptr_t, uintptr_t) bounds(cnp.ndarray array):
+    """Return where an array's memory begins and ends."""
+    cdef uintptr_t low = <uintptr_t> cnp.PyArray_DATA(array)
+    cdef uintptr_t high = low + <uintptr_t> cnp.PyArray_ITEMSIZE(array)
+    cdef cnp.npy_intp reach
+    cdef int axis
+    if cnp.PyArray_SIZE(array) == 0:
+        return low, low
+    for axis in range(cnp.PyArray_NDIM(array)):
+        reach = (cnp.PyArray_DIM(array, axis) - 1) * cnp.PyArray_STRIDE(array, axis)
+        if reach < 0:
+            low -= <uintptr_t> -reach
+        else:
+            high += <uintptr_t> reach
+    return low, high
+
+
+def may_overlap(cnp.ndarray out, others):
+    """Return whether some of the others that are arrays reach into the memory between out's first and last byte."""
+    cdef uintptr_t low, high, start, stop
+    low, high = bounds(out)
+    for other in others:
+        if cnp.PyArray_Check(other):
+            start, stop = bounds(<cnp.ndarray> other)
+            if start < high and low < stop:
+                return True
+    return False
+
+
+def narrow(cnp.ndarray sums, cnp.dtype dtype):
+    """Return a C-contiguous float64 array as a new one of dtype float32 or float64: beyond its range is infinite."""
+    cdef cnp.ndarray narrowed
+    cdef const double *wide = <const double *> cnp.PyArray_DATA(sums)
+    cdef float *single
+    cdef double *double_
+    cdef cnp.npy_intp k
+    narrowed = cnp.PyArray_EMPTY(
+        cnp.PyArray_NDIM(sums), cnp.PyArray_DIMS(sums), dtype.type_num, 0)
+    if cnp.PyArray_TYPE(narrowed) == cnp.NPY_FLOAT32:
+        single = <float *> cnp.PyArray_DATA(narrowed)
+        for k in range(cnp.PyArray_SIZE(sums)):
+            single[k] = <float> wide[k]
+    else:
+        double_ = <double *> cnp.PyArray_DATA(narrowed)
+        for k in range(cnp.PyArray_SIZE(sums)):
+            double_[k] = wide[k]
+    return narrowed
