@@ -268,9 +268,11 @@ def functions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elementary")
     kernels = {}
     source = ['#include "simd.h"']
-    for name in LIMIT:
+    for name in (*LIMIT, "exp_nonpositive"):
         path = folder / f"{name}_rule.py"
-        path.write_text(f"from math import {name}\n\n\ndef apply_{name}(x):\n    return {name}(x)\n")
+        path.write_text(
+            f"from math import {name.partition('_')[0]} as {name}\n\n\ndef apply_{name}(x):\n    return {name}(x)\n"
+        )
         names: dict = {}
         exec(path.read_text(), names)
         loop = jit.elementwise_loop(names[f"apply_{name}"], ("x", "y"), ("y",), ())
@@ -288,7 +290,7 @@ def functions(tmp_path_factory):
         command = [COMPILER, *FLAGS, f"-I{RUNTIME}", str(folder / "elementary.c"), "-o", str(folder / "elementary.so")]
         subprocess.run([*command, "-lm"], check=True)
         library = ctypes.CDLL(str(folder / "elementary.so"))
-        for name in LIMIT:
+        for name in (*LIMIT, "exp_nonpositive"):
             for dtype in DTYPES:
                 function = ctypes.cast(getattr(library, f"{name}_{dtype}"), ctypes.c_void_p)
                 kernels[name, dtype, "cython"] = function.value
@@ -341,6 +343,14 @@ def test_elementary_functions_are_right_over_the_whole_range(functions, name, dt
     error = ulp(got[finite], exact[finite], dtype)
     worst = error.argmax()
     assert error[worst] <= LIMIT[name], f"{error[worst]:.2f} ulp at {x[finite][worst]!r}"
+
+
+@pytest.mark.parametrize("target", ["cython", "numba"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_of_what_is_not_positive_has_the_bits_of_exp(functions, dtype, target):
+    x = -np.abs(whole_range(dtype, "exp"))
+    got, wanted = functions("exp_nonpositive", dtype, target, x), functions("exp", dtype, target, x)
+    np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("target", ["cython", "numba"])

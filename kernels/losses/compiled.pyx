@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uintptr_t
 from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_stages
 
 from kernels.losses.pieces cimport (
-    CHUNK, SHORT, artanh_of, below, clipped, exp_of, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
+    CHUNK, SHORT, artanh_of, below, clipped, exp_nonpositive, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
     probabilities_tile, product_sum, row_max, row_sum, softmax_tile, store_tile,
 )
 from kernels.runtime.abi cimport cloned_void, real
@@ -120,7 +120,7 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
         t = keep * y_true[i] + shift
         other = one - t
         size = -y_pred[i] if y_pred[i] < 0 else y_pred[i]
-        e = exp_of(-size)
+        e = exp_nonpositive(-size)
         wrong = other if y_pred[i] > 0 else t
         linear = size * wrong
         linear = 0 if wrong == 0 else linear

@@ -2,7 +2,7 @@
 formulas are those of rules.py, in the same order of operations."""
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.losses.pieces cimport artanh_of, exp_of, log_of
+from kernels.losses.pieces cimport artanh_of, exp_nonpositive, exp_of, log_of
 from kernels.runtime.abi cimport cloned_void, real
 
 cdef extern from "simd.h" nogil:
@@ -83,7 +83,7 @@ cdef cloned_void log_cosh(real **buffers, const int64_t *dims, const double *sca
     for i in range(start, stop):
         error = y_pred[i] - y_true[i]
         size = -error if error < 0 else error
-        e = exp_of(-two * size)
+        e = exp_nonpositive(-two * size)
         lost = one - e
         near = lost * (two * size) / -log_of(e)     # 1 - exp(-2 size) where it cancels, after Kahan
         near = two * size if lost == 0 else near
@@ -235,7 +235,7 @@ cdef cloned_void binary_focal_crossentropy_logits(real **buffers, const int64_t 
         other = one - t
         weight = of_zero + tilt * t
         size = -y_pred[i] if y_pred[i] < 0 else y_pred[i]
-        e = exp_of(-size)
+        e = exp_nonpositive(-size)
         wrong = other if y_pred[i] > 0 else t
         linear = size * wrong
         linear = 0 if wrong == 0 else linear  # an infinite logit on the right side costs nothing

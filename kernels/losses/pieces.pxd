@@ -10,9 +10,11 @@ from kernels.runtime.abi cimport real
 
 cdef extern from "simd.h" nogil:
     float exp_float(float)
+    float exp_nonpositive_float(float)
     float log_float(float)
     float artanh_float(float)
     double exp_double(double)
+    double exp_nonpositive_double(double)
     double log_double(double)
     double artanh_double(double)
 
@@ -26,6 +28,13 @@ cdef inline real exp_of(real x) noexcept nogil:
         return exp_float(x)
     else:
         return exp_double(x)
+
+
+cdef inline real exp_nonpositive(real x) noexcept nogil:
+    if real is float:
+        return exp_nonpositive_float(x)
+    else:
+        return exp_nonpositive_double(x)
 
 
 cdef inline real log_of(real x) noexcept nogil:
@@ -157,10 +166,13 @@ cdef inline real exponentials(const real *row, real *out, int64_t columns, real 
     """Write exp(row - top) and return its sum."""
     cdef int64_t first, last, c
     cdef double mass = 0
+    cdef bint finite = top - top == 0
     for first in range(0, columns, 1024):
         last = min(first + CHUNK, columns)
-        for c in range(first, last):
-            out[c] = exp_of(below(row[c], top))
+        for c in range(first, last if finite else first):
+            out[c] = exp_nonpositive(row[c] - top)
+        for c in range(last if finite else first, last):
+            out[c] = exp_nonpositive(below(row[c], top))
         mass += lane_sum(out + first, last - first)
     return <real> mass
 
@@ -190,7 +202,7 @@ cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t colum
             dot[l] += 0 if t[32 * c + l] == 0 else term
             targets[l] += t[32 * c + l]
     for c in range(32 * columns):
-        x[c] = exp_of(x[c])
+        x[c] = exp_nonpositive(x[c])
     for c in range(columns):
         for l in range(32):
             mass[l] += x[32 * c + l]

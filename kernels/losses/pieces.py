@@ -5,6 +5,7 @@
 # ruff: noqa: F821
 
 from math import exp, log
+from math import exp as exp_nonpositive
 
 import numpy as np
 from numba import carray
@@ -103,11 +104,13 @@ def below(x, top):
 
 
 def exponentials(row, out, top):
-    mass = np.float64(0)
+    mass, finite = np.float64(0), top - top == 0.0
     for first in range(0, row.size, CHUNK):
         x, y = row[first : min(first + CHUNK, row.size)], out[first : min(first + CHUNK, row.size)]
-        for c in range(x.size):
-            y[c] = exp(below(x[c], top))
+        for c in range(x.size if finite else 0):
+            y[c] = exp_nonpositive(x[c] - top)
+        for c in range(0 if finite else x.size):
+            y[c] = exp_nonpositive(below(x[c], top))
         mass += lane_sum(y)
     return real(mass)
 
@@ -131,7 +134,7 @@ def softmax_tile(x, t, value, columns, scale, z_loss):
             dot[k] += 0.0 if t[32 * c + k] == 0.0 else term
             targets[k] += t[32 * c + k]
     for c in range(32 * columns):
-        x[c] = exp(x[c])
+        x[c] = exp_nonpositive(x[c])
     for c in range(columns):
         for k in range(32):
             mass[k] += x[32 * c + k]

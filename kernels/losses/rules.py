@@ -7,6 +7,7 @@ Labels are smoothed as keep * y_true + shift. Row losses are in jit.py.
 
 from math import atanh as artanh
 from math import exp, log, log1p, tanh
+from math import exp as exp_nonpositive
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
 HIGH = 0.9999999
@@ -53,7 +54,7 @@ def binary_crossentropy_logits(y_true, y_pred, scale, keep, shift):
     t = keep * y_true + shift
     other = 1.0 - t
     size = -y_pred if y_pred < 0.0 else y_pred
-    e = exp(-size)
+    e = exp_nonpositive(-size)
     wrong = other if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing
@@ -115,7 +116,7 @@ def mean_absolute_percentage_error(y_true, y_pred, scale):
 def log_cosh(y_true, y_pred, scale):
     error = y_pred - y_true
     size = -error if error < 0.0 else error
-    e = exp(-2.0 * size)
+    e = exp_nonpositive(-2.0 * size)
     lost = 1.0 - e
     near = lost * (2.0 * size) / -log(e)  # 1 - exp(-2 size) where it cancels, after Kahan: the rounding of e is in both
     near = 2.0 * size if lost == 0.0 else near
@@ -181,7 +182,7 @@ def binary_focal_crossentropy_logits(y_true, y_pred, scale, keep, shift, gamma, 
     other = 1.0 - t
     weight = of_zero + tilt * t
     size = -y_pred if y_pred < 0.0 else y_pred
-    e = exp(-size)
+    e = exp_nonpositive(-size)
     wrong = other if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing

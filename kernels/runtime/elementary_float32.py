@@ -14,6 +14,7 @@ ROOT_HALF_BITS = np.int32(0x3F3504F3)
 MANTISSA = np.int32(0x007FFFFF)
 SHIFT = np.int32(23)
 BIAS = np.int32(127)
+HIGH_BIAS = np.int32(190)
 ONE = np.int32(1)
 SIGN = np.int32(31)
 REST = np.int32(0x7FFFFFFF)
@@ -26,24 +27,35 @@ def ordered(x):
     return np.int64(np.int32(i ^ np.int32(np.int32(i >> SIGN) & REST))) - LOWEST
 
 
+def exp_of_rest(r):
+    p = 0.0013814532430842519
+    p = p * r + 0.008368746377527714
+    p = p * r + 0.04166839271783829
+    p = p * r + 0.1666652113199234
+    p = p * r + 0.4999999403953552
+    return 1.0 + (r + r * r * p)
+
+
 def exp(x):
     x = -105.0 if x < -105.0 else x
     x = 89.0 if x > 89.0 else x
     shifted = x * 1.44269504 + MAGIC
     n = shifted - MAGIC
     r = (x - n * 0.693359375) - n * -2.12194440e-4
-    p = 0.00019841269841269841
-    p = p * r + 0.001388888888888889
-    p = p * r + 0.008333333333333333
-    p = p * r + 0.041666666666666664
-    p = p * r + 0.16666666666666666
-    p = p * r + 0.5
-    p = 1.0 + (r + r * r * p)
     power = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS)
     half = np.int32(power >> ONE)
     first = np.int32(np.int32(half + BIAS) << SHIFT).view(np.float32)
     second = np.int32(np.int32(power - half + BIAS) << SHIFT).view(np.float32)
-    return p * first * second
+    return exp_of_rest(r) * first * second
+
+
+def exp_nonpositive(x):
+    x = -105.0 if x < -105.0 else x
+    shifted = x * 1.44269504 + MAGIC
+    n = shifted - MAGIC
+    r = (x - n * 0.693359375) - n * -2.12194440e-4
+    scale = np.int32(np.int32(np.float32(shifted).view(np.int32) + HIGH_BIAS) << SHIFT).view(np.float32)
+    return exp_of_rest(r) * scale * 1.0842021724855044e-19
 
 
 def log(x):
@@ -109,11 +121,8 @@ def tanh(x):
 
 def artanh(s):
     z = s * s
-    q = 0.06666666666666667
-    q = q * z + 0.07692307692307693
-    q = q * z + 0.09090909090909091
-    q = q * z + 0.1111111111111111
-    q = q * z + 0.14285714285714285
-    q = q * z + 0.2
-    q = q * z + 0.3333333333333333
+    q = 0.1401258409023285
+    q = q * z + 0.1399950385093689
+    q = q * z + 0.20010852813720703
+    q = q * z + 0.3333320617675781
     return s + s * (z * q)

@@ -14,6 +14,7 @@ ROOT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)
 MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 SHIFT = np.int64(52)
 BIAS = np.int64(1023)
+HIGH_BIAS = np.int64(1534)
 ONE = np.int64(1)
 SIGN = np.int64(63)
 REST = np.int64(2**63 - 1)
@@ -26,12 +27,7 @@ def ordered(x):
     return i ^ ((i >> SIGN) & REST) ^ LOWEST
 
 
-def exp(x):
-    x = -746.0 if x < -746.0 else x
-    x = 710.0 if x > 710.0 else x
-    shifted = x * 1.4426950408889634 + MAGIC
-    n = shifted - MAGIC
-    r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10
+def exp_of_rest(r):
     p = 1.6059043836821613e-10
     p = p * r + 2.08767569878681e-09
     p = p * r + 2.505210838544172e-08
@@ -44,12 +40,29 @@ def exp(x):
     p = p * r + 0.041666666666666664
     p = p * r + 0.16666666666666666
     p = p * r + 0.5
-    p = 1.0 + (r + r * r * p)
+    return 1.0 + (r + r * r * p)
+
+
+def exp(x):
+    x = -746.0 if x < -746.0 else x
+    x = 710.0 if x > 710.0 else x
+    shifted = x * 1.4426950408889634 + MAGIC
+    n = shifted - MAGIC
+    r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10
     power = np.int64(np.float64(shifted).view(np.int64) - MAGIC_BITS)
     half = np.int64(power >> ONE)
     first = np.int64(np.int64(half + BIAS) << SHIFT).view(np.float64)
     second = np.int64(np.int64(power - half + BIAS) << SHIFT).view(np.float64)
-    return p * first * second
+    return exp_of_rest(r) * first * second
+
+
+def exp_nonpositive(x):
+    x = -746.0 if x < -746.0 else x
+    shifted = x * 1.4426950408889634 + MAGIC
+    n = shifted - MAGIC
+    r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10
+    scale = np.int64(np.int64(np.float64(shifted).view(np.int64) + HIGH_BIAS) << SHIFT).view(np.float64)
+    return exp_of_rest(r) * scale * 1.4916681462400413e-154
 
 
 def log(x):
