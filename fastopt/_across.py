@@ -4,6 +4,7 @@ A row is what is normalized by itself: the last axes of x, or a group of channel
 everything here depends on sizes alone, never on threads.
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastopt._config import get_num_threads, get_target
 from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.checks import are_packed, narrow
+from fastopt.kernels.runtime.checks import all_fit, are_packed, narrow
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache
@@ -68,8 +69,7 @@ def vectors(x: np.ndarray, shape: tuple[int, ...], **given: Any) -> None:
 def slopes(dy: Any, x: np.ndarray, shape: tuple[int, ...], **statistics: Any) -> None:
     """Check what only a backward takes: dy, and the statistics that the forward returned."""
     _check.array(dy, "dy", dtype=x.dtype, shape=x.shape)
-    for name, array in statistics.items():
-        _check.array(array, name, dtype=np.dtype(np.float64), shape=shape)
+    _check.arrays(_check.FLOAT64, shape, **statistics)
 
 
 def output(out: Any, x: np.ndarray, same: str, /, **apart: Vector) -> np.ndarray:
@@ -111,23 +111,17 @@ def backward(
     statistics = statistics if are_packed(statistics, 0) else tuple(map(np.ascontiguousarray, statistics))
     given = (dy, x, *_packed(x, options, gamma), *statistics, dx)
     sums = _run(f"{name}_backward", given, options, statistics[0].shape, partials=count * prod(shape))
-    return tuple(narrow(sums.reshape(count, *shape), x.dtype))[::-1]
+    return tuple(narrow(sums, x.dtype, shape)[::-1])
 
 
 def _run(
     name: str, arrays: tuple, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
 ) -> np.ndarray:
     """Run a kernel. Grains with sums are walked so that strided and streamed arrays are summed as packed ones are."""
-    kernel, x = KERNELS[name], arrays[0]
-    rows, groups = prod(outer), options.get("num_groups")
-    columns = x.size // rows
-    width = x.shape[1] // groups if groups else 0
-    grain, block = max(1, GRAIN // columns), 0
-    if partials:
-        grain = max(grain, min(MOST, -(-rows // PARTS)))
-        block = AT_ONCE if x.nbytes >= STREAMED_BYTES else grain
+    x, groups = arrays[0], options.get("num_groups", 0)
+    rows, grain, block, dims = _cut(x.shape, x.nbytes >= STREAMED_BYTES, outer, groups, partials > 0)
     return pipeline.run_kernel(
-        kernel,
+        KERNELS[name],
         arrays,
         rows,
         "float32" if x.itemsize == 4 else "float64",
@@ -135,16 +129,33 @@ def _run(
         get_num_threads(),
         grain,
         block,
-        (groups, width, columns // width) if groups else (columns,),
+        dims,
         scalars,
         partials,
         streamed=LARGE,
     )
 
 
+@lru_cache(maxsize=1024)
+def _cut(
+    shape: tuple[int, ...], streams: bool, outer: tuple[int, ...], groups: int, sums: bool
+) -> tuple[int, int, int, tuple[int, ...]]:
+    """Return the number of rows, the grain, the block, and the kernels' dims."""
+    rows = prod(outer)
+    columns = prod(shape) // rows
+    grain, block = max(1, GRAIN // columns), 0
+    if sums:
+        grain = max(grain, min(MOST, -(-rows // PARTS)))
+        block = AT_ONCE if streams else grain
+    if not groups:
+        return rows, grain, block, (columns,)
+    width = shape[1] // groups
+    return rows, grain, block, (groups, width, columns // width)
+
+
 def _packed(x: np.ndarray, options: dict, *parameters: Vector) -> tuple[np.ndarray, ...]:
     """Return gamma, and beta, in C order, which kernels index by column: ones and zeros where there are none."""
-    if all([array is not None for array in parameters]) and are_packed(parameters, 0):
+    if all_fit(parameters, x.dtype, None) and are_packed(parameters, 0):
         return parameters  # type: ignore[return-value]
     shape: tuple[int, ...] = x.shape[1:2] if "num_groups" in options else options["normalized_shape"]
     filled = [np.full(shape, 1 - k, x.dtype) if array is None else array for k, array in enumerate(parameters)]

@@ -18,17 +18,12 @@ def channel_axis_of(channel_axis: Any) -> int:
 def geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
     """Return the channel axis, counted from the front, and the number of channels."""
     _check.not_empty(_check.array(x, "x"), "x")
-    axis = channel_axis_of(channel_axis)
-    if x.ndim < 2:
-        raise ValueError(f"x: expected two or more axes, got shape {x.shape}")
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"channel_axis: expected an axis of x with shape {x.shape}, got {channel_axis}")
-    return axis % x.ndim, x.shape[axis]
-
-
-def vectors(x: np.ndarray, channels: int, **vectors: Any) -> None:
-    for name, vector in vectors.items():
-        _check.array(vector, name, dtype=x.dtype, shape=(channels,))
+    axis, shape = channel_axis_of(channel_axis), x.shape
+    if len(shape) < 2:
+        raise ValueError(f"x: expected two or more axes, got shape {shape}")
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"channel_axis: expected an axis of x with shape {shape}, got {channel_axis}")
+    return axis % len(shape), shape[axis]
 
 
 def activation_of(activation: Any) -> Activation:
@@ -43,20 +38,14 @@ def residual_of(residual: Any, x: np.ndarray) -> np.ndarray | None:
     return None if residual is None else _check.array(residual, "residual", dtype=x.dtype, shape=x.shape)
 
 
-def statistics(channels: int, **given: Any) -> None:
-    """Check what a forward returned: float64, one for each channel."""
-    for name, array in given.items():
-        _check.array(array, name, dtype=np.dtype(np.float64), shape=(channels,))
-
-
 def slopes(dy: Any, x: Any, gamma: Any, mean: Any, invstd: Any, beta: Any, channel_axis: Any, activation: Any) -> int:
     """Check what a backward takes; return the channel axis, counted from the front."""
     axis, channels = geometry(x, channel_axis)
-    vectors(x, channels, gamma=gamma)
+    _check.array(gamma, "gamma", dtype=x.dtype, shape=(channels,))
     _check.array(dy, "dy", dtype=x.dtype, shape=x.shape)
-    statistics(channels, mean=mean, invstd=invstd)
+    _check.arrays(_check.FLOAT64, (channels,), mean=mean, invstd=invstd)
     if activation_of(activation) is not None or beta is not None:
-        vectors(x, channels, beta=beta)
+        _check.array(beta, "beta", dtype=x.dtype, shape=(channels,))
     return axis
 
 

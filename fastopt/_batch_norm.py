@@ -85,29 +85,30 @@ def batch_norm_forward(
     array([ 2., 10.])
     """
     axis, channels = _batch_checks.geometry(x, channel_axis)
-    vectors: dict[str, Any] = {"gamma": gamma, "beta": beta}
-    _batch_checks.vectors(x, channels, **vectors)
-    running = {"running_mean": running_mean, "running_var": running_var}
+    _check.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
+    eps, momentum = _check.number(eps, "eps", _check.POSITIVE), _check.number(momentum, "momentum", _check.UNIT)
     options = {
-        "eps": _check.number(eps, "eps", _check.POSITIVE),
         "axis": axis,
         "activation": _batch_checks.activation_of(activation),
         "residual": _batch_checks.residual_of(residual, x),
     }
-    momentum = _check.number(momentum, "momentum", _check.UNIT)
+    apart = {"x": x, "residual": residual, "gamma": gamma, "beta": beta}
+    running = {"running_mean": running_mean, "running_var": running_var}
     if not _check.flag(training, "training"):
-        _batch_checks.vectors(x, channels, **running)
-        y = _batch_checks.output(out, x, {"x": x, "residual": residual, **vectors, **running}, same="x")
+        _check.arrays(x.dtype, (channels,), **running)
+        y = _batch_checks.output(out, x, apart | running, same="x")
         mean, variance = (array.astype(np.float64) for array in (running_mean, running_var))  # type: ignore[union-attr]
-        return y, mean, _normalization.normalize(x, gamma, beta, mean, variance, y, **options)
+        return y, mean, _normalization.normalize(x, gamma, beta, mean, variance, y, eps=eps, **options)
     if x.size == channels:
         raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
-    apart = {"x": x, "residual": residual, **vectors}
     for name, array in running.items():
         if array is not None:
             apart[name] = _check.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
     y = _batch_checks.output(out, x, apart)
-    return y, *_normalization.forward(x, gamma, beta, y, running_mean, running_var, momentum=momentum, **options)
+    mean, invstd = _normalization.forward(
+        x, gamma, beta, y, running_mean, running_var, momentum=momentum, eps=eps, **options
+    )
+    return y, mean, invstd
 
 
 def batch_norm_backward(

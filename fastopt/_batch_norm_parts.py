@@ -169,8 +169,8 @@ def batch_norm_apply(
            [ 1.,  0.]])
     """
     axis, channels = _batch_checks.geometry(x, channel_axis)
-    _batch_checks.vectors(x, channels, gamma=gamma, beta=beta)
-    _batch_checks.statistics(channels, mean=mean, variance=variance)
+    _check.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
+    _check.arrays(_check.FLOAT64, (channels,), mean=mean, variance=variance)
     parts = {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance, "residual": residual}
     options = {
         "eps": _check.number(eps, "eps", _check.POSITIVE),
@@ -304,7 +304,7 @@ def batch_norm_gradient_apply(
     array([0., 0., 0.])
     """
     axis = _batch_checks.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
-    _batch_checks.statistics(gamma.size, sum_dy=sum_dy, sum_dy_xhat=sum_dy_xhat)
+    _check.arrays(_check.FLOAT64, gamma.shape, sum_dy=sum_dy, sum_dy_xhat=sum_dy_xhat)
     count = _check.integer(count, "count", 1)
     residual = _batch_checks.residual_of(residual, x)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}

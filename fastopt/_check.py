@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fastopt.kernels.runtime.checks import fits, may_overlap
+from fastopt.kernels.runtime.checks import all_fit, fits, may_overlap
 
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+FLOAT64 = np.dtype(np.float64)
+DTYPES = (np.dtype(np.float32), FLOAT64)
 
 
 def describe(value: Any) -> str:
@@ -46,6 +47,13 @@ def array(
             f"{name}: expected memory aligned to its {value.itemsize}-byte elements, got an unaligned array"
         )
     return value
+
+
+def arrays(dtype: np.dtype, shape: tuple, /, **given: Any) -> None:
+    """Check arrays of one dtype and shape, by their names."""
+    if not all_fit(given.values(), dtype, shape):
+        for name, value in given.items():
+            array(value, name, dtype=dtype, shape=shape)
 
 
 def writable(value: np.ndarray, name: str) -> np.ndarray:

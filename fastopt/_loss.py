@@ -47,16 +47,14 @@ def count(kernel: str, array: np.ndarray, units: int, partials: int, *, dims=(),
     if target == "reference":
         rows = array.reshape(units, -1) if kernel == "not_distributions" else array
         return getattr(reference, kernel)(rows, *(() if kernel == "not_distributions" else dims), *scalars)
-    name = KERNELS[kernel].buffers[0]
-    sums = pipeline.run(
-        ((KERNELS[kernel], (name,), 1),),
-        {name: array},
+    sums = pipeline.run_kernel(
+        KERNELS[kernel],
+        (array,),
         units,
-        dtype="float64" if array.dtype == np.float64 else "float32",
-        target=target,
-        threads=get_num_threads(),
+        "float64" if array.dtype == np.float64 else "float32",
+        target,
+        get_num_threads(),
         grain=max(1, pipeline.GRAIN * units // array.size),
-        block=0 if array.flags.c_contiguous else max(1, pipeline.BLOCK * units // array.size),
         dims=dims,
         scalars=scalars,
         partials=partials,

@@ -17,7 +17,6 @@ from fastopt.kernels.runtime.checks import are_packed, narrow
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its later passes find it in
 ROWS = 128  # rows of a grain at the least: partial results are 1/32 of the float32 data then
-NAMES = {np.dtype(name): name for name in ("float32", "float64")}
 LARGE = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
 SUMMED = ("row_moments", "row_sums")
 MAPPED = {"row_normalize": ("y",), "row_gradient": ("dx", "dadded")}  # no sums; what goes around the cache if large
@@ -36,6 +35,10 @@ class Plan(NamedTuple):
         Channels, and values of each.
     dims : tuple of int
         The kernels' dims.
+    whole : bool
+        Whether all rows are one grain of so few elements that one call does every pass.
+    grain : int
+        Units that one thread runs at a time.
     """
 
     by_rows: bool
@@ -43,18 +46,8 @@ class Plan(NamedTuple):
     channels: int
     values: int
     dims: tuple[int, ...]
-
-    @property
-    def whole(self) -> bool:
-        """Whether all rows are one grain of so few elements that one call does every pass."""
-        return self.by_rows and self.values * self.channels <= GRAIN
-
-    @property
-    def grain(self) -> int:
-        """Units that one thread runs at a time."""
-        if self.by_rows:
-            return self.values if self.whole else max(ROWS, GRAIN // self.channels)
-        return max(1, GRAIN // self.values)
+    whole: bool
+    grain: int
 
     def run(self, name: str, arrays: tuple[np.ndarray | None, ...], scalars=(), per_grain=False) -> np.ndarray:
         """Run a kernel over its buffers; those in LARGE have the shape of x, all others an entry for each channel.
@@ -70,7 +63,7 @@ class Plan(NamedTuple):
             kernel,
             arrays,
             self.values if self.by_rows else self.channels,
-            NAMES[arrays[0].dtype],  # type: ignore[union-attr]
+            "float32" if arrays[0].itemsize == 4 else "float64",  # type: ignore[union-attr]
             get_target(),
             get_num_threads(),
             self.grain,
@@ -92,8 +85,8 @@ def plan(axis: int, x: np.ndarray, *others: np.ndarray | None) -> Plan:
     channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
     rest = tuple(k for k in range(x.ndim) if k != axis)
     if inner == 1 or (not x.flags.c_contiguous and x.transpose(*rest, axis).flags.c_contiguous):
-        return Plan(True, (*rest, axis), channels, batch * inner, (channels,))
-    return Plan(False, (axis, *rest), channels, batch * inner, (batch, inner, inner, batch * inner))
+        return _by_rows((*rest, axis), channels, batch * inner)
+    return _by_channels((axis, *rest), channels, batch * inner, (batch, inner, inner, batch * inner))
 
 
 @lru_cache(maxsize=1024)
@@ -101,8 +94,18 @@ def _packed_plan(shape: tuple[int, ...], axis: int) -> Plan:
     channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
     if inner == 1:
         rest = tuple(k for k in range(len(shape)) if k != axis)
-        return Plan(True, None if axis == len(shape) - 1 else (*rest, axis), channels, batch * inner, (channels,))
-    return Plan(False, None, channels, batch * inner, (batch, inner, channels * inner, inner))
+        return _by_rows(None if axis == len(shape) - 1 else (*rest, axis), channels, batch * inner)
+    return _by_channels(None, channels, batch * inner, (batch, inner, channels * inner, inner))
+
+
+def _by_rows(order: tuple[int, ...] | None, channels: int, values: int) -> Plan:
+    whole = values * channels <= GRAIN
+    grain = values if whole else max(ROWS, GRAIN // channels)
+    return Plan(True, order, channels, values, (channels,), whole, grain)
+
+
+def _by_channels(order: tuple[int, ...] | None, channels: int, values: int, dims: tuple[int, ...]) -> Plan:
+    return Plan(False, order, channels, values, dims, False, max(1, GRAIN // values))
 
 
 # ---- what the public functions call; every argument has been checked
@@ -154,7 +157,7 @@ def forward(
         invstd = 1.0 / np.sqrt(variance + eps)
         way.run("row_normalize", (x, gamma, beta, mean, invstd, residual, y), flags)
     else:
-        mean, variance, invstd = np.empty((3, way.channels))
+        mean, variance, invstd = np.empty(way.channels), np.empty(way.channels), np.empty(way.channels)
         name = "row_forward" if way.by_rows else "channel_forward"
         way.run(name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
     if running_mean is not None:
@@ -222,7 +225,7 @@ def backward(
         else:
             sums = np.empty((2, way.channels))
             way.run("row_backward" if way.by_rows else "channel_backward", (*given, dx, dresidual, *sums), flags)
-    dbeta, dgamma = narrow(sums, x.dtype)
+    dbeta, dgamma = narrow(sums, x.dtype, gamma.shape)
     return dgamma, dbeta
 
 

@@ -6,8 +6,7 @@ cimport numpy as cnp
 cnp.import_array()
 
 
-def fits(value, cnp.dtype dtype, tuple shape):
-    """Return whether this is an aligned float32 or float64 array (of this dtype and shape, where they aren't None)."""
+cdef bint is_fit(value, cnp.dtype dtype, tuple shape):
     cdef cnp.ndarray array
     cdef int axis
     if not cnp.PyArray_Check(value):
@@ -25,6 +24,19 @@ def fits(value, cnp.dtype dtype, tuple shape):
         for axis in range(cnp.PyArray_NDIM(array)):
             if shape[axis] != cnp.PyArray_DIM(array, axis):
                 return False
+    return True
+
+
+def fits(value, cnp.dtype dtype, tuple shape):
+    """Return whether this is an aligned float32 or float64 array (of this dtype and shape, where they aren't None)."""
+    return is_fit(value, dtype, shape)
+
+
+def all_fit(values, cnp.dtype dtype, tuple shape):
+    """Return whether `fits` holds for all of them."""
+    for value in values:
+        if not is_fit(value, dtype, shape):
+            return False
     return True
 
 
@@ -88,21 +100,24 @@ def may_overlap(cnp.ndarray out, others):
     return False
 
 
-def narrow(cnp.ndarray sums, cnp.dtype dtype):
-    """Return a C-contiguous float64 array as a new one of dtype float32 or float64: beyond its range is infinite."""
-    cdef cnp.ndarray narrowed
+def narrow(cnp.ndarray sums, cnp.dtype dtype, tuple shape):
+    """Return float64 sums, side by side and C-contiguous, as arrays of this shape and dtype (float32 or float64): what is
+    beyond its range is infinite."""
     cdef const double *wide = <const double *> cnp.PyArray_DATA(sums)
-    cdef float *single
-    cdef double *double_
-    cdef cnp.npy_intp k
-    narrowed = cnp.PyArray_EMPTY(
-        cnp.PyArray_NDIM(sums), cnp.PyArray_DIMS(sums), dtype.type_num, 0)
-    if cnp.PyArray_TYPE(narrowed) == cnp.NPY_FLOAT32:
-        single = <float *> cnp.PyArray_DATA(narrowed)
-        for k in range(cnp.PyArray_SIZE(sums)):
-            single[k] = <float> wide[k]
-    else:
-        double_ = <double *> cnp.PyArray_DATA(narrowed)
-        for k in range(cnp.PyArray_SIZE(sums)):
-            double_[k] = wide[k]
-    return narrowed
+    cdef cnp.npy_intp lengths[64]
+    cdef cnp.npy_intp size = 1, total = cnp.PyArray_SIZE(sums), first, k
+    cdef int axis
+    cdef cnp.ndarray part
+    cdef list parts = []
+    for axis in range(len(shape)):
+        lengths[axis] = shape[axis]
+        size *= lengths[axis]
+    for first in range(0, total, size):
+        part = cnp.PyArray_EMPTY(<int> len(shape), lengths, dtype.type_num, 0)
+        for k in range(size):
+            if dtype.type_num == cnp.NPY_FLOAT32:
+                (<float *> cnp.PyArray_DATA(part))[k] = <float> wide[first + k]
+            else:
+                (<double *> cnp.PyArray_DATA(part))[k] = wide[first + k]
+        parts.append(part)
+    return parts
