@@ -9,7 +9,7 @@ next. Grains depend on sizes alone, so no result depends on the number of thread
 """
 import os
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
@@ -40,8 +40,10 @@ cdef extern from "stream.h" nogil:
 cdef extern from *:
     """
     #define FETCH(p) __builtin_prefetch(p, 0, 2)
+    #define TAKE(next) __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)
     """
     void FETCH(const void *) noexcept nogil
+    int64_t TAKE(int64_t *) noexcept nogil      # returns the number, and counts it up for whoever comes next
 
 cdef enum:
     MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
@@ -166,18 +168,33 @@ cdef void run_chunk(Work *work, int64_t begin, int64_t end, char *scratch) noexc
     stream_end()
 
 
-cdef void run_all(Work *work, int threads, char *scratch, int64_t scratch_size) noexcept nogil:
+cdef struct Share:              # of the chunks, a thread's own; a cache line
+    int64_t next
+    int64_t stop
+    int64_t unused[6]
+
+
+cdef void run_all(Work *work, int threads, Share *shares, char *scratch, int64_t scratch_size) noexcept nogil:
+    """Run all grains. Each thread takes the chunks of its own share first, the same ones in every call on as much work:
+    they may still be in its cache, or in its socket's memory. Then it helps the others with what they have left."""
     cdef int64_t grains = work.first_grain[work.jobs]
     cdef int64_t chunks = min(grains, <int64_t> threads * CHUNKS_PER_THREAD)
     cdef int64_t c
-    cdef int me
+    cdef int me, k, other
     if threads == 1:
         run_chunk(work, 0, grains, scratch)
         return
+    for k in range(threads):
+        shares[k].next = k * chunks // threads
+        shares[k].stop = (k + 1) * chunks // threads
     with parallel(num_threads=threads):
         me = threadid()
-        for c in prange(chunks, schedule="dynamic"):
-            run_chunk(work, c * grains // chunks, (c + 1) * grains // chunks, scratch + me * scratch_size)
+        for k in range(threads):
+            other = (me + k) % threads
+            c = TAKE(&shares[other].next)
+            while c < shares[other].stop:
+                run_chunk(work, c * grains // chunks, (c + 1) * grains // chunks, scratch + me * scratch_size)
+                c = TAKE(&shares[other].next)
 
 
 cdef bint any_negative(int64_t *numbers, int count) noexcept nogil:
@@ -330,8 +347,8 @@ cdef class Pipeline:
             # A thread must be worth waking: many small jobs that fill one grain between them run on one thread.
             # (Where other processes want the cores, the end of a parallel region can wait for one: milliseconds.)
             threads = <int> max(1, min(<int64_t> threads, (total_units + grain - 1) // grain))
-            if scratch_size:
-                scratch = <char *> malloc(threads * scratch_size + LINE)
+            if scratch_size or threads > 1:
+                scratch = <char *> malloc(threads * (scratch_size + <int64_t> sizeof(Share)) + LINE)
                 if scratch == NULL:
                     raise MemoryError(f"no memory for {threads} scratch blocks of {scratch_size} bytes")
                 aligned = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
@@ -341,7 +358,7 @@ cdef class Pipeline:
                 work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
             if g:
                 with nogil:
-                    run_all(work, threads, aligned, scratch_size)
+                    run_all(work, threads, <Share *> aligned, aligned + threads * sizeof(Share), scratch_size)
             if per_grain or not partials or (g == 1 and work.jobs == 1):
                 return grain_sums
             sums = np.zeros((work.jobs, partials))
