@@ -15,7 +15,7 @@ from fastopt.kernels.normalization import compiled_across
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, worth_streaming)
+    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, way_to_the_next, worth_streaming)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
@@ -43,7 +43,7 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
     cdef real center[GROUP]
     cdef real scale[GROUP]
     cdef real shift[GROUP]
-    cdef int64_t first = start, last, ahead, c, n, k, at
+    cdef int64_t first = start, last, ahead, following, c, n, k, at
     cdef bint streams = worth_streaming(x, x, y, batch * batch_stride)
     while first < stop:
         last = min(first + GROUP, stop)
@@ -52,12 +52,13 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
             variance[c] = variance[c] / <double> (batch * inner)
             invstd[c] = 1 / sqrt(variance[c] + eps)
         load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
-        for n in range(batch):
-            ahead = batch_stride if n + 1 < batch else 0
+        following = way_to_the_next(last - first, batch, inner, channel_stride, batch * batch_stride, sizeof(real))
+        for n in range(batch - 1, -1, -1):
+            ahead = -batch_stride if n > 0 else 0
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                normalize_plane(x + at, added + (at if adds else 0), y + at, ahead, inner, center[k], scale[k],
+                normalize_plane(x + at, added + (at if adds else 0), y + at, ahead, following, inner, center[k], scale[k],
                                 shift[k], adds != 0, relu != 0, streams)
         first = last
 
@@ -140,7 +141,7 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, inner,
+            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, 0, inner,
                             center, scale, shift, adds != 0, relu != 0, streams)
 
 
@@ -189,7 +190,7 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
     cdef real inv[GROUP]
     cdef real mean_dy[GROUP]
     cdef real factor[GROUP]
-    cdef int64_t first = start, last, ahead, c, n, k, at
+    cdef int64_t first = start, last, ahead, following, c, n, k, at
     cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride)
     while first < stop:
         last = min(first + GROUP, stop)
@@ -200,13 +201,14 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
                       mean + first, invstd + first, adds != 0, relu != 0, sums + first, products + first)
         load_slopes(mean + first, invstd + first, sums + first, products + first, <double> (batch * inner), training != 0,
                     last - first, mean_dy, factor)
-        for n in range(batch):
-            ahead = batch_stride if n + 1 < batch else 0
+        following = way_to_the_next(last - first, batch, inner, channel_stride, batch * batch_stride, 2 * sizeof(real))
+        for n in range(batch - 1, -1, -1):
+            ahead = -batch_stride if n > 0 else 0
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
                 gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
-                               ahead, inner, center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0,
+                               ahead, following, inner, center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0,
                                relu != 0, training != 0, streams)
         first = last
 
@@ -273,7 +275,7 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
             gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
-                           batch_stride if n + 1 < batch else 0, inner, center, scale, shift, mean_dy, factor,
+                           batch_stride if n + 1 < batch else 0, 0, inner, center, scale, shift, mean_dy, factor,
                            adds != 0, relu != 0, training != 0, streams)
 
 

@@ -97,7 +97,7 @@ cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double
         for k in range(width):
             c = i % groups * width + k
             load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)
-            normalize_plane(x + at, x, y + at, 0, inner, center, scale, shift, False, False, False)
+            normalize_plane(x + at, x, y + at, 0, 0, inner, center, scale, shift, False, False, False)
             at += inner
 
 

@@ -9,7 +9,9 @@
 # lie far from them without widening the spread itself.
 #
 # `ahead` is the way from a plane to the one after it, 0 where there is none: its beginning is fetched while this one
-# is worked on, the rest is the prefetcher's.
+# is worked on, the rest is the prefetcher's. `following` is the way to the same plane of the channel that will be next: it is
+# fetched whole while this one, which is in L2, is mapped, so that memory doesn't wait for arithmetic. The mapping walks
+# planes backwards: what was read last is in L2 for sure.
 #
 # `streams`: the result is too large for a cache and goes around it (stream.h), from a tile of its own: one whose address
 # is handed out would have to be told apart from x in every loop.
@@ -38,6 +40,8 @@ cdef enum:
     LANES = 32          # sums run side by side in the kernel's type ...
     BLOCK = 1024        # ... over at most this many elements, then go on in double precision
     TILE = 256          # results on the stack
+    L2_BYTES = 1 << 20  # of a core of a common server
+    PAGE = 4096         # of memory: prefetchers don't look beyond
 
 
 cdef inline double fold(real *lanes) noexcept nogil:
@@ -123,14 +127,25 @@ cdef inline bint worth_streaming(const real *x, const real *also, const real *re
     return result != x and result != also and count * <int64_t> sizeof(real) >= STREAMED_BYTES
 
 
-cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t count,
-                                         real center, real scale, real shift, bint adds, bint relu,
+cdef inline int64_t way_to_the_next(int64_t channels, int64_t batch, int64_t inner, int64_t channel_stride,
+                                    int64_t whole, int64_t bytes_each) noexcept nogil:
+    """Return how far it is to the planes of the channels after these, 0 where they aren't to be fetched: where planes are
+    shorter than a page, all data fit a cache anyway, or these channels don't fit L2 twice."""
+    if inner * bytes_each < PAGE or whole * bytes_each < L2_BYTES or 2 * channels * batch * inner * bytes_each > L2_BYTES:
+        return 0
+    return channels * channel_stride
+
+
+cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t following,
+                                         int64_t count, real center, real scale, real shift, bint adds, bint relu,
                                          bint streams) noexcept nogil:
     cdef real tile[TILE]
     cdef real result[TILE]
     cdef int64_t k = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
+        if following:
+            FETCH(x + k + following, width)
         for j in range(width):
             tile[j] = (x[k + j] - center) * scale
         if streams:
@@ -192,8 +207,8 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
 
 
 cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,
-                                        int64_t ahead, int64_t count, real center, real scale, real shift,
-                                        real mean_dy, real factor, bint adds, bint relu, bint training,
+                                        int64_t ahead, int64_t following, int64_t count, real center, real scale,
+                                        real shift, real mean_dy, real factor, bint adds, bint relu, bint training,
                                         bint streams) noexcept nogil:
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
@@ -206,6 +221,9 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
         slope = dy + k
         if ahead and not streams:
             FETCH_TO_WRITE(dx + k + ahead, width)
+        if following:
+            FETCH(x + k + following, width)
+            FETCH(slope + following, width)
         if relu:
             mask_plane(slope, x + k, added + (k if adds else 0), masked, width, center, scale, shift, adds)
             slope = masked
