@@ -129,8 +129,8 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
         met = "met" if ratio >= bar else "**missed**"
         rows.append([what, tables.times(mine), tables.times(its), f"{ratio:.2f}×", f"{bar:g}×", met, part])
         del step, params, other, theirs
-    introduction = f"A whole AdamW step in float32, {threads} threads, p20 / p50 / p80:"
-    headings = ["work", "fastopt", "torch fused (or as said)", "faster by", "bar", "", "of measured bandwidth"]
+    introduction = f"A whole AdamW step in float32, p20 / p50 / p80. {tables.machine(threads)}"
+    headings = ["work", "fastopt", "torch fused (or as said)", "faster by", "bar", "", "of the bandwidth in place"]
     tables.show("steps", introduction, headings, rows, readme)
 
 

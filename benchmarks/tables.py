@@ -7,7 +7,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fastopt._bench_rows import split_readme, write_readme
+from fastopt._bench_clock import measure_bandwidth
+from fastopt._bench_rows import circumstances, split_readme, write_readme
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -18,6 +19,14 @@ def refuse_early(readme: Path | None, name: str) -> None:
     """Raise now, not after the work, if a file has no place for the table."""
     if readme is not None:
         split_readme(readme, *marks(name))
+
+
+def machine(threads: int) -> str:
+    """Return what a table was measured on, as a sentence."""
+    found = circumstances(measure_bandwidth(threads))
+    memory = f"{found['copy_gb_s']:.0f} GB/s in a copy and {found['in_place_gb_s']:.0f} GB/s in place"
+    version = f"fastopt {found['fastopt']} at {found['commit']}, {found['time'][:10]}"
+    return f"{found['device']}, {found['instruction_set']}, {threads} threads; memory moves {memory}. {version}."
 
 
 def show(name: str, introduction: str, headings: Sequence[str], rows: Sequence[Sequence[str]], readme: Path | None):
