@@ -54,6 +54,8 @@ class LinearCrossEntropy:
         z_loss (log sum exp(logits))² is added to every sample's value, which keeps logits near 0.
     logit_softcap : float > 0 or None, default None
         Logits are bent to logit_softcap tanh(logits / logit_softcap) first.
+    label_smoothing : float in [0, 1], default 0
+        Without class weights: labels are drawn towards equal shares of all classes.
 
     Raises
     ------
@@ -92,8 +94,11 @@ class LinearCrossEntropy:
         class_weight: np.ndarray | None = None,
         z_loss: float = 0.0,
         logit_softcap: float | None = None,
+        label_smoothing: float = 0.0,
     ):
-        self._loss = SparseCategoricalCrossentropy(True, ignore_class, reduction, class_weight, z_loss, logit_softcap)
+        self._loss = SparseCategoricalCrossentropy(
+            True, ignore_class, reduction, class_weight, z_loss, logit_softcap, label_smoothing=label_smoothing
+        )
         self.ignore_class, self.reduction = self._loss.ignore_class, self._loss.reduction
         self.layout = _check.choice(layout, "layout", LAYOUTS)
         self.max_bytes = _check.integer(max_bytes, "max_bytes", 1)
@@ -329,6 +334,7 @@ def linear_cross_entropy(
     class_weight: np.ndarray | None = None,
     z_loss: float = 0.0,
     logit_softcap: float | None = None,
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Cross-entropy of a linear layer's logits, never held together: the value of :class:`LinearCrossEntropy`.
 
@@ -358,6 +364,8 @@ def linear_cross_entropy(
         How much (log sum exp(logits))² adds to a sample's value.
     logit_softcap : float > 0 or None, default None
         Where logits are bent to.
+    label_smoothing : float in [0, 1], default 0.0
+        How far labels are drawn towards equal shares.
 
     Returns
     -------
@@ -382,5 +390,7 @@ def linear_cross_entropy(
     >>> round(fo.losses.linear_cross_entropy(np.ones((1, 3)), np.zeros((4, 3)), np.array([2])), 6)
     1.386294
     """
-    loss = LinearCrossEntropy(ignore_class, reduction, layout, max_bytes, class_weight, z_loss, logit_softcap)
+    loss = LinearCrossEntropy(
+        ignore_class, reduction, layout, max_bytes, class_weight, z_loss, logit_softcap, label_smoothing
+    )
     return loss(x, weight, y_true, bias, sample_weight)

@@ -181,6 +181,9 @@ class SparseCategoricalCrossentropy(ClassLoss):
         With logits: they are bent to logit_softcap tanh(y_pred / logit_softcap) first.
     axis : int, default -1
         Which axis of y_pred holds the classes (torch: 1). Other axes than the last are read and written with strides.
+    label_smoothing : float in [0, 1], default 0
+        With logits, without class weights: labels stand for one-hot rows that are drawn towards equal shares, t =
+        one-hot (1 − label_smoothing) + label_smoothing / classes, as in torch.
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values.
 
@@ -222,20 +225,28 @@ class SparseCategoricalCrossentropy(ClassLoss):
         z_loss: float = 0.0,
         logit_softcap: float | None = None,
         axis: int = -1,
+        label_smoothing: float = 0.0,
     ):
         super().__init__(from_logits, reduction, class_weight, z_loss, logit_softcap, axis)
+        self.label_smoothing = _check.number(label_smoothing, "label_smoothing", _check.UNIT)
+        if self.label_smoothing and not (self.from_logits and class_weight is None):
+            raise ValueError(
+                "label_smoothing: expected from_logits=True and no class_weight beside it, or distributions and "
+                f"CategoricalCrossentropy, got {self.label_smoothing}"
+            )
         self.ignore_class = None if ignore_class is None else _check.integer(ignore_class, "ignore_class")
 
     def _kernel(self):
         return KERNELS["softmax_sparse" if self.from_logits else "probabilities_sparse"]
 
     def _options(self) -> dict[str, Any]:
-        return super()._options() | {"ignore_class": self.ignore_class, "class_weight": None}
+        own = {"ignore_class": self.ignore_class, "label_smoothing": self.label_smoothing, "class_weight": None}
+        return super()._options() | own
 
     def _head(self, columns, wanted, itemsize):
         ignored = NO_CLASS if self.ignore_class is None else self.ignore_class
         stages, slots = self._capped(
-            (self._kernel(), ("y_true", "y_pred", "gradient", "values"), 1), 2, columns, wanted
+            (self._kernel(), ("y_true", "y_pred", "gradient", "values"), 1), 4, columns, wanted
         )
         return stages, {name: size * itemsize for name, size in slots.items()}, (columns, int(wanted), ignored), 1
 
@@ -260,4 +271,5 @@ class SparseCategoricalCrossentropy(ClassLoss):
             wrong = y_true[((y_true < 0) | (y_true >= classes)) & (y_true != ignored_class)]
             raise ValueError(f"y_true: expected labels in [0, {classes}), got {int(wrong[0])}")
         self._check_pred(y_pred)
-        return samples - ignored, (self.z_loss, self.logit_softcap or 0.0)
+        smooth = 1.0 - self.label_smoothing, self.label_smoothing / classes
+        return samples - ignored, (self.z_loss, *smooth, self.logit_softcap or 0.0)

@@ -440,6 +440,7 @@ def sparse_categorical_crossentropy(
     z_loss: float = 0.0,
     logit_softcap: float | None = None,
     axis: int = -1,
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Categorical cross-entropy of integer labels, in nats: the value of :class:`SparseCategoricalCrossentropy`.
 
@@ -465,6 +466,8 @@ def sparse_categorical_crossentropy(
         What logits are bent to stay within.
     axis : int, default -1
         Which axis of y_pred holds the classes.
+    label_smoothing : float in [0, 1], default 0.0
+        How far the labels' one-hot rows are drawn towards equal shares, with logits.
 
     Returns
     -------
@@ -491,7 +494,7 @@ def sparse_categorical_crossentropy(
     0.6931471805599453
     """
     return SparseCategoricalCrossentropy(
-        from_logits, ignore_class, reduction, class_weight, z_loss, logit_softcap, axis
+        from_logits, ignore_class, reduction, class_weight, z_loss, logit_softcap, axis, label_smoothing
     )(y_true, y_pred, sample_weight)
 
 

@@ -26,13 +26,16 @@ def given(shape=(30, 7, 11), dtype="float64", seed=0):
 
 
 @for_each_target
-@pytest.mark.parametrize("options", [{}, {"ignore_class": 3}, {"reduction": "sum", "max_bytes": 1500}])
+@pytest.mark.parametrize(
+    "options", [{}, {"ignore_class": 3}, {"reduction": "sum", "max_bytes": 1500}, {"label_smoothing": 0.1}]
+)
 def test_torch_goes_the_same_way(options, target):
     x, weight, labels, bias = given()
     theirs = [torch.tensor(array, requires_grad=True) for array in (x, weight, bias)]
     value = torch.nn.functional.cross_entropy(
         torch.nn.functional.linear(*theirs), torch.tensor(labels),
         reduction=options.get("reduction", "mean"), ignore_index=options.get("ignore_class", -100),
+        label_smoothing=options.get("label_smoothing", 0.0),
     )  # fmt: skip
     value.backward()
     with fo.target(target):

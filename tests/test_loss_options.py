@@ -79,6 +79,25 @@ def test_weighed_probabilities(target):
     assert dense[0] == pytest.approx(-(weight[labels] * np.log(p[np.arange(37), labels])).mean(), rel=1e-12)
 
 
+# ---- smoothed labels
+
+
+@for_each_target
+@for_each_width
+def test_torch_smooths_labels_the_same(columns, target):
+    labels, _, y_pred, _ = problem(columns)
+    labels[3] = -100
+    wanted = by_torch(lambda x: F.cross_entropy(x, torch.tensor(labels), label_smoothing=0.2), y_pred)
+    with fo.target(target):
+        loss = L.SparseCategoricalCrossentropy(True, ignore_class=-100, label_smoothing=0.2)
+        close(loss.value_and_grad(labels, y_pred), wanted)
+        labels[3] = 0
+        plain = L.SparseCategoricalCrossentropy(True, label_smoothing=0.2, z_loss=0.1).value_and_grad(labels, y_pred)
+        one_hot = np.eye(columns)[labels]
+        dense = L.CategoricalCrossentropy(True, label_smoothing=0.2, z_loss=0.1)
+        close(plain, dense.value_and_grad(one_hot, y_pred))
+
+
 # ---- z-loss and soft cap
 
 

@@ -162,6 +162,17 @@ LABEL = (
     Bad("float labels", lambda o, a: a.update(y_true=a["y_true"].astype(float)), ("y_true", "integer"), TypeError),
     Bad("ignore_class a float", lambda o, a: o.update(ignore_class=0.5), ("ignore_class", "integer"), TypeError),
 )
+SMOOTHED_LABELS = (
+    Bad(
+        "label_smoothing of probabilities", lambda o, a: o.update(label_smoothing=0.1, from_logits=False),
+        ("label_smoothing", "from_logits=True"),
+    ),
+    Bad(
+        "label_smoothing beside class weights",
+        lambda o, a: o.update(label_smoothing=0.1, class_weight=np.ones(a["y_pred"].shape[-1], a["y_pred"].dtype)),
+        ("label_smoothing", "class_weight"),
+    ),
+)  # fmt: skip
 CLASSES = (
     Bad("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
     Bad("z_loss without logits", lambda o, a: o.update(z_loss=0.1, from_logits=False), ("z_loss", "from_logits")),

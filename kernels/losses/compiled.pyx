@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uintptr_t
 from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_stages
 
 from kernels.losses.pieces cimport (
-    CHUNK, SHORT, artanh_of, below, clipped, exp_nonpositive, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
+    CHUNK, SHORT, artanh_of, below, clipped, depth, exp_nonpositive, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
     probabilities_tile, product_sum, row_max, row_sum, softmax_tile, store_tile,
 )
 from kernels.runtime.abi cimport cloned_void, real
@@ -347,6 +347,8 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
     cdef real *values = buffers[3]
     cdef real scale = <real> scalars[0]
     cdef real z_loss = <real> scalars[1]
+    cdef real keep = <real> scalars[2]
+    cdef real shift = <real> scalars[3]
     cdef int64_t columns = dims[0]
     cdef int64_t gradient_wanted = dims[1]
     cdef int64_t ignore_class = dims[2]
@@ -357,12 +359,12 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
     cdef real *out
     cdef real one = 1
     cdef real two = 2
-    cdef real top, picked, mass, level, pull
+    cdef real top, picked, mass, level, pull, spread
     cdef int64_t r, c, size
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(<int64_t> 32, stop - r)
         load_tile(x, y_pred + r * columns, columns, size, <real> 1, <real> 0)
-        one_hot_tile(t, labels + r, columns, size, ignore_class)
+        one_hot_tile(t, labels + r, columns, size, ignore_class, keep, shift)
         softmax_tile(x, t, value, columns, scale, z_loss)
         for c in range(size):
             values[r + c] = value[c]
@@ -375,7 +377,9 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
         top = row_max(row, columns)
         picked = below(row[labels[r]], top)
         mass = exponentials(row, out, columns, top)
-        values[r] = log_of(mass) - picked
+        values[r] = log_of(mass) - keep * picked
+        if shift != 0:
+            values[r] -= shift * <real> depth(row, x, columns, top)
         pull = one
         if z_loss != 0:
             level = top + log_of(mass)
@@ -383,9 +387,10 @@ cdef cloned_void softmax_sparse(real **buffers, const int64_t *dims, const doubl
             pull = one + two * z_loss * level
         if gradient_wanted:
             mass = scale * pull / mass
+            spread = scale * shift
             for c in range(columns):
-                out[c] = mass * out[c]
-            out[labels[r]] -= scale
+                out[c] = mass * out[c] - spread
+            out[labels[r]] -= scale * keep
     for r in range(start, stop):
         if labels[r] == ignore_class:
             values[r] = 0

@@ -14,6 +14,7 @@ from fastopt.kernels.losses.pieces import (
     SHORT,
     below,
     clipped,
+    depth,
     exponentials,
     focal_slopes,
     inside,
@@ -174,12 +175,14 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
     ignore_class = dims[2]
     scale = real(scalars[0])
     z_loss = real(scalars[1])
+    keep = real(scalars[2])
+    shift = real(scalars[3])
     x, t, value = carray(on_stack(1024), 1024), carray(on_stack(1024), 1024), carray(on_stack(32), 32)
     for r in range(start, stop if columns < SHORT else start, 32):
         size = min(32, stop - r)
         a, b = r * columns, (r + size) * columns
         load_tile(x, y_pred[a:b], columns, size, real(1), real(0))
-        one_hot_tile(t, labels[r : r + size], columns, size, ignore_class)
+        one_hot_tile(t, labels[r : r + size], columns, size, ignore_class, keep, shift)
         softmax_tile(x, t, value, columns, scale, z_loss)
         for k in range(size):
             values[r + k] = value[k]
@@ -193,7 +196,9 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
         top = row_max(row)
         picked = below(row[label], top)
         mass = exponentials(row, out, top)
-        values[r] = log(mass) - picked
+        values[r] = log(mass) - keep * picked
+        if shift != 0.0:
+            values[r] -= shift * real(depth(row, x, top))
         pull = real(1.0)
         if z_loss != 0.0:
             level = top + log(mass)
@@ -201,9 +206,10 @@ def softmax_sparse(labels, y_pred, gradient, values, dims, scalars, start, stop,
             pull = 1.0 + 2.0 * z_loss * level
         if gradient_wanted:
             mass = scale * pull / mass
+            spread = scale * shift
             for c in range(out.size):
-                out[c] = mass * out[c]
-            out[label] -= scale
+                out[c] = mass * out[c] - spread
+            out[label] -= scale * keep
     for r in range(start, stop):
         if labels[r] == ignore_class:
             values[r] = 0.0

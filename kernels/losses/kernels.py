@@ -66,7 +66,7 @@ KERNELS = {
         _loop("total", "value", unit="element"),
         _rows("softmax", "keep shift z_loss"),
         _rows("probabilities", "keep shift"),
-        _sparse("softmax_sparse", "z_loss", dims="ignore_class"),
+        _sparse("softmax_sparse", "z_loss keep shift", dims="ignore_class"),
         _sparse("probabilities_sparse", dims="ignore_class"),
         _rows("cosine_proximity"),
         _loop("outside", "value", unit="element", scalars=("low", "high"), sequential=COUNTS),

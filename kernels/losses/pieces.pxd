@@ -139,13 +139,14 @@ cdef inline void load_tile(real *tile, const real *rows, int64_t columns, int64_
 
 
 cdef inline void one_hot_tile(real *tile, const int64_t *labels, int64_t columns, int64_t count,
-                              int64_t ignore_class) noexcept nogil:
+                              int64_t ignore_class, real keep, real shift) noexcept nogil:
+    """Fill a tile with what the labels stand for, smoothed: shift, and keep more at the label."""
     cdef int64_t l, c
     for c in range(32 * columns):
-        tile[c] = 0
+        tile[c] = shift
     for l in range(count):
         if labels[l] != ignore_class:
-            tile[32 * labels[l] + l] = 1
+            tile[32 * labels[l] + l] = keep + shift
 
 
 cdef inline void store_tile(real *rows, const real *tile, int64_t columns, int64_t count) noexcept nogil:
@@ -175,6 +176,18 @@ cdef inline real exponentials(const real *row, real *out, int64_t columns, real 
             out[c] = exp_nonpositive(below(row[c], top))
         mass += lane_sum(out + first, last - first)
     return <real> mass
+
+
+cdef inline double depth(const real *row, real *chunk, int64_t columns, real top) noexcept nogil:
+    """Return the sum of row - top, through a chunk of memory."""
+    cdef int64_t first, size, c
+    cdef double total = 0
+    for first in range(0, columns, 1024):
+        size = min(<int64_t> CHUNK, columns - first)
+        for c in range(size):
+            chunk[c] = below(row[first + c], top)
+        total += lane_sum(chunk, size)
+    return total
 
 
 cdef inline void softmax_tile(real *x, const real *t, real *value, int64_t columns, real scale,

@@ -81,12 +81,12 @@ def load_tile(tile, rows, columns, count, keep, shift):
         tile[c] = keep * tile[c] + shift
 
 
-def one_hot_tile(tile, labels, columns, count, ignore_class):
+def one_hot_tile(tile, labels, columns, count, ignore_class, keep, shift):
     for c in range(32 * columns):
-        tile[c] = 0.0
+        tile[c] = shift
     for k in range(count):
         if labels[k] != ignore_class:
-            tile[32 * labels[k] + k] = 1.0
+            tile[32 * labels[k] + k] = keep + shift
 
 
 def store_tile(rows, tile, columns, count):
@@ -113,6 +113,16 @@ def exponentials(row, out, top):
             y[c] = exp_nonpositive(below(x[c], top))
         mass += lane_sum(y)
     return real(mass)
+
+
+def depth(row, chunk, top):
+    total = np.float64(0)
+    for first in range(0, row.size, CHUNK):
+        x = row[first : min(first + CHUNK, row.size)]
+        for c in range(x.size):
+            chunk[c] = below(x[c], top)
+        total += lane_sum(chunk[: x.size])
+    return total
 
 
 def softmax_tile(x, t, value, columns, scale, z_loss):

@@ -105,15 +105,16 @@ def categorical_crossentropy(
 
 
 def sparse_categorical_crossentropy(
-    y_true, y_pred, *, from_logits, ignore_class, class_weight=None, z_loss=0.0, logit_softcap=None
+    y_true, y_pred, *, from_logits, ignore_class, label_smoothing=0.0, class_weight=None, z_loss=0.0, logit_softcap=None
 ):  # fmt: skip
     """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones."""
     kept = np.ones(len(y_true), bool) if ignore_class is None else y_true != ignore_class
     value, gradient = np.zeros(len(y_true)), np.zeros(y_pred.shape)
     one_hot = (y_true[kept, None] == np.arange(y_pred.shape[-1])).astype(np.float64)
     value[kept], gradient[kept] = categorical_crossentropy(
-        one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=0.0, z_loss=z_loss, logit_softcap=logit_softcap
-    )
+        one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=label_smoothing, z_loss=z_loss,
+        logit_softcap=logit_softcap,
+    )  # fmt: skip
     weight = np.ones(len(y_true))
     if class_weight is not None:
         weight[kept] = class_weight[y_true[kept]]

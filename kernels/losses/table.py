@@ -71,9 +71,11 @@ OPS = (
             LOGITS, {}, {**LOGITS, "ignore_class": 0}, {"ignore_class": 1, "weighted": True, "reduction": "none"},
             {**LOGITS, "weighted": True, "reduction": "sum"}, {**LOGITS, "z_loss": 0.1, "ignore_class": 1},
             {**LOGITS, "logit_softcap": 5.0, "z_loss": 0.01, "weighted": True, "reduction": "none"},
+            {**LOGITS, "label_smoothing": 0.1, "ignore_class": 0, "logit_softcap": 5.0},
         ),
         (
-            *bad.LOGITS, *bad.FLAT, *bad.LABEL, *bad.PROBABILITY_NOT_LOGITS, *bad.CLASSES,
+            *bad.LOGITS, *bad.SMOOTHING, *bad.SMOOTHED_LABELS, *bad.FLAT, *bad.LABEL, *bad.PROBABILITY_NOT_LOGITS,
+            *bad.CLASSES,
         ),
         LOG_TOLERANCE, ROW_SHAPES,
         tuple((LOGITS, shape) for shape in ((128, 10), (65_536, 10), (4096, 1000), (2048, 32_000))),

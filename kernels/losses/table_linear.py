@@ -57,7 +57,7 @@ def _expect(options, arrays):
     value, grad_x = np.zeros(len(kept)), np.zeros(wide["x"].shape)  # nothing of an ignored sample is looked at
     value[kept], grad_x[kept], grad_weight, grad_bias = reference.linear_cross_entropy(
         wide["x"][kept], weight, wide.get("bias"), labels[kept], scale[kept],
-        **{name: options[name] for name in ("z_loss", "logit_softcap") if name in options},
+        **{name: options[name] for name in ("z_loss", "logit_softcap", "label_smoothing") if name in options},
     )  # fmt: skip
     if options.get("reduction") == "none":
         return {"value": value}
@@ -120,7 +120,7 @@ def op(kernels) -> Op:
         options=(
             {}, {"layout": "in_out", "biased": False, "reduction": "sum"},
             {"ignore_class": 0, "weighted": True, "max_bytes": 2**25}, {"reduction": "none", "ignore_class": 1},
-            {"z_loss": 0.1, "logit_softcap": 5.0, "masked": True},
+            {"z_loss": 0.1, "logit_softcap": 5.0, "label_smoothing": 0.1, "masked": True},
         ),
         shapes=SHAPES,
         inputs=_inputs,
