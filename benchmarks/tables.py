@@ -25,7 +25,8 @@ def machine(threads: int) -> str:
     """Return what a table was measured on, as a sentence."""
     found = circumstances(measure_bandwidth(threads))
     memory = f"{found['copy_gb_s']:.0f} GB/s in a copy and {found['in_place_gb_s']:.0f} GB/s in place"
-    version = f"fastopt {found['fastopt']} at {found['commit']}, {found['time'][:10]}"
+    commit = f" at {found['commit']}" if found["commit"] else ""
+    version = f"fastopt {found['fastopt']}{commit}, {found['time'][:10]}"
     return f"{found['device']}, {found['instruction_set']}, {threads} threads; memory moves {memory}. {version}."
 
 

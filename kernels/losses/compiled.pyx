@@ -12,7 +12,7 @@ from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_
 
 from kernels.losses.pieces cimport (
     CHUNK, SHORT, artanh_of, below, clipped, depth, exp_nonpositive, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
-    probabilities_tile, product_sum, row_max, row_sum, softmax_tile, store_tile,
+    probabilities_tile, product_sum, row_max, row_sum, size_of, softmax_tile, store_tile,
 )
 from kernels.runtime.abi cimport cloned_void, real
 
@@ -114,19 +114,21 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
     cdef real shift = <real> scalars[2]
     cdef real one = 1
     cdef real two = 2
-    cdef real t, other, size, e, wrong, linear, inverse, less_likely
+    cdef real t, other, size, e, wrong, linear, inverse, slope
     cdef int64_t i
+    for i in range(start, stop):    # a loop of its own: the chain of operations of both is longer than a CPU looks ahead
+        value[i] = exp_nonpositive(-size_of(y_pred[i]))
     for i in range(start, stop):
         t = keep * y_true[i] + shift
         other = one - t
-        size = -y_pred[i] if y_pred[i] < 0 else y_pred[i]
-        e = exp_nonpositive(-size)
+        size = size_of(y_pred[i])
+        e = value[i]
         wrong = other if y_pred[i] > 0 else t
         linear = size * wrong
         linear = 0 if wrong == 0 else linear
         inverse = one / ((one + e) * (two + e))
-        less_likely = e * (two + e) * inverse
-        gradient[i] = scale * (other - less_likely if y_pred[i] > 0 else less_likely - t)
+        slope = wrong - e * (two + e) * inverse
+        gradient[i] = scale * (slope if y_pred[i] > 0 else -slope)
         value[i] = linear + two * artanh_of(e * (one + e) * inverse)
 
 

@@ -4,6 +4,7 @@ Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones
 a tile, so that a lane is a row: a loop over a short row does not vectorise. exp and log stand in loops of their own,
 without a sum: those vectorise everywhere.
 """
+from libc.math cimport fabs, fabsf
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
@@ -21,6 +22,13 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     SHORT = 32      # rows below this length go 32 at a time
     CHUNK = 1024    # elements that are summed in the kernel's type before double takes over; size of a tile
+
+
+cdef inline real size_of(real x) noexcept nogil:
+    if real is float:
+        return fabsf(x)
+    else:
+        return fabs(x)
 
 
 cdef inline real exp_of(real x) noexcept nogil:

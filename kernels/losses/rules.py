@@ -6,7 +6,7 @@ Labels are smoothed as keep * y_true + shift. Row losses are in jit.py.
 """
 
 from math import atanh as artanh
-from math import exp, log, log1p, tanh
+from math import exp, fabs, log, log1p, tanh
 from math import exp as exp_nonpositive
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
@@ -52,18 +52,15 @@ def binary_crossentropy(y_true, y_pred, scale, keep, shift):
 
 def binary_crossentropy_logits(y_true, y_pred, scale, keep, shift):
     t = keep * y_true + shift
-    other = 1.0 - t
-    size = -y_pred if y_pred < 0.0 else y_pred
+    size = fabs(y_pred)
     e = exp_nonpositive(-size)
-    wrong = other if y_pred > 0.0 else t
+    wrong = 1.0 - t if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing
     inverse = 1.0 / ((1.0 + e) * (2.0 + e))
-    less_likely = e * (2.0 + e) * inverse  # e / (1 + e)
-    above = other - less_likely
-    below = less_likely - t
+    slope = wrong - e * (2.0 + e) * inverse  # e / (1 + e) is how likely the less likely class is
     half_log = artanh(e * (1.0 + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
-    return scale * (above if y_pred > 0.0 else below), linear + 2.0 * half_log
+    return scale * (slope if y_pred > 0.0 else -slope), linear + 2.0 * half_log
 
 
 def hinge(y_true, y_pred, scale, slope, offset):
