@@ -114,7 +114,7 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
     cdef real shift = <real> scalars[2]
     cdef real one = 1
     cdef real two = 2
-    cdef real t, other, size, e, wrong, linear, inverse, slope
+    cdef real t, other, size, e, wrong, linear, inverse, less_likely
     cdef int64_t i
     for i in range(start, stop):    # a loop of its own: the chain of operations of both is longer than a CPU looks ahead
         value[i] = exp_nonpositive(-size_of(y_pred[i]))
@@ -127,8 +127,8 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
         linear = size * wrong
         linear = 0 if wrong == 0 else linear
         inverse = one / ((one + e) * (two + e))
-        slope = wrong - e * (two + e) * inverse
-        gradient[i] = scale * (slope if y_pred[i] > 0 else -slope)
+        less_likely = e * (two + e) * inverse
+        gradient[i] = scale * (wrong - less_likely if y_pred[i] > 0 else less_likely - wrong)
         value[i] = linear + two * artanh_of(e * (one + e) * inverse)
 
 

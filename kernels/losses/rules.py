@@ -6,7 +6,7 @@ Labels are smoothed as keep * y_true + shift. Row losses are in jit.py.
 """
 
 from math import atanh as artanh
-from math import exp, fabs, log, log1p, tanh
+from math import exp, log, log1p, tanh
 from math import exp as exp_nonpositive
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
@@ -52,15 +52,16 @@ def binary_crossentropy(y_true, y_pred, scale, keep, shift):
 
 def binary_crossentropy_logits(y_true, y_pred, scale, keep, shift):
     t = keep * y_true + shift
-    size = fabs(y_pred)
+    size = abs(y_pred)
     e = exp_nonpositive(-size)
     wrong = 1.0 - t if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing
     inverse = 1.0 / ((1.0 + e) * (2.0 + e))
-    slope = wrong - e * (2.0 + e) * inverse  # e / (1 + e) is how likely the less likely class is
+    less_likely = e * (2.0 + e) * inverse  # e / (1 + e)
+    above, below = wrong - less_likely, less_likely - wrong
     half_log = artanh(e * (1.0 + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
-    return scale * (slope if y_pred > 0.0 else -slope), linear + 2.0 * half_log
+    return scale * (above if y_pred > 0.0 else below), linear + 2.0 * half_log
 
 
 def hinge(y_true, y_pred, scale, slope, offset):
