@@ -253,3 +253,33 @@ def test_backward_needs_a_forward_that_left_x():
 def test_a_layer_refuses_what_it_cannot_be(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("target", ["cython", "numba"])
+@pytest.mark.parametrize("name", ["layer", "rms", "group", "batch"])
+def test_results_that_go_around_the_cache_have_the_bits_of_those_in_place(name, target):
+    x, dy = np.random.default_rng(6).standard_normal((2, 4099, 1032), dtype=np.float32)  # more than 16 MiB each
+    n = fo.normalization
+    gamma, beta = np.linspace(-1, 2, 1032, dtype=np.float32), np.linspace(3, -1, 1032, dtype=np.float32)
+    before, found = fo.get_num_threads(), []
+    with fo.target(target):
+        for threads, in_place in ((1, True), (2, False), (7, False)):
+            fo.set_num_threads(threads)
+            y, dx = (x.copy(), dy.copy()) if in_place and name != "batch" else (None, dy.copy() if in_place else None)
+            if name == "layer":
+                y, *kept = n.layer_norm_forward(x if y is None else y, gamma, beta, out=y)
+                gradients = n.layer_norm_backward(dy if dx is None else dx, x, gamma, *kept, out=dx)
+            elif name == "rms":
+                y, kept = n.rms_norm_forward(x if y is None else y, gamma, out=y)
+                gradients = n.rms_norm_backward(dy if dx is None else dx, x, gamma, kept, out=dx)
+            elif name == "group":
+                y, *kept = n.group_norm_forward(x if y is None else y, 8, gamma, beta, out=y)
+                gradients = n.group_norm_backward(dy if dx is None else dx, x, 8, gamma, *kept, out=dx)
+            else:
+                y, *kept = n.batch_norm_forward(x, gamma, beta)
+                gradients = n.batch_norm_backward(dy if dx is None else dx, x, gamma, *kept, out=dx)
+            found.append((y, *gradients))
+    fo.set_num_threads(before)
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)

@@ -394,3 +394,22 @@ def test_rules_are_compiled_in_the_kernels_own_type():
 def test_a_kernel_row_knows_its_defaults():
     kernel = Kernel("name", "room", ("x",), ("x",))
     assert (kernel.unit, kernel.scalars, kernel.dims, kernel.rule, kernel.sequential) == ("element", (), (), True, "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "block", "overlaps", "streams"),
+    [
+        ((8192, 1024), 16, False, True),
+        ((8192, 1024), 16, True, False),  # in place: the lines are in the cache already
+        ((1000, 1024), 16, False, False),  # a small array: it stays in a cache
+        ((8, 1_000_000), 16, False, False),  # 64 MB of scratch memory a thread
+        ((8, 1_000_000), 0, False, False),
+        ((100, 100_000), 0, False, True),
+    ],
+)
+def test_what_goes_around_the_cache(shape, block, overlaps, streams):
+    x = np.empty(shape, np.float32)
+    y = x if overlaps else np.empty_like(x)
+    packed, dims = pipeline._packed({"x": x, "y": y}, shape[0], block, (7,), (), ("y",))
+    assert [part.streams for part in packed] == [True] * streams
+    assert len(dims) == (1 + 3 if streams else 1)

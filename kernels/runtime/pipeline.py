@@ -17,6 +17,7 @@ from fastopt.kernels.runtime.stages import GATHER, SCATTER, STREAM, STREAMED_BYT
 
 GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
+STREAMED_BLOCK = 1 << 20  # bytes: what L2 holds until it is stored
 make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 
 
@@ -79,7 +80,7 @@ def run(
         such an output may be the memory of another slot. They too must hold each unit's elements in C order.
     streamed : sequence of str
         Arrays that are written whole and never read. Where one is large and packed, and shares no memory with another
-        slot, it is staged too, and stored around the cache.
+        slot, and its blocks fit L2, it is staged too, and stored around the cache.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def run(
     if not isinstance(stages, tuple):
         stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
     if not as_they_are or staged:
-        packed, dims = _packed(slots, units, tuple(dims), staged, streamed)
+        packed, dims = _packed(slots, units, block, tuple(dims), staged, streamed)
         if packed:
             block = block or block_of(max(array.per_unit for array in packed))
             arrays += [None] * len(packed)
@@ -149,6 +150,7 @@ def run_kernel(
 def _packed(
     slots: Mapping[str, np.ndarray | int],
     units: int,
+    block: int,
     dims: tuple[int, ...],
     staged: Sequence[str],
     streamed: Sequence[str],
@@ -158,12 +160,13 @@ def _packed(
     for slot, (name, value) in enumerate(slots.items()):
         if not isinstance(value, np.ndarray):
             continue
-        contiguous, whole = value.flags.c_contiguous, name in staged
+        contiguous, whole, per_unit = value.flags.c_contiguous, name in staged, value.size // max(units, 1)
         streams = contiguous and not whole and name in streamed and value.nbytes >= STREAMED_BYTES
         if streams:
-            streams = not may_overlap(value, [other for key, other in slots.items() if key != name])
+            others = [other for key, other in slots.items() if key != name]
+            in_cache = (block or block_of(per_unit)) * per_unit * value.itemsize <= STREAMED_BLOCK
+            streams = in_cache and not may_overlap(value, others)
         if not contiguous or streams or whole:
-            per_unit = value.size // max(units, 1)
             read = not streams and not whole
             packed += (Packed(slot, value.itemsize, per_unit, len(dims), read, streams),)
             dims += strides(value)
