@@ -7,7 +7,19 @@ import numpy as np
 
 from fastopt import _check
 from fastopt._config import get_num_threads, get_target
-from fastopt._loss import DROP, LARGEST, MEANS, NAMES, TOTAL, WEIGH, Loss, check_mask, check_within, rows_in_a_block
+from fastopt._loss import (
+    DROP,
+    LARGEST,
+    MEANS,
+    NAMES,
+    TOTAL,
+    WEIGH,
+    Loss,
+    check_mask,
+    check_within,
+    needs_staging,
+    rows_in_a_block,
+)
 from fastopt.kernels.losses import reference
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
@@ -175,11 +187,8 @@ class GaussianNLL(Loss):
             dims=(columns, columns),
             scalars=(factor / columns, self.eps, HALF_LOG_2_PI if self.full else 0.0),
             partials=1,
-            staged=tuple(
-                name
-                for name, array, given in pairs
-                if array is not None and not (array.flags.c_contiguous and not np.may_share_memory(array, given))
-            ),
+            staged=tuple(name for name, array, given in pairs if needs_staging(array, given)),
+            streamed=("gradient", "gradient_var"),
         )
         return float(sums[0]) * factor if reduced else values, out, out_var
 

@@ -353,10 +353,14 @@ class RowLoss(Loss):
         return ((self._kernel(), ROW_BUFFERS, 1),), {}, (columns, int(wanted), ignored), 1
 
 
+def needs_staging(out: np.ndarray | None, given: np.ndarray) -> bool:
+    """Return whether a gradient is kept in scratch memory until its block is done: where it may take the place of what
+    it is the gradient of, so that no kernel's buffers overlap, and where it is strided."""
+    return out is not None and (not out.flags.c_contiguous or may_overlap(out, (given,)))
+
+
 def launch(stages, slots, units, y_pred, out, **job):
-    """Run a loss's pipeline. A gradient that takes the place of y_pred is kept in scratch memory until its block
-    is done, so that no kernel's buffers overlap; a large one apart goes around the cache."""
-    apart = out is None or (out.flags.c_contiguous and not may_overlap(out, (y_pred,)))
+    """Run a loss's pipeline; a large gradient apart from y_pred goes around the cache."""
     return pipeline.run(
         stages,
         slots,
@@ -365,7 +369,7 @@ def launch(stages, slots, units, y_pred, out, **job):
         target=get_target(),
         threads=get_num_threads(),
         partials=1,
-        staged=() if apart else GRADIENT,
+        staged=GRADIENT if needs_staging(out, y_pred) else (),
         streamed=GRADIENT,
         **job,
     )
