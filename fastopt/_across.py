@@ -21,7 +21,10 @@ from fastopt.kernels.runtime.stages import STREAMED_BYTES
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache
 MOST = 128  # rows of a grain with sums, where rows are long: its sums are 1/32 of the float32 data then ...
 PARTS = 16  # ... or fewer, so that some long rows still are several grains
-AT_ONCE = 16  # rows that kernels sum together (across.pxd): a block may end behind them
+AT_ONCE = 4  # rows that kernels sum together (across.pxd): a block may end behind them
+STREAMED = 4096  # elements of a block that goes around the cache: L1 holds them
+IN_L2 = 1 << 21  # bytes of x; from here on, rows are fetched while those before them are worked on ...
+FETCHED = 16384  # ... if they are no longer than this: L2 holds some of them twice
 LARGE = ("y", "dx")  # what goes around the cache if it is large
 
 Vector = np.ndarray | None
@@ -119,7 +122,7 @@ def _run(
 ) -> np.ndarray:
     """Run a kernel. Grains with sums are walked so that strided and streamed arrays are summed as packed ones are."""
     x, groups = arrays[0], options.get("num_groups", 0)
-    rows, grain, block, dims = _cut(x.shape, x.nbytes >= STREAMED_BYTES, outer, groups, partials > 0)
+    rows, grain, block, dims = _cut(x.shape, x.nbytes, outer, groups, partials > 0)
     return pipeline.run_kernel(
         KERNELS[name],
         arrays,
@@ -138,19 +141,20 @@ def _run(
 
 @lru_cache(maxsize=1024)
 def _cut(
-    shape: tuple[int, ...], streams: bool, outer: tuple[int, ...], groups: int, sums: bool
+    shape: tuple[int, ...], nbytes: int, outer: tuple[int, ...], groups: int, sums: bool
 ) -> tuple[int, int, int, tuple[int, ...]]:
     """Return the number of rows, the grain, the block, and the kernels' dims."""
-    rows = prod(outer)
+    rows, streams = prod(outer), nbytes >= STREAMED_BYTES
     columns = prod(shape) // rows
-    grain, block = max(1, GRAIN // columns), 0
+    grain, short = max(1, GRAIN // columns), max(1, STREAMED // columns)
+    block = short if streams else 0
     if sums:
         grain = max(grain, min(MOST, -(-rows // PARTS)))
-        block = AT_ONCE if streams else grain
-    if not groups:
-        return rows, grain, block, (columns,)
-    width = shape[1] // groups
-    return rows, grain, block, (groups, width, columns // width)
+        block = max(AT_ONCE, short // AT_ONCE * AT_ONCE) if streams else grain
+    if groups:
+        width = shape[1] // groups
+        return rows, grain, block, (groups, width, columns // width)
+    return rows, grain, block, (columns, nbytes >= IN_L2 and columns <= FETCHED)
 
 
 def _packed(x: np.ndarray, options: dict, *parameters: Vector) -> tuple[np.ndarray, ...]:

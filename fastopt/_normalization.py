@@ -19,6 +19,7 @@ GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its l
 ROWS = 128  # rows of a grain at the least: partial results are 1/32 of the float32 data then
 LARGE = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
 SUMMED = ("row_moments", "row_sums")
+MAPPED_ROWS, MAPPED_ELEMENTS = 32, 4096  # of a block of those at the least: constants of a channel are made for each
 MAPPED = {"row_normalize": ("y",), "row_gradient": ("dx", "dadded")}  # no sums; what goes around the cache if large
 
 
@@ -67,7 +68,7 @@ class Plan(NamedTuple):
             get_target(),
             get_num_threads(),
             self.grain,
-            0 if name in MAPPED else self.grain,
+            max(MAPPED_ROWS, MAPPED_ELEMENTS // self.channels) if name in MAPPED else self.grain,
             self.dims,
             scalars,
             2 * self.channels if name in SUMMED else 0,

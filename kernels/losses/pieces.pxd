@@ -19,8 +19,12 @@ cdef extern from "simd.h" nogil:
     double log_double(double)
     double artanh_double(double)
 
+cdef extern from "fetch.h" nogil:
+    void fetch(const void *, int64_t size) noexcept
+
 cdef enum:
     SHORT = 32      # rows below this length go 32 at a time
+    FETCHED = 1 << 18   # bytes of a row: L2 holds it, its results, and the next one
     CHUNK = 1024    # elements that are summed in the kernel's type before double takes over; size of a tile
 
 
@@ -172,16 +176,21 @@ cdef inline real below(real x, real top) noexcept nogil:
 
 
 cdef inline real exponentials(const real *row, real *out, int64_t columns, real top) noexcept nogil:
-    """Write exp(row - top) and return its sum."""
-    cdef int64_t first, last, c
+    """Write exp(row - top) and return its sum; the row behind this one is fetched meanwhile."""
+    cdef int64_t first, last, begin, end, c
     cdef double mass = 0
     cdef bint finite = top - top == 0
+    cdef bint fetches = columns * <int64_t> sizeof(real) <= FETCHED
     for first in range(0, columns, 1024):
         last = min(first + CHUNK, columns)
-        for c in range(first, last if finite else first):
-            out[c] = exp_nonpositive(row[c] - top)
-        for c in range(last if finite else first, last):
-            out[c] = exp_nonpositive(below(row[c], top))
+        for begin in range(first, last, 256):
+            end = min(begin + 256, last)
+            if fetches:
+                fetch(row + columns + begin, (end - begin) * <int64_t> sizeof(real))
+            for c in range(begin, end if finite else begin):
+                out[c] = exp_nonpositive(row[c] - top)
+            for c in range(end if finite else begin, end):
+                out[c] = exp_nonpositive(below(row[c], top))
         mass += lane_sum(out + first, last - first)
     return <real> mass
 

@@ -3,25 +3,25 @@
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport direction, residual, standardized
-from kernels.normalization.planes cimport LANES, add_deviations, fold, sum_of
+from kernels.normalization.elements cimport correction, direction, residual, standardized
+from kernels.normalization.planes cimport LANES, add_deviations, fetch, fold, sum_of
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
     BLOCK = 1024        # elements that lanes sum in the kernel's type, before the sums go on in double precision
-    AT_ONCE = 16        # rows whose gradients of gamma and beta are summed in the kernel's type
-    PANEL = 1024        # columns whose sums are in L1 while those rows go by
+    AT_ONCE = 4         # rows whose gradients of gamma and beta are summed in the kernel's type
     TILE = 256
 
 
 cdef inline int64_t rows_in_cache(int64_t columns) noexcept nogil:
     """Return how many rows take each step together: their sums and roots need not wait for one another."""
-    return min(<int64_t> AT_ONCE, max(<int64_t> 1, 4096 // columns))
+    return min(<int64_t> 16, max(<int64_t> 1, 4096 // columns))
 
 
-cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, double eps, double *mean,
-                                    double *invstd) noexcept nogil:
+cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, double eps, bint fetches,
+                                    double *mean, double *invstd) noexcept nogil:
     """Of each row: the mean, then variance and what is left of the mean from deviations about it."""
+    cdef const real *ahead = x + rows * count
     cdef double total, square, delta, spread
     cdef real center
     cdef int64_t r
@@ -30,7 +30,7 @@ cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, 
     for r in range(rows):
         center = <real> mean[r]
         total = square = 0
-        add_deviations(x + r * count, <const real *> NULL, count, center, &total, &square)
+        add_deviations(x + r * count, ahead + r * count if fetches else NULL, count, center, &total, &square)
         delta = total / <double> count
         if delta - delta == 0:
             mean[r] = center + delta
@@ -40,7 +40,7 @@ cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, 
         invstd[r] = 1 / sqrt(invstd[r] + eps)
 
 
-cdef inline double square_sum(const real *x, int64_t count) noexcept nogil:
+cdef inline double square_sum(const real *x, const real *ahead, int64_t count) noexcept nogil:
     cdef real square[LANES]
     cdef double total = 0
     cdef int64_t k = 0, last
@@ -50,6 +50,7 @@ cdef inline double square_sum(const real *x, int64_t count) noexcept nogil:
         for j in range(LANES):
             square[j] = 0
         while k + LANES <= last:
+            fetch(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
             for j in range(LANES):
                 square[j] = square[j] + x[k + j] * x[k + j]
             k += LANES
@@ -89,9 +90,9 @@ cdef inline inlined_void scale_row(const real *x, real *y, int64_t count, double
         k += width
 
 
-cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, int64_t count, real center,
-                                      real rest, real inv, double *total, double *total_product) noexcept nogil:
-    """Add gamma dy and gamma dy x̂."""
+cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, int64_t ahead, int64_t count,
+                                      real center, real inv, double *total, double *total_product) noexcept nogil:
+    """Add gamma dy and gamma dy (x − center) inv."""
     cdef real lane[LANES]
     cdef real product[LANES]
     cdef real d
@@ -103,37 +104,34 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
             lane[j] = 0
             product[j] = 0
         while k + LANES <= last:
+            fetch(x + ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
             for j in range(LANES):
                 d = dy[k + j] * gamma[k + j]
                 lane[j] = lane[j] + d
-                product[j] = product[j] + d * standardized(x[k + j], center, rest, inv)
+                product[j] = product[j] + d * ((x[k + j] - center) * inv)
             k += LANES
         for j in range(<int> (last - k)):
             d = dy[k + j] * gamma[k + j]
             lane[j] = lane[j] + d
-            product[j] = product[j] + d * standardized(x[k + j], center, rest, inv)
+            product[j] = product[j] + d * ((x[k + j] - center) * inv)
         total[0] += fold(lane)
         total_product[0] += fold(product)
         k = last
 
 
-cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, const real *gamma, int64_t columns,
-                                     int64_t count, const real *center, const real *rest, const real *inv,
-                                     const real *mean_slope, const real *mean_product, real *lane, real *product,
-                                     int rows) noexcept nogil:
-    """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums.
-
-    Up to four rows side by side, so that a column's sums are loaded and stored once for four elements.
-    """
-    cdef real tile[4 * TILE]
+cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, const real *gamma, int64_t ahead,
+                                     int64_t columns, const real *center, const real *rest, const real *inv,
+                                     const real *mean_slope, const real *mean_product, double *sums, double *products,
+                                     bint centered, int rows) noexcept nogil:
+    """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums."""
+    cdef real tile[AT_ONCE * TILE]
     cdef real xhat, d, s, q, weight
     cdef int64_t k = 0, j, width
     cdef int r
-    while k < count:
-        width = min(<int64_t> TILE, count - k)
+    while k < columns:
+        width = min(<int64_t> TILE, columns - k)
         for j in range(width):
-            s = lane[k + j]
-            q = product[k + j]
+            s = q = 0
             weight = gamma[k + j]
             for r in range(rows):
                 xhat = standardized(x[r * columns + k + j], center[r], rest[r], inv[r])
@@ -141,9 +139,11 @@ cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, co
                 s = s + d
                 q = q + d * xhat
                 tile[r * TILE + j] = direction(d * weight, xhat, mean_slope[r], mean_product[r])
-            lane[k + j] = s
-            product[k + j] = q
+            if centered:
+                sums[k + j] = sums[k + j] + s
+            products[k + j] = products[k + j] + q
         for r in range(rows):
+            fetch(dy + ahead + r * columns + k, width * <int64_t> sizeof(real) if ahead else 0)
             for j in range(width):
                 dx[r * columns + k + j] = inv[r] * tile[r * TILE + j]
         k += width
@@ -151,8 +151,8 @@ cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, co
 
 cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real *gamma, const double *mean,
                                        const double *invstd, real *dx, int64_t columns, int64_t start, int64_t stop,
-                                       bint centered, double *sums, double *products) noexcept nogil:
-    """Some rows at a time: what each needs as a whole, then dx and the columns' sums, panel by panel.
+                                       bint centered, bint fetches, double *sums, double *products) noexcept nogil:
+    """A few rows at a time, in L1: what each needs as a whole, then dx and the columns' sums.
 
     Not centered: the mean is taken for 0 and isn't differentiated (RMS norm); there are no sums of dy then.
     """
@@ -162,9 +162,7 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
     cdef real inv[AT_ONCE]
     cdef real mean_slope[AT_ONCE]
     cdef real mean_product[AT_ONCE]
-    cdef real lane[PANEL]
-    cdef real product[PANEL]
-    cdef int64_t i = start, at, first, width, c
+    cdef int64_t i = start, at, ahead = AT_ONCE * columns if fetches else 0
     cdef int r, rows
     while i < stop:
         rows = <int> min(<int64_t> AT_ONCE, stop - i)
@@ -174,32 +172,18 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             rest[r] = <real> residual(mean[i + r], center[r]) if centered else 0
             inv[r] = <real> invstd[i + r]
             slope = slope_product = 0
-            add_weighted(dy + at, x + at, gamma, columns, center[r], rest[r], inv[r], &slope, &slope_product)
+            add_weighted(dy + at, x + at, gamma, ahead, columns, center[r], inv[r], &slope, &slope_product)
+            if centered:
+                slope_product = slope_product - correction(mean[i + r], center[r], invstd[i + r] * slope)
             mean_slope[r] = <real> (slope / <double> columns) if centered else 0
             mean_product[r] = <real> (slope_product / <double> columns)
-        first = 0
-        while first < columns:
-            width = min(<int64_t> PANEL, columns - first)
-            for c in range(width):
-                lane[c] = 0
-                product[c] = 0
-            r = 0
-            while r + 4 <= rows:
-                at = (i + r) * columns + first
-                finish_rows(dy + at, x + at, dx + at, gamma + first, columns, width, center + r, rest + r, inv + r,
-                            mean_slope + r, mean_product + r, lane, product, 4)
-                r += 4
-            while r < rows:
-                at = (i + r) * columns + first
-                finish_rows(dy + at, x + at, dx + at, gamma + first, columns, width, center + r, rest + r, inv + r,
-                            mean_slope + r, mean_product + r, lane, product, 1)
-                r += 1
-            if centered:
-                for c in range(width):
-                    sums[first + c] = sums[first + c] + lane[c]
-            for c in range(width):
-                products[first + c] = products[first + c] + product[c]
-            first += width
+        at = i * columns
+        if rows == AT_ONCE:
+            finish_rows(dy + at, x + at, dx + at, gamma, ahead, columns, center, rest, inv, mean_slope, mean_product,
+                        sums, products, centered, AT_ONCE)
+        else:
+            finish_rows(dy + at, x + at, dx + at, gamma, ahead, columns, center, rest, inv, mean_slope, mean_product,
+                        sums, products, centered, rows)
         i += rows
 
 

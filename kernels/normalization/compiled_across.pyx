@@ -22,11 +22,12 @@ cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double
     cdef double *mean = <double *> buffers[4]
     cdef double *invstd = <double *> buffers[5]
     cdef int64_t columns = dims[0]
+    cdef bint fetches = dims[1]
     cdef double eps = scalars[0]
     cdef int64_t i = start, rows, r
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
-        statistics(x + i * columns, columns, rows, eps, mean + i, invstd + i)
+        statistics(x + i * columns, columns, rows, eps, fetches, mean + i, invstd + i)
         for r in range(i, i + rows):
             normalize_row(x + r * columns, y + r * columns, columns, mean[r], invstd[r], gamma, beta)
         i += rows
@@ -42,7 +43,8 @@ cdef cloned_void layer_backward(real **buffers, const int64_t *dims, const doubl
     cdef const double *invstd = <const double *> buffers[4]
     cdef real *dx = buffers[5]
     cdef int64_t columns = dims[0]
-    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, partials, partials + columns)
+    cdef bint fetches = dims[1]
+    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, fetches, partials, partials + columns)
 
 
 cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *scalars,
@@ -52,12 +54,15 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
     cdef real *y = buffers[2]
     cdef double *invrms = <double *> buffers[3]
     cdef int64_t columns = dims[0]
+    cdef bint fetches = dims[1]
     cdef double eps = scalars[0]
+    cdef const real *ahead
     cdef int64_t i = start, rows, r
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
         for r in range(i, i + rows):
-            invrms[r] = square_sum(x + r * columns, columns) / <double> columns
+            ahead = x + (r + rows) * columns if fetches else NULL
+            invrms[r] = square_sum(x + r * columns, ahead, columns) / <double> columns
         for r in range(i, i + rows):
             invrms[r] = 1 / sqrt(invrms[r] + eps)
         for r in range(i, i + rows):
@@ -74,7 +79,8 @@ cdef cloned_void rms_backward(real **buffers, const int64_t *dims, const double 
     cdef const double *invrms = <const double *> buffers[3]
     cdef real *dx = buffers[4]
     cdef int64_t columns = dims[0]
-    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, partials, partials)
+    cdef bint fetches = dims[1]
+    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, fetches, partials, partials)
 
 
 cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double *scalars,
@@ -93,7 +99,7 @@ cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double
     cdef int64_t i, k, at, c
     for i in range(start, stop):
         at = i * width * inner
-        statistics(x + at, width * inner, 1, eps, mean + i, invstd + i)
+        statistics(x + at, width * inner, 1, eps, False, mean + i, invstd + i)
         for k in range(width):
             c = i % groups * width + k
             load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)

@@ -12,9 +12,9 @@ from numba import carray
 
 from fastopt.kernels.normalization.pieces_planes import BLOCK, LANES, add_deviations, clear, fold, sum_of
 from fastopt.kernels.normalization.pieces_rows import PANEL
-from fastopt.kernels.normalization.rules import direction, residual, standardized
+from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
 
-AT_ONCE = 16
+AT_ONCE = 4
 
 
 def statistics(x, eps, mean, invstd, i):
@@ -48,7 +48,7 @@ def square_sum(x):
     return total
 
 
-def add_weighted(dy, x, gamma, center, rest, inv, totals):
+def add_weighted(dy, x, gamma, center, inv, totals):
     lane, product = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
     for first in range(0, x.size, BLOCK):
         last = min(first + BLOCK, x.size)
@@ -61,12 +61,12 @@ def add_weighted(dy, x, gamma, center, rest, inv, totals):
             for j in range(LANES):
                 d = slope[j] * weight[j]
                 lane[j] += d
-                product[j] += d * standardized(values[j], center, rest, inv)
+                product[j] += d * ((values[j] - center) * inv)
         values, slope, weight = block[whole:], slopes[whole:], weights[whole:]
         for j in range(values.size):
             d = slope[j] * weight[j]
             lane[j] += d
-            product[j] += d * standardized(values[j], center, rest, inv)
+            product[j] += d * ((values[j] - center) * inv)
         totals[0] += fold(lane)
         totals[1] += fold(product)
 
@@ -93,7 +93,9 @@ def gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, centered
             rests[r] = real(residual(mean[i], centers[r])) if centered else 0.0
             totals[:] = 0.0
             slopes, values, inv = dy[at : at + columns], x[at : at + columns], real(invstd[i])
-            add_weighted(slopes, values, gamma[:columns], centers[r], rests[r], inv, totals)
+            add_weighted(slopes, values, gamma[:columns], centers[r], inv, totals)
+            if centered:
+                totals[1] -= correction(mean[i], centers[r], invstd[i] * totals[0])
             mean_slopes[r] = real(totals[0] / columns) if centered else 0.0
             mean_products[r] = real(totals[1] / columns)
         for first in range(0, columns, PANEL):

@@ -20,16 +20,10 @@ from libc.stdint cimport int64_t
 from kernels.normalization.elements cimport direction, finish, passed
 from kernels.runtime.abi cimport inlined_void, real
 
-cdef extern from *:
-    """
-    #define FETCH_TO_WRITE(p, count) \\
-        do { for (int64_t c_ = 0; c_ < (count); c_ += 64 / (int) sizeof(*(p))) __builtin_prefetch((p) + c_, 1); } while (0)
-    #define FETCH(p, count) \\
-        do { if (p) for (int64_t c_ = 0; c_ < (count); c_ += 64 / (int) sizeof(*(p))) __builtin_prefetch((p) + c_); } while (0)
-    """
-    void FETCH(const void *, int64_t) noexcept nogil     # the plane after this one: no prefetcher knows where it is
-    void FETCH_TO_WRITE(const void *, int64_t) noexcept nogil
-
+cdef extern from "fetch.h" nogil:
+    void fetch(const void *, int64_t size) noexcept
+    void fetch_to_write(const void *, int64_t size) noexcept
+    int64_t l2_bytes() noexcept
 
 cdef extern from "stream.h" nogil:
     const int64_t STREAMED_BYTES
@@ -40,7 +34,7 @@ cdef enum:
     LANES = 32          # sums run side by side in the kernel's type ...
     BLOCK = 1024        # ... over at most this many elements, then go on in double precision
     TILE = 256          # results on the stack
-    L2_BYTES = 1 << 20  # of a core of a common server
+    HELD = 4096         # results that go around the cache together: their ends, parts of a line, are waited for
     PAGE = 4096         # of memory: prefetchers don't look beyond
 
 
@@ -86,12 +80,11 @@ cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_
     cdef int j
     while k < count:
         last = min(k + BLOCK, count)
-        if k == 0:
-            FETCH(ahead, last)
         for j in range(LANES):
             lane[j] = 0
             square[j] = 0
         while k + LANES <= last:
+            fetch(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
             for j in range(LANES):
                 d = x[k + j] - center
                 lane[j] = lane[j] + d
@@ -131,29 +124,39 @@ cdef inline int64_t way_to_the_next(int64_t channels, int64_t batch, int64_t inn
                                     int64_t whole, int64_t bytes_each) noexcept nogil:
     """Return how far it is to the planes of the channels after these, 0 where they aren't to be fetched: where planes are
     shorter than a page, all data fit a cache anyway, or these channels don't fit L2 twice."""
-    if inner * bytes_each < PAGE or whole * bytes_each < L2_BYTES or 2 * channels * batch * inner * bytes_each > L2_BYTES:
+    cdef int64_t cache = l2_bytes()
+    if inner * bytes_each < PAGE or whole * bytes_each < cache or 2 * channels * batch * inner * bytes_each > cache:
         return 0
     return channels * channel_stride
+
+
+cdef inline int64_t stream_held(real *result, const real *held, int64_t first, int64_t last, int64_t count) noexcept nogil:
+    """Store the elements first:last of a plane of `count`, once HELD of them are together; return where those that are
+    still held begin."""
+    if last - first < HELD and last < count:
+        return first
+    stream_copy(result + first, held, (last - first) * <int64_t> sizeof(real))
+    return last
 
 
 cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t following,
                                          int64_t count, real center, real scale, real shift, bint adds, bint relu,
                                          bint streams) noexcept nogil:
     cdef real tile[TILE]
-    cdef real result[TILE]
-    cdef int64_t k = 0, j, width
+    cdef real held[HELD]
+    cdef int64_t k = 0, first = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         if following:
-            FETCH(x + k + following, width)
+            fetch(x + k + following, width * <int64_t> sizeof(real))
         for j in range(width):
             tile[j] = (x[k + j] - center) * scale
         if streams:
-            finish(tile, added + (k if adds else 0), result, width, &shift, 0, adds, relu)
-            stream_copy(y + k, result, width * <int64_t> sizeof(real))
+            finish(tile, added + (k if adds else 0), held + (k - first), width, &shift, 0, adds, relu)
+            first = stream_held(y, held, first, k + width, count)
         else:
             if ahead:
-                FETCH_TO_WRITE(y + k + ahead, width)
+                fetch_to_write(y + k + ahead, width * <int64_t> sizeof(real))
             finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
         k += width
 
@@ -185,8 +188,8 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
         size = min(<int64_t> BLOCK, count - k)
         slope, values = dy + k, x + k
         if ahead and k == 0:
-            FETCH(slope + ahead, size)
-            FETCH(values + ahead, size)
+            fetch(slope + ahead, size * <int64_t> sizeof(real))
+            fetch(values + ahead, size * <int64_t> sizeof(real))
         if relu:
             mask_plane(slope, values, added + (k if adds else 0), tile, size, center, scale, shift, adds)
             slope = tile
@@ -213,17 +216,17 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
     cdef real masked[TILE]
-    cdef real result[TILE]
+    cdef real held[HELD]
     cdef const real *slope
-    cdef int64_t k = 0, j, width
+    cdef int64_t k = 0, first = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
         slope = dy + k
         if ahead and not streams:
-            FETCH_TO_WRITE(dx + k + ahead, width)
+            fetch_to_write(dx + k + ahead, width * <int64_t> sizeof(real))
         if following:
-            FETCH(x + k + following, width)
-            FETCH(slope + following, width)
+            fetch(x + k + following, width * <int64_t> sizeof(real))
+            fetch(slope + following, width * <int64_t> sizeof(real))
         if relu:
             mask_plane(slope, x + k, added + (k if adds else 0), masked, width, center, scale, shift, adds)
             slope = masked
@@ -233,8 +236,8 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
             tile[j] = slope[j] - mean_dy
         if streams:
             for j in range(width):
-                result[j] = scale * tile[j]
-            stream_copy(dx + k, result, width * <int64_t> sizeof(real))
+                held[k - first + j] = scale * tile[j]
+            first = stream_held(dx, held, first, k + width, count)
         else:
             for j in range(width):
                 dx[k + j] = scale * tile[j]
