@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import copy
+from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ TOTAL = (KERNELS["total"], ("values",), 1)
 TOTAL_OF_ELEMENTS = (KERNELS["total"], ("value",), 1)
 
 
+@lru_cache(maxsize=1024)
 def rows_in_a_block(columns: int) -> int:
     """Return how many rows pass all stages together; a multiple of 32 where rows are short (see compiled.pyx)."""
     rows = max(1, pipeline.BLOCK // columns)
@@ -51,15 +53,16 @@ def count(kernel: str, array: np.ndarray, units: int, partials: int, *, dims=(),
         KERNELS[kernel],
         (array,),
         units,
-        "float64" if array.dtype == np.float64 else "float32",
+        "float64" if array.dtype == _check.FLOAT64 else "float32",
         target,
         get_num_threads(),
-        grain=max(1, pipeline.GRAIN * units // array.size),
-        dims=dims,
-        scalars=scalars,
-        partials=partials,
+        max(1, pipeline.GRAIN * units // array.size),
+        0,
+        dims,
+        scalars,
+        partials,
     )
-    return tuple(map(int, sums))
+    return tuple(map(int, sums.tolist()))
 
 
 def check_within(array: np.ndarray, name: str, low: float, high: float, wanted: str, nan: bool = False) -> None:

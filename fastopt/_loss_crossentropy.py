@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import _check
-from fastopt._loss import LARGEST, NO_CLASS, Numbers, RowLoss, check_distributions, check_within, count
+from fastopt._loss import LARGEST, NO_CLASS, ROW_BUFFERS, Numbers, RowLoss, check_distributions, check_within, count
 from fastopt.kernels.losses import reference
 from fastopt.kernels.losses.kernels import KERNELS
 
@@ -245,9 +245,7 @@ class SparseCategoricalCrossentropy(ClassLoss):
 
     def _head(self, columns, wanted, itemsize):
         ignored = NO_CLASS if self.ignore_class is None else self.ignore_class
-        stages, slots = self._capped(
-            (self._kernel(), ("y_true", "y_pred", "gradient", "values"), 1), 4, columns, wanted
-        )
+        stages, slots = self._capped((self._kernel(), ROW_BUFFERS, 1), 4, columns, wanted)
         return stages, {name: size * itemsize for name, size in slots.items()}, (columns, int(wanted), ignored), 1
 
     def _begin(self, y_true, y_pred, sample_weight):
