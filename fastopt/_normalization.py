@@ -14,13 +14,13 @@ from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import are_packed, narrow
+from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache, which its later passes find it in
 ROWS = 128  # rows of a grain at the least: partial results are 1/32 of the float32 data then
 LARGE = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
 SUMMED = ("row_moments", "row_sums")
-MAPPED_ROWS, MAPPED_ELEMENTS = 32, 4096  # of a block of those at the least: constants of a channel are made for each
-MAPPED = {"row_normalize": ("y",), "row_gradient": ("dx", "dadded")}  # no sums; what goes around the cache if large
+MAPPED = ("row_normalize", "row_gradient")  # no sums
 
 
 class Plan(NamedTuple):
@@ -36,8 +36,9 @@ class Plan(NamedTuple):
         Channels, and values of each.
     dims : tuple of int
         The kernels' dims.
-    whole : bool
-        Whether all rows are one grain of so few elements that one call does every pass.
+    whole, large : bool
+        Whether all rows are one grain of so few elements that one call does every pass; whether results of rows are so
+        large that they go around the cache.
     grain : int
         Units that one thread runs at a time.
     """
@@ -48,6 +49,7 @@ class Plan(NamedTuple):
     values: int
     dims: tuple[int, ...]
     whole: bool
+    large: bool
     grain: int
 
     def run(self, name: str, arrays: tuple[np.ndarray | None, ...], scalars=(), per_grain=False) -> np.ndarray:
@@ -60,6 +62,7 @@ class Plan(NamedTuple):
         if self.order is not None:
             named = zip(kernel.buffers, arrays)
             arrays = tuple([a.transpose(self.order) if key in LARGE and a is not None else a for key, a in named])
+        dims = (*self.dims, self.large and are_packed(arrays, 0)) if name in MAPPED else self.dims
         return pipeline.run_kernel(
             kernel,
             arrays,
@@ -68,12 +71,11 @@ class Plan(NamedTuple):
             get_target(),
             get_num_threads(),
             self.grain,
-            max(MAPPED_ROWS, MAPPED_ELEMENTS // self.channels) if name in MAPPED else self.grain,
-            self.dims,
+            0 if name in MAPPED else self.grain,
+            dims,
             scalars,
             2 * self.channels if name in SUMMED else 0,
             per_grain,
-            MAPPED.get(name, ()),
         )
 
 
@@ -81,32 +83,32 @@ def plan(axis: int, x: np.ndarray, *others: np.ndarray | None) -> Plan:
     """Choose the kernels: by x's shape, but for arrays that lie in memory with the channel last (torch's
     channels_last), which are walked as they lie."""
     if are_packed((x, *others), 0):
-        return _packed_plan(x.shape, axis)
+        return _packed_plan(x.shape, x.itemsize, axis)
     shape = x.shape
     channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
     rest = tuple(k for k in range(x.ndim) if k != axis)
     if inner == 1 or (not x.flags.c_contiguous and x.transpose(*rest, axis).flags.c_contiguous):
-        return _by_rows((*rest, axis), channels, batch * inner)
+        return _by_rows((*rest, axis), channels, batch * inner, x.itemsize)
     return _by_channels((axis, *rest), channels, batch * inner, (batch, inner, inner, batch * inner))
 
 
 @lru_cache(maxsize=1024)
-def _packed_plan(shape: tuple[int, ...], axis: int) -> Plan:
+def _packed_plan(shape: tuple[int, ...], itemsize: int, axis: int) -> Plan:
     channels, batch, inner = shape[axis], prod(shape[:axis]), prod(shape[axis + 1 :])
     if inner == 1:
         rest = tuple(k for k in range(len(shape)) if k != axis)
-        return _by_rows(None if axis == len(shape) - 1 else (*rest, axis), channels, batch * inner)
+        return _by_rows(None if axis == len(shape) - 1 else (*rest, axis), channels, batch * inner, itemsize)
     return _by_channels(None, channels, batch * inner, (batch, inner, channels * inner, inner))
 
 
-def _by_rows(order: tuple[int, ...] | None, channels: int, values: int) -> Plan:
-    whole = values * channels <= GRAIN
+def _by_rows(order: tuple[int, ...] | None, channels: int, values: int, itemsize: int) -> Plan:
+    whole, large = values * channels <= GRAIN, values * channels * itemsize >= STREAMED_BYTES
     grain = values if whole else max(ROWS, GRAIN // channels)
-    return Plan(True, order, channels, values, (channels,), whole, grain)
+    return Plan(True, order, channels, values, (channels,), whole, large, grain)
 
 
 def _by_channels(order: tuple[int, ...] | None, channels: int, values: int, dims: tuple[int, ...]) -> Plan:
-    return Plan(False, order, channels, values, dims, False, max(1, GRAIN // values))
+    return Plan(False, order, channels, values, dims, False, False, max(1, GRAIN // values))
 
 
 # ---- what the public functions call; every argument has been checked

@@ -7,7 +7,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastopt
 from fastopt.normalization import batch_norm_backward, batch_norm_forward
 
-SHAPE = {"float32": (3, 5, 569, 569), "float64": (3, 5, 401, 401)}  # above 16 MiB; planes begin at any byte of a line
+# Above 16 MiB. Planes begin at any byte of a line; rows of 100 are worked on two at a time, those of 1500 in two parts.
+CASES = (
+    ("float32", (3, 5, 569, 569)),
+    ("float64", (3, 5, 401, 401)),
+    ("float32", (42_001, 100)),
+    ("float64", (21_001, 100)),
+    ("float32", (2801, 1500)),
+)
 
 
 @pytest.fixture(params=(1, 3))
@@ -18,13 +25,13 @@ def threads(request):
     fastopt.set_num_threads(before)
 
 
-@pytest.fixture(params=SHAPE)
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def arrays(request):
     """x, dy, gamma and beta; x is too large for a cache."""
-    random, shape = np.random.default_rng(0), SHAPE[request.param]
-    x, dy = (random.standard_normal(shape).astype(request.param) for _ in range(2))
+    random, (dtype, shape) = np.random.default_rng(0), request.param
+    x, dy = (random.standard_normal(shape).astype(dtype) for _ in range(2))
     assert x.nbytes >= 16 << 20
-    return x, dy, *random.standard_normal((2, shape[1])).astype(request.param)
+    return x, dy, *random.standard_normal((2, shape[1])).astype(dtype)
 
 
 def beside(x, shift):
@@ -47,7 +54,7 @@ def test_inference_equals_in_place(arrays, threads, shift):
 def test_training_equals_the_formula_and_the_gradient_in_place(arrays, threads, shift):
     x, dy, gamma, beta = arrays
     y, mean, invstd = batch_norm_forward(x, gamma, beta, out=beside(x, shift))
-    center, scale, shifted = (v.reshape(-1, 1, 1) for v in (mean, invstd * gamma, beta))
+    center, scale, shifted = (v.reshape(-1, *(1,) * (x.ndim - 2)) for v in (mean, invstd * gamma, beta))
     assert_allclose(y, (x - center) * scale + shifted, rtol=0, atol=2e-6)
     dx, *_ = batch_norm_backward(dy, x, gamma, mean, invstd, out=beside(x, shift))
     batch_norm_backward(dy, x, gamma, mean, invstd, out=dy)

@@ -299,7 +299,7 @@ cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *
     for c in range(columns):
         variance[c] = variance[c] / count
         invstd[c] = 1 / sqrt(variance[c] + eps)
-    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0)
+    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0, False)
 
 
 cdef cloned_void row_moments(real **buffers, const int64_t *dims, const double *scalars,
@@ -348,9 +348,11 @@ cdef cloned_void row_normalize(real **buffers, const int64_t *dims, const double
     cdef const real *added = buffers[5]
     cdef real *y = buffers[6]
     cdef int64_t columns = dims[0]
+    cdef bint streams = dims[1]
     cdef double relu = scalars[0]
     cdef double adds = scalars[1]
-    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0)
+    normalize_all(x, added, y, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0,
+                  streams and y != x and y != added)
 
 
 cdef cloned_void row_backward(real **buffers, const int64_t *dims, const double *scalars,
@@ -372,7 +374,7 @@ cdef cloned_void row_backward(real **buffers, const int64_t *dims, const double 
     cdef double adds = scalars[2]
     sum_gradients(dy, x, added, columns, start, stop, gamma, beta, mean, invstd, adds != 0, relu != 0, sums, products)
     gradient_all(dy, x, added, dx, dadded, columns, start, stop, gamma, beta, mean, invstd, sums, products,
-                 <double> (stop - start), adds != 0, relu != 0, training != 0)
+                 <double> (stop - start), adds != 0, relu != 0, training != 0, False)
 
 
 cdef cloned_void row_sums(real **buffers, const int64_t *dims, const double *scalars,
@@ -406,12 +408,13 @@ cdef cloned_void row_gradient(real **buffers, const int64_t *dims, const double 
     cdef real *dx = buffers[9]
     cdef real *dadded = buffers[10]
     cdef int64_t columns = dims[0]
+    cdef bint streams = dims[1]
     cdef double training = scalars[0]
     cdef double relu = scalars[1]
     cdef double adds = scalars[2]
     cdef double count = scalars[3]
     gradient_all(dy, x, added, dx, dadded, columns, start, stop, gamma, beta, mean, invstd, sums, products, count, adds != 0,
-                 relu != 0, training != 0)
+                 relu != 0, training != 0, streams and dx != dy and dx != x)
 
 
 KERNELS = {     # (float32, float64)

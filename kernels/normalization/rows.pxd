@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, finish, load_affine, load_slopes, passed
+from kernels.normalization.planes cimport HELD, stream_held
 from kernels.runtime.abi cimport inlined_void, real
 
 
@@ -109,12 +110,13 @@ cdef inline inlined_void repeat(real *constants, int64_t columns, int64_t times)
 
 cdef inline inlined_void normalize_all(const real *x, const real *added, real *y, int64_t columns, int64_t start,
                                        int64_t stop, const real *gamma, const real *beta, const double *mean,
-                                       const double *invstd, bint adds, bint relu) noexcept nogil:
+                                       const double *invstd, bint adds, bint relu, bint streams) noexcept nogil:
     cdef real center[PANEL]
     cdef real scale[PANEL]
     cdef real shift[PANEL]
     cdef real tile[TILE]
-    cdef int64_t first = 0, width, times, i, at, k, j, size, count
+    cdef real held[HELD + TILE]
+    cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
         times = lines(columns)
@@ -123,6 +125,7 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
         repeat(scale, width, times)
         repeat(shift, width, times)
         i = start
+        begin = start * columns + first
         while i < stop:
             at = i * columns + first
             size = min(times, stop - i) * width
@@ -130,8 +133,14 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
                 count = min(<int64_t> TILE, size - k)
                 for j in range(count):
                     tile[j] = (x[at + k + j] - center[k + j]) * scale[k + j]
-                finish(tile, added + (at + k if adds else 0), y + at + k, count, shift + k, 1, adds, relu)
+                if streams:
+                    finish(tile, added + (at + k if adds else 0), held + (at + k - begin), count, shift + k, 1, adds, relu)
+                    begin = stream_held(y, held, begin, at + k + count, stop * columns if width == columns else at + size)
+                else:
+                    finish(tile, added + (at + k if adds else 0), y + at + k, count, shift + k, 1, adds, relu)
             i += times
+            if width < columns:
+                begin = i * columns + first
         first += width
 
 
@@ -227,7 +236,7 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
                                       int64_t columns, int64_t start, int64_t stop, const real *gamma, const real *beta,
                                       const double *mean, const double *invstd, const double *sums,
                                       const double *products, double total, bint adds, bint relu,
-                                      bint training) noexcept nogil:
+                                      bint training, bint streams) noexcept nogil:
     """dx, and the gradient of what was added, where it is not dy."""
     cdef real center[PANEL]
     cdef real scale[PANEL]
@@ -236,8 +245,9 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
     cdef real factor[PANEL]
     cdef real tile[TILE]
     cdef real masked[TILE]
+    cdef real held[HELD + TILE]
     cdef const real *slope
-    cdef int64_t first = 0, width, times, i, at, k, j, size, count
+    cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
         times = lines(columns)
@@ -249,6 +259,7 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
         repeat(mean_dy, width, times)
         repeat(factor, width, times)
         i = start
+        begin = start * columns + first
         while i < stop:
             at = i * columns + first
             size = min(times, stop - i) * width
@@ -263,10 +274,17 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
                     tile[j] = direction(slope[j], x[at + k + j] - center[k + j], mean_dy[k + j], factor[k + j])
                 for j in range(0 if training else count):
                     tile[j] = slope[j] - mean_dy[k + j]
-                for j in range(count):
-                    dx[at + k + j] = scale[k + j] * tile[j]
+                if streams:
+                    for j in range(count):
+                        held[at + k - begin + j] = scale[k + j] * tile[j]
+                    begin = stream_held(dx, held, begin, at + k + count, stop * columns if width == columns else at + size)
+                else:
+                    for j in range(count):
+                        dx[at + k + j] = scale[k + j] * tile[j]
                 if adds and relu:
                     for j in range(count):
                         dadded[at + k + j] = masked[j]
             i += times
+            if width < columns:
+                begin = i * columns + first
         first += width
