@@ -178,7 +178,7 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             mean_slope[r] = <real> (slope / <double> columns) if centered else 0
             mean_product[r] = <real> (slope_product / <double> columns)
         at = i * columns
-        if rows == AT_ONCE:
+        if rows == AT_ONCE:     # a number that the compiler knows: the loop over rows is unrolled, and vectorises
             finish_rows(dy + at, x + at, dx + at, gamma, ahead, columns, center, rest, inv, mean_slope, mean_product,
                         sums, products, centered, AT_ONCE)
         else:

@@ -8,10 +8,10 @@
 # that cancellation costs a factor of 3 at the most, whatever the data: a part that is no longer than all before it can't
 # lie far from them without widening the spread itself.
 #
-# `ahead` is the way from a plane to the one after it, 0 where there is none: its beginning is fetched while this one
-# is worked on, the rest is the prefetcher's. `following` is the way to the same plane of the channel that will be next: it is
-# fetched whole while this one, which is in L2, is mapped, so that memory doesn't wait for arithmetic. The mapping walks
-# planes backwards: what was read last is in L2 for sure.
+# `ahead` is the way from a plane to the one after it, 0 where there is none: it is fetched while this one is worked on;
+# for gradients its beginning is, the rest is the prefetcher's. `following` is the way to the same plane of the channel
+# that will be next: it is fetched whole while this one, which is in L2, is mapped, so that memory doesn't wait for
+# arithmetic. The mapping walks planes backwards: what was read last is in L2 for sure.
 #
 # `streams`: the result is too large for a cache and goes around it (stream.h), from a tile of its own: one whose address
 # is handed out would have to be told apart from x in every loop.

@@ -115,7 +115,7 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
     cdef real scale[PANEL]
     cdef real shift[PANEL]
     cdef real tile[TILE]
-    cdef real held[HELD + TILE]
+    cdef real held[HELD + TILE]     # pieces are shorter than a tile where that is no whole number of rows
     cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
@@ -245,7 +245,7 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
     cdef real factor[PANEL]
     cdef real tile[TILE]
     cdef real masked[TILE]
-    cdef real held[HELD + TILE]
+    cdef real held[HELD + TILE]     # pieces are shorter than a tile where that is no whole number of rows
     cdef const real *slope
     cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:

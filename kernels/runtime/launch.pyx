@@ -37,12 +37,13 @@ cdef extern from "simd.h":
 cdef extern from "stream.h" nogil:
     void stream_end() noexcept
 
+cdef extern from "fetch.h" nogil:
+    void fetch(const void *, int64_t size) noexcept
+
 cdef extern from *:
     """
-    #define FETCH(p) __builtin_prefetch(p, 0, 2)
     #define TAKE(next) __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)
     """
-    void FETCH(const void *) noexcept nogil
     int64_t TAKE(int64_t *) noexcept nogil      # returns the number, and counts it up for whoever comes next
 
 cdef enum:
@@ -107,18 +108,12 @@ cdef struct Work:               # one launch, as its threads see it
 
 cdef void fetch_block(Work *work, void **arrays, int64_t start, int64_t stop) noexcept nogil:
     """Ask for the next block's memory while this one is computed: its arrays' bytes per unit are known."""
-    cdef const char *line
-    cdef const char *end
     cdef int64_t width
     cdef int k
     for k in range(work.slot_count):
         width = -work.scratch_bytes[k]
         if width > 0 and arrays[k] != NULL:
-            line = <const char *> arrays[k] + start * width
-            end = <const char *> arrays[k] + stop * width
-            while line < end:
-                FETCH(line)
-                line += LINE
+            fetch(<const char *> arrays[k] + start * width, (stop - start) * width)
 
 
 cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexcept nogil:
