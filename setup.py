@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 # Errno and traps would forbid packed square roots; contraction would change the bits from one CPU to the
 # next. Never -ffast-math: at link time it turns subnormals off for the whole process.
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-attributes"]
+# Threads of jumps would copy a loop's body for each outcome of a choice, and turn one select into many masks.
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-thread-jumps", "-Wno-attributes"]
 
 
 def openmp_flags() -> list[str]:

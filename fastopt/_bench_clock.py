@@ -62,7 +62,7 @@ def measure_bandwidth(threads: int, megabytes: int = 256, rounds: int = 9) -> Ba
         np.copyto(part[1], part[0])
 
     def stream(part):
-        around.run_one([part[1], part[0]], part[0].size, GRAIN, 0, (), (), 0, 1)
+        around.run_one([part[1], part[0]], part[0].size, GRAIN, 0, (GRAIN, part[0].size), (), 0, 1)
 
     def scale(part):
         np.multiply(part[0], np.float32(1), out=part[0])

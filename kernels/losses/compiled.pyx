@@ -11,10 +11,12 @@ from libc.stdint cimport int64_t, uintptr_t
 from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_stages
 
 from kernels.losses.pieces cimport (
-    CHUNK, SHORT, artanh_of, below, clipped, depth, exp_nonpositive, exponentials, inside, lane_sum, load_tile, log_of, one_hot_tile,
-    probabilities_tile, product_sum, row_max, row_sum, size_of, softmax_tile, store_tile,
+    CHUNK, PART, SHORT, artanh_of, below, clipped, depth, exp_nonpositive, exponentials, fetch_ahead, inside, lane_sum,
+    load_tile, log_of, minus_size_of, one_hot_tile, probabilities_tile, product_sum, row_max, row_sum, size_of,
+    softmax_tile, store_tile,
 )
 from kernels.runtime.abi cimport cloned_void, real
+
 
 
 # ---- elementwise losses
@@ -28,11 +30,13 @@ cdef cloned_void mean_squared_error(real **buffers, const int64_t *dims, const d
     cdef real scale = <real> scalars[0]
     cdef real two = 2
     cdef real error
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        gradient[i] = scale * (two * error)
-        value[i] = error * error
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            gradient[i] = scale * (two * error)
+            value[i] = error * error
 
 
 cdef cloned_void mean_absolute_error(real **buffers, const int64_t *dims, const double *scalars,
@@ -43,13 +47,15 @@ cdef cloned_void mean_absolute_error(real **buffers, const int64_t *dims, const 
     cdef real *value = buffers[3]
     cdef real scale = <real> scalars[0]
     cdef real error, sign
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        sign = -1 if error < 0 else error
-        sign = 1 if error > 0 else sign
-        gradient[i] = scale * sign
-        value[i] = -error if error < 0 else error
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            sign = -1 if error < 0 else error
+            sign = 1 if error > 0 else sign
+            gradient[i] = scale * sign
+            value[i] = -error if error < 0 else error
 
 
 cdef cloned_void huber(real **buffers, const int64_t *dims, const double *scalars,
@@ -62,16 +68,18 @@ cdef cloned_void huber(real **buffers, const int64_t *dims, const double *scalar
     cdef real delta = <real> scalars[1]
     cdef real half = <real> 0.5
     cdef real error, size, square, linear, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        size = -error if error < 0 else error
-        square = half * error * error
-        linear = delta * (size - half * delta)
-        slope = delta if error > delta else error
-        slope = -delta if error < -delta else slope
-        gradient[i] = scale * slope
-        value[i] = square if size <= delta else linear
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            size = -error if error < 0 else error
+            square = half * error * error
+            linear = delta * (size - half * delta)
+            slope = delta if error > delta else error
+            slope = -delta if error < -delta else slope
+            gradient[i] = scale * slope
+            value[i] = square if size <= delta else linear
 
 
 cdef cloned_void binary_crossentropy(real **buffers, const int64_t *dims, const double *scalars,
@@ -87,20 +95,22 @@ cdef cloned_void binary_crossentropy(real **buffers, const int64_t *dims, const 
     cdef real high = <real> 0.9999999
     cdef real one = 1
     cdef real t, other, rest, p, q, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        t = keep * y_true[i] + shift
-        other = one - t
-        rest = one - y_pred[i]
-        p = epsilon if y_pred[i] < epsilon else y_pred[i]
-        p = high if p > high else p
-        q = epsilon if rest < epsilon else rest
-        q = high if q > high else q
-        slope = other / q - t / p
-        slope = 0 if y_pred[i] < epsilon else slope
-        slope = 0 if rest < epsilon else slope
-        gradient[i] = scale * slope
-        value[i] = -(t * log_of(p) + other * log_of(q))
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = keep * y_true[i] + shift
+            other = one - t
+            rest = one - y_pred[i]
+            p = epsilon if y_pred[i] < epsilon else y_pred[i]
+            p = high if p > high else p
+            q = epsilon if rest < epsilon else rest
+            q = high if q > high else q
+            slope = other / q - t / p
+            slope = 0 if y_pred[i] < epsilon else slope
+            slope = 0 if rest < epsilon else slope
+            gradient[i] = scale * slope
+            value[i] = -(t * log_of(p) + other * log_of(q))
 
 
 cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims, const double *scalars,
@@ -114,22 +124,25 @@ cdef cloned_void binary_crossentropy_logits(real **buffers, const int64_t *dims,
     cdef real shift = <real> scalars[2]
     cdef real one = 1
     cdef real two = 2
-    cdef real t, other, size, e, wrong, linear, inverse, less_likely
-    cdef int64_t i
-    for i in range(start, stop):    # a loop of its own: the chain of operations of both is longer than a CPU looks ahead
-        value[i] = exp_nonpositive(-size_of(y_pred[i]))
-    for i in range(start, stop):
-        t = keep * y_true[i] + shift
-        other = one - t
-        size = size_of(y_pred[i])
-        e = value[i]
-        wrong = other if y_pred[i] > 0 else t
-        linear = size * wrong
-        linear = 0 if wrong == 0 else linear
-        inverse = one / ((one + e) * (two + e))
-        less_likely = e * (two + e) * inverse
-        gradient[i] = scale * (wrong - less_likely if y_pred[i] > 0 else less_likely - wrong)
-        value[i] = linear + two * artanh_of(e * (one + e) * inverse)
+    cdef real t, other, size, e, wrong, linear, part, less_likely
+    cdef int64_t first, last, i
+    for first in range(start, stop, 128):
+        last = min(first + PART, stop)
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, last):    # a loop of its own: the chain of operations of both is longer than a CPU looks ahead
+            value[i] = exp_nonpositive(minus_size_of(y_pred[i]))
+        for i in range(first, last):
+            t = keep * y_true[i] + shift
+            other = one - t
+            size = size_of(y_pred[i])
+            e = value[i]
+            wrong = other if y_pred[i] > 0 else t
+            linear = size * wrong
+            linear = 0 if wrong == 0 else linear
+            part = e * (one / ((one + e) * (two + e)))
+            less_likely = (two + e) * part      # e / (1 + e)
+            gradient[i] = scale * (wrong - less_likely if y_pred[i] > 0 else less_likely - wrong)
+            value[i] = linear + two * artanh_of((one + e) * part)   # log(1 + e) = 2 artanh(e / (2 + e))
 
 
 cdef cloned_void hinge(real **buffers, const int64_t *dims, const double *scalars,
@@ -143,14 +156,16 @@ cdef cloned_void hinge(real **buffers, const int64_t *dims, const double *scalar
     cdef real offset = <real> scalars[2]
     cdef real one = 1
     cdef real t, margin, flat, steep
-    cdef int64_t i
-    for i in range(start, stop):
-        t = slope * y_true[i] + offset
-        margin = one - t * y_pred[i]
-        flat = 0 if margin <= 0 else margin
-        steep = -(scale * t)
-        gradient[i] = steep if margin > 0 else flat
-        value[i] = flat
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = slope * y_true[i] + offset
+            margin = one - t * y_pred[i]
+            flat = 0 if margin <= 0 else margin
+            steep = -(scale * t)
+            gradient[i] = steep if margin > 0 else flat
+            value[i] = flat
 
 
 cdef cloned_void kullback_leibler_divergence(real **buffers, const int64_t *dims, const double *scalars,
@@ -162,14 +177,16 @@ cdef cloned_void kullback_leibler_divergence(real **buffers, const int64_t *dims
     cdef real scale = <real> scalars[0]
     cdef real epsilon = <real> 1e-7
     cdef real t, p, ratio, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        t = epsilon if y_true[i] < epsilon else y_true[i]
-        p = epsilon if y_pred[i] < epsilon else y_pred[i]
-        ratio = t / p
-        slope = -(scale * ratio)
-        gradient[i] = 0 if y_pred[i] < epsilon else slope
-        value[i] = t * log_of(ratio)
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = epsilon if y_true[i] < epsilon else y_true[i]
+            p = epsilon if y_pred[i] < epsilon else y_pred[i]
+            ratio = t / p
+            slope = -(scale * ratio)
+            gradient[i] = 0 if y_pred[i] < epsilon else slope
+            value[i] = t * log_of(ratio)
 
 
 # ---- what follows a loss kernel
@@ -465,35 +482,46 @@ cdef cloned_void outside(real **buffers, const int64_t *dims, const double *scal
     cdef const real *value = buffers[0]
     cdef real low = <real> scalars[0]
     cdef real high = <real> scalars[1]
-    cdef int64_t i, out = 0, nan = 0
-    for i in range(start, stop):
-        out += (value[i] < low) | (value[i] > high)
-        nan += value[i] != value[i]
-    partials[0] += out
-    partials[1] += nan
+    cdef int64_t first, i
+    cdef int out, nan       # as wide as a float, so that it is counted in as many lanes
+    for first in range(start, stop, 128):
+        fetch_ahead(value + first, NULL)
+        out = nan = 0
+        for i in range(first, min(first + PART, stop)):
+            out += (value[i] < low) | (value[i] > high)
+            nan += value[i] != value[i]
+        partials[0] += out
+        partials[1] += nan
 
 
 cdef cloned_void signs(real **buffers, const int64_t *dims, const double *scalars,
                        int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *y_true = buffers[0]
-    cdef int64_t i, ones = 0, zeros = 0, minus_ones = 0
-    for i in range(start, stop):
-        ones += y_true[i] == 1
-        zeros += y_true[i] == 0
-        minus_ones += y_true[i] == -1
-    partials[0] += ones
-    partials[1] += zeros
-    partials[2] += minus_ones
+    cdef int64_t first, i
+    cdef int ones, zeros, minus_ones
+    for first in range(start, stop, 1024):
+        ones = zeros = minus_ones = 0
+        for i in range(first, min(first + CHUNK, stop)):
+            ones += y_true[i] == 1
+            zeros += y_true[i] == 0
+            minus_ones += y_true[i] == -1
+        partials[0] += ones
+        partials[1] += zeros
+        partials[2] += minus_ones
 
 
 cdef cloned_void not_distributions(real **buffers, const int64_t *dims, const double *scalars,
                                    int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *y_true = buffers[0]
     cdef int64_t columns = dims[0]
-    cdef int64_t r, i, wrong = 0
+    cdef int64_t r, first, i, wrong = 0
+    cdef int outside
     cdef double sum
-    for i in range(start * columns, stop * columns):
-        wrong += not ((y_true[i] >= 0) & (y_true[i] <= 1))
+    for first in range(start * columns, stop * columns, 1024):
+        outside = 0
+        for i in range(first, min(first + CHUNK, stop * columns)):
+            outside += not ((y_true[i] >= 0) & (y_true[i] <= 1))
+        wrong += outside
     for r in range(start, stop):
         sum = row_sum(y_true + r * columns, columns)
         wrong += (sum < 0.999) | (sum > 1.001)

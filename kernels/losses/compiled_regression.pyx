@@ -2,7 +2,7 @@
 formulas are those of rules.py, in the same order of operations."""
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.losses.pieces cimport artanh_of, exp_nonpositive, exp_of, log_of
+from kernels.losses.pieces cimport PART, artanh_of, exp_nonpositive, exp_of, fetch_ahead, log_of
 from kernels.runtime.abi cimport cloned_void, real
 
 cdef extern from "simd.h" nogil:
@@ -28,20 +28,22 @@ cdef cloned_void mean_squared_logarithmic_error(real **buffers, const int64_t *d
     cdef real two = 2
     cdef real epsilon = <real> 1e-7
     cdef real t, p, grown, difference, ratio, infinite, error, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        t = epsilon if y_true[i] < epsilon else y_true[i]
-        p = epsilon if y_pred[i] < epsilon else y_pred[i]
-        grown = one + t
-        difference = p - t
-        ratio = difference / grown
-        infinite = -1 if difference < 0 else difference  # what the ratio is to an infinite target
-        ratio = infinite if one / grown == 0 else ratio
-        error = log1p_of(ratio)  # log(1 + p) - log(1 + t), without their rounding
-        slope = two * error / (one + p)
-        slope = 0 if y_pred[i] < epsilon else slope
-        gradient[i] = scale * slope
-        value[i] = error * error
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = epsilon if y_true[i] < epsilon else y_true[i]
+            p = epsilon if y_pred[i] < epsilon else y_pred[i]
+            grown = one + t
+            difference = p - t
+            ratio = difference / grown
+            infinite = -1 if difference < 0 else difference  # what the ratio is to an infinite target
+            ratio = infinite if one / grown == 0 else ratio
+            error = log1p_of(ratio)  # log(1 + p) - log(1 + t), without their rounding
+            slope = two * error / (one + p)
+            slope = 0 if y_pred[i] < epsilon else slope
+            gradient[i] = scale * slope
+            value[i] = error * error
 
 
 cdef cloned_void mean_absolute_percentage_error(real **buffers, const int64_t *dims, const double *scalars,
@@ -54,16 +56,18 @@ cdef cloned_void mean_absolute_percentage_error(real **buffers, const int64_t *d
     cdef real hundred = 100
     cdef real epsilon = <real> 1e-7
     cdef real error, size, percent, sign
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        size = -y_true[i] if y_true[i] < 0 else y_true[i]
-        size = epsilon if size < epsilon else size
-        percent = hundred / size
-        sign = -1 if error < 0 else error
-        sign = 1 if error > 0 else sign
-        gradient[i] = scale * (sign * percent)
-        value[i] = (-error if error < 0 else error) * percent
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            size = -y_true[i] if y_true[i] < 0 else y_true[i]
+            size = epsilon if size < epsilon else size
+            percent = hundred / size
+            sign = -1 if error < 0 else error
+            sign = 1 if error > 0 else sign
+            gradient[i] = scale * (sign * percent)
+            value[i] = (-error if error < 0 else error) * percent
 
 
 cdef cloned_void log_cosh(real **buffers, const int64_t *dims, const double *scalars,
@@ -79,22 +83,24 @@ cdef cloned_void log_cosh(real **buffers, const int64_t *dims, const double *sca
     cdef real one = 1
     cdef real two = 2
     cdef real error, size, e, lost, near, tanh, below, logarithm, small, large
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        size = -error if error < 0 else error
-        e = exp_nonpositive(-two * size)
-        lost = one - e
-        near = lost * (two * size) / -log_of(e)     # 1 - exp(-2 size) where it cancels, after Kahan
-        near = two * size if lost == 0 else near
-        near = near if size < near_zero else lost
-        tanh = near / (one + e)
-        below = -tanh * tanh if size < near_zero else e
-        logarithm = log1p_of(below)
-        small = -half * logarithm  # cosh^2 = 1 / (1 - tanh^2)
-        large = (size - log_2) + logarithm
-        gradient[i] = scale * (-tanh if error < 0 else tanh)
-        value[i] = small if size < near_zero else large
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            size = -error if error < 0 else error
+            e = exp_nonpositive(-two * size)
+            lost = one - e
+            near = lost * (two * size) / -log_of(e)     # 1 - exp(-2 size) where it cancels, after Kahan
+            near = two * size if lost == 0 else near
+            near = near if size < near_zero else lost
+            tanh = near / (one + e)
+            below = -tanh * tanh if size < near_zero else e
+            logarithm = log1p_of(below)
+            small = -half * logarithm  # cosh^2 = 1 / (1 - tanh^2)
+            large = (size - log_2) + logarithm
+            gradient[i] = scale * (-tanh if error < 0 else tanh)
+            value[i] = small if size < near_zero else large
 
 
 cdef cloned_void smooth_l1(real **buffers, const int64_t *dims, const double *scalars,
@@ -107,16 +113,18 @@ cdef cloned_void smooth_l1(real **buffers, const int64_t *dims, const double *sc
     cdef real beta = <real> scalars[1]
     cdef real half = <real> 0.5
     cdef real error, size, inner, square, sign
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        size = -error if error < 0 else error
-        inner = error / beta
-        square = half * error * inner
-        sign = -1 if error < 0 else error
-        sign = 1 if error > 0 else sign
-        gradient[i] = scale * (inner if size < beta else sign)
-        value[i] = square if size < beta else size - half * beta
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            size = -error if error < 0 else error
+            inner = error / beta
+            square = half * error * inner
+            sign = -1 if error < 0 else error
+            sign = 1 if error > 0 else sign
+            gradient[i] = scale * (inner if size < beta else sign)
+            value[i] = square if size < beta else size - half * beta
 
 
 cdef cloned_void quantile(real **buffers, const int64_t *dims, const double *scalars,
@@ -129,13 +137,15 @@ cdef cloned_void quantile(real **buffers, const int64_t *dims, const double *sca
     cdef real below = <real> scalars[1]
     cdef real above = <real> scalars[2]
     cdef real error, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        error = y_pred[i] - y_true[i]
-        slope = -below if error < 0 else error  # 0 stays 0, and NaN stays NaN
-        slope = above if error > 0 else slope
-        gradient[i] = scale * slope
-        value[i] = error * slope
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            error = y_pred[i] - y_true[i]
+            slope = -below if error < 0 else error  # 0 stays 0, and NaN stays NaN
+            slope = above if error > 0 else slope
+            gradient[i] = scale * slope
+            value[i] = error * slope
 
 
 cdef cloned_void poisson(real **buffers, const int64_t *dims, const double *scalars,
@@ -148,11 +158,13 @@ cdef cloned_void poisson(real **buffers, const int64_t *dims, const double *scal
     cdef real one = 1
     cdef real epsilon = <real> 1e-7
     cdef real p
-    cdef int64_t i
-    for i in range(start, stop):
-        p = y_pred[i] + epsilon
-        gradient[i] = scale * (one - y_true[i] / p)
-        value[i] = y_pred[i] - y_true[i] * log_of(p)
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            p = y_pred[i] + epsilon
+            gradient[i] = scale * (one - y_true[i] / p)
+            value[i] = y_pred[i] - y_true[i] * log_of(p)
 
 
 cdef cloned_void squared_hinge(real **buffers, const int64_t *dims, const double *scalars,
@@ -167,13 +179,15 @@ cdef cloned_void squared_hinge(real **buffers, const int64_t *dims, const double
     cdef real one = 1
     cdef real two = 2
     cdef real t, margin, flat
-    cdef int64_t i
-    for i in range(start, stop):
-        t = slope * y_true[i] + offset
-        margin = one - t * y_pred[i]
-        flat = 0 if margin <= 0 else margin  # NaN stays NaN
-        gradient[i] = -(scale * (two * t * flat))
-        value[i] = flat * flat
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = slope * y_true[i] + offset
+            margin = one - t * y_pred[i]
+            flat = 0 if margin <= 0 else margin  # NaN stays NaN
+            gradient[i] = -(scale * (two * t * flat))
+            value[i] = flat * flat
 
 
 cdef cloned_void binary_focal_crossentropy(real **buffers, const int64_t *dims, const double *scalars,
@@ -192,25 +206,27 @@ cdef cloned_void binary_focal_crossentropy(real **buffers, const int64_t *dims, 
     cdef real epsilon = <real> 1e-7
     cdef real high = <real> 0.9999999
     cdef real t, other, weight, rest, p, q, entropy, miss, power, factor, slope
-    cdef int64_t i
-    for i in range(start, stop):
-        t = keep * y_true[i] + shift
-        other = one - t
-        weight = of_zero + tilt * t
-        rest = one - y_pred[i]
-        p = epsilon if y_pred[i] < epsilon else y_pred[i]
-        p = high if p > high else p
-        q = epsilon if rest < epsilon else rest
-        q = high if q > high else q
-        entropy = -(t * log_of(p) + other * log_of(q))
-        miss = t * q + other * p
-        power = exp_of((gamma - one) * log_of(miss))
-        factor = miss * power
-        slope = factor * (other / q - t / p) + gamma * power * (other - t) * entropy
-        slope = 0 if y_pred[i] < epsilon else slope
-        slope = 0 if rest < epsilon else slope
-        gradient[i] = scale * (weight * slope)
-        value[i] = weight * (factor * entropy)
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = keep * y_true[i] + shift
+            other = one - t
+            weight = of_zero + tilt * t
+            rest = one - y_pred[i]
+            p = epsilon if y_pred[i] < epsilon else y_pred[i]
+            p = high if p > high else p
+            q = epsilon if rest < epsilon else rest
+            q = high if q > high else q
+            entropy = -(t * log_of(p) + other * log_of(q))
+            miss = t * q + other * p
+            power = exp_of((gamma - one) * log_of(miss))
+            factor = miss * power
+            slope = factor * (other / q - t / p) + gamma * power * (other - t) * entropy
+            slope = 0 if y_pred[i] < epsilon else slope
+            slope = 0 if rest < epsilon else slope
+            gradient[i] = scale * (weight * slope)
+            value[i] = weight * (factor * entropy)
 
 
 cdef cloned_void binary_focal_crossentropy_logits(real **buffers, const int64_t *dims, const double *scalars,
@@ -229,34 +245,36 @@ cdef cloned_void binary_focal_crossentropy_logits(real **buffers, const int64_t 
     cdef real two = 2
     cdef real t, other, weight, size, e, wrong, right, linear, inverse, less, more, half_log, entropy, above, below
     cdef real slope, miss, exponent, factor, share, turning
-    cdef int64_t i
-    for i in range(start, stop):
-        t = keep * y_true[i] + shift
-        other = one - t
-        weight = of_zero + tilt * t
-        size = -y_pred[i] if y_pred[i] < 0 else y_pred[i]
-        e = exp_nonpositive(-size)
-        wrong = other if y_pred[i] > 0 else t
-        linear = size * wrong
-        linear = 0 if wrong == 0 else linear  # an infinite logit on the right side costs nothing
-        inverse = one / ((one + e) * (two + e))
-        less = e * (two + e) * inverse  # e / (1 + e)
-        more = (two + e) * inverse
-        half_log = artanh_of(e * (one + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
-        entropy = linear + two * half_log
-        above = other - less
-        below = less - t
-        slope = above if y_pred[i] > 0 else below
-        right = t if y_pred[i] > 0 else other
-        miss = wrong * more + right * less
-        exponent = gamma * log_of(miss)
-        exponent = 0 if gamma == 0 else exponent
-        factor = exp_of(exponent)
-        share = less * more / miss  # p (1 - p) to miss; 0 / 0 where the logit is far on the right side
-        turning = gamma * (other - t) * share * entropy
-        turning = 0 if less == 0 else turning
-        gradient[i] = scale * (weight * (factor * (slope + turning)))
-        value[i] = weight * (factor * entropy)
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = keep * y_true[i] + shift
+            other = one - t
+            weight = of_zero + tilt * t
+            size = -y_pred[i] if y_pred[i] < 0 else y_pred[i]
+            e = exp_nonpositive(-size)
+            wrong = other if y_pred[i] > 0 else t
+            linear = size * wrong
+            linear = 0 if wrong == 0 else linear  # an infinite logit on the right side costs nothing
+            inverse = one / ((one + e) * (two + e))
+            less = e * (two + e) * inverse  # e / (1 + e)
+            more = (two + e) * inverse
+            half_log = artanh_of(e * (one + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
+            entropy = linear + two * half_log
+            above = other - less
+            below = less - t
+            slope = above if y_pred[i] > 0 else below
+            right = t if y_pred[i] > 0 else other
+            miss = wrong * more + right * less
+            exponent = gamma * log_of(miss)
+            exponent = 0 if gamma == 0 else exponent
+            factor = exp_of(exponent)
+            share = less * more / miss  # p (1 - p) to miss; 0 / 0 where the logit is far on the right side
+            turning = gamma * (other - t) * share * entropy
+            turning = 0 if less == 0 else turning
+            gradient[i] = scale * (weight * (factor * (slope + turning)))
+            value[i] = weight * (factor * entropy)
 
 
 KERNELS = {     # (float32, float64)

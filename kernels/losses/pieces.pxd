@@ -4,7 +4,7 @@ Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones
 a tile, so that a lane is a row: a loop over a short row does not vectorise. exp and log stand in loops of their own,
 without a sum: those vectorise everywhere.
 """
-from libc.math cimport fabs, fabsf
+from libc.math cimport copysign, copysignf, fabs, fabsf
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
@@ -21,11 +21,20 @@ cdef extern from "simd.h" nogil:
 
 cdef extern from "fetch.h" nogil:
     void fetch(const void *, int64_t size) noexcept
+    void fetch_near(const void *, int64_t size) noexcept
 
 cdef enum:
     SHORT = 32      # rows below this length go 32 at a time
     FETCHED = 1 << 18   # bytes of a row: L2 holds it, its results, and the next one
     CHUNK = 1024    # elements that are summed in the kernel's type before double takes over; size of a tile
+    PART = 128      # elements of a loop over single ones between two requests for memory ...
+    AHEAD = 1024    # ... that will be needed so many elements later
+
+
+cdef inline void fetch_ahead(const real *x, const real *also) noexcept nogil:
+    """Ask for PART elements of one array or two that will be needed soon: hardware stops at the end of a page."""
+    fetch_near(x + AHEAD, PART * <int64_t> sizeof(real))
+    fetch_near(also + AHEAD, PART * <int64_t> sizeof(real) if also != NULL else 0)
 
 
 cdef inline real size_of(real x) noexcept nogil:
@@ -33,6 +42,14 @@ cdef inline real size_of(real x) noexcept nogil:
         return fabsf(x)
     else:
         return fabs(x)
+
+
+cdef inline real minus_size_of(real x) noexcept nogil:
+    """-|x|, in one operation."""
+    if real is float:
+        return copysignf(x, -1)
+    else:
+        return copysign(x, -1)
 
 
 cdef inline real exp_of(real x) noexcept nogil:

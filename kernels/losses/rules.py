@@ -57,10 +57,10 @@ def binary_crossentropy_logits(y_true, y_pred, scale, keep, shift):
     wrong = 1.0 - t if y_pred > 0.0 else t
     linear = size * wrong
     linear = 0.0 if wrong == 0.0 else linear  # an infinite logit on the right side costs nothing
-    inverse = 1.0 / ((1.0 + e) * (2.0 + e))
-    less_likely = e * (2.0 + e) * inverse  # e / (1 + e)
+    part = e * (1.0 / ((1.0 + e) * (2.0 + e)))
+    less_likely = (2.0 + e) * part  # e / (1 + e)
     above, below = wrong - less_likely, less_likely - wrong
-    half_log = artanh(e * (1.0 + e) * inverse)  # log(1 + e) = 2 artanh(e / (2 + e))
+    half_log = artanh((1.0 + e) * part)  # log(1 + e) = 2 artanh(e / (2 + e))
     return scale * (above if y_pred > 0.0 else below), linear + 2.0 * half_log
 
 

@@ -22,6 +22,7 @@ from kernels.runtime.abi cimport inlined_void, real
 
 cdef extern from "fetch.h" nogil:
     void fetch(const void *, int64_t size) noexcept
+    void fetch_near(const void *, int64_t size) noexcept
     void fetch_to_write(const void *, int64_t size) noexcept
     int64_t l2_bytes() noexcept
 
@@ -84,7 +85,7 @@ cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_
             lane[j] = 0
             square[j] = 0
         while k + LANES <= last:
-            fetch(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
+            fetch_near(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
             for j in range(LANES):
                 d = x[k + j] - center
                 lane[j] = lane[j] + d
@@ -188,8 +189,8 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
         size = min(<int64_t> BLOCK, count - k)
         slope, values = dy + k, x + k
         if ahead and k == 0:
-            fetch(slope + ahead, size * <int64_t> sizeof(real))
-            fetch(values + ahead, size * <int64_t> sizeof(real))
+            fetch_near(slope + ahead, size * <int64_t> sizeof(real))
+            fetch_near(values + ahead, size * <int64_t> sizeof(real))
         if relu:
             mask_plane(slope, values, added + (k if adds else 0), tile, size, center, scale, shift, adds)
             slope = tile

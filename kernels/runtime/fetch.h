@@ -13,19 +13,26 @@
 #endif
 
 #ifdef __GNUC__
-#define FASTOPT_FETCH(line, writes) __builtin_prefetch(line, writes, 2) /* into L2 */
+#define FASTOPT_FETCH(line, writes, level) __builtin_prefetch(line, writes, level)
 #else
-#define FASTOPT_FETCH(line, writes) ((void)(line))
+#define FASTOPT_FETCH(line, writes, level) ((void)(line))
 #endif
 
+/* Into L2. */
 static inline void fetch(const void *from, int64_t bytes)
 {
-    for (int64_t k = 0; k < bytes; k += 64) FASTOPT_FETCH((const char *)from + k, 0);
+    for (int64_t k = 0; k < bytes; k += 64) FASTOPT_FETCH((const char *)from + k, 0, 2);
+}
+
+/* Into L1: what is needed next, and fits it beside all else. */
+static inline void fetch_near(const void *from, int64_t bytes)
+{
+    for (int64_t k = 0; k < bytes; k += 64) FASTOPT_FETCH((const char *)from + k, 0, 3);
 }
 
 static inline void fetch_to_write(const void *to, int64_t bytes)
 {
-    for (int64_t k = 0; k < bytes; k += 64) FASTOPT_FETCH((const char *)to + k, 1);
+    for (int64_t k = 0; k < bytes; k += 64) FASTOPT_FETCH((const char *)to + k, 1, 2);
 }
 
 /* Bytes of a core's L2 cache, 1 MiB where the system can't tell; where it says more than 2 MiB, cores share it. It is asked

@@ -323,8 +323,8 @@ cdef class Pipeline:
         work.partials, work.partials_width = NULL, partials
         work.fetch = self.stage_count > 1 and any_negative(self.scratch_bytes, self.slot_count)
         for k in range(self.slot_count):
-            scratch_offset[k] = scratch_size
-            scratch_size += (max(<int64_t> 0, self.scratch_bytes[k]) * work.block + LINE - 1) // LINE * LINE
+            scratch_offset[k] = scratch_size + LINE     # a line in front of each block is for stream_block
+            scratch_size += LINE + (max(<int64_t> 0, self.scratch_bytes[k]) * work.block + LINE - 1) // LINE * LINE
         work.scratch_bytes, work.scratch_offset = self.scratch_bytes, scratch_offset
 
         work.first_grain = <int64_t *> malloc((work.jobs + 1) * sizeof(int64_t))

@@ -18,6 +18,7 @@ from fastopt.kernels.runtime.stages import GATHER, SCATTER, STREAM, STREAMED_BYT
 GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
 STREAMED_BLOCK = 1 << 20  # bytes: what L2 holds until it is stored
+LEAST_STREAMED = 128  # bytes: two cache lines, see stream_block in stream.h
 make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 
 
@@ -90,7 +91,7 @@ def run(
     if not isinstance(stages, tuple):
         stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
     if not as_they_are or staged:
-        packed, dims = _packed(slots, units, block, tuple(dims), staged, streamed)
+        packed, dims = _packed(slots, units, grain, block, tuple(dims), staged, streamed)
         if packed:
             block = block or block_of(max(array.per_unit for array in packed))
             arrays += [None] * len(packed)
@@ -150,6 +151,7 @@ def run_kernel(
 def _packed(
     slots: Mapping[str, np.ndarray | int],
     units: int,
+    grain: int,
     block: int,
     dims: tuple[int, ...],
     staged: Sequence[str],
@@ -164,12 +166,12 @@ def _packed(
         streams = contiguous and not whole and name in streamed and value.nbytes >= STREAMED_BYTES
         if streams:
             others = [other for key, other in slots.items() if key != name]
-            in_cache = (block or block_of(per_unit)) * per_unit * value.itemsize <= STREAMED_BLOCK
-            streams = in_cache and not may_overlap(value, others)
+            block_bytes = (block or block_of(per_unit)) * per_unit * value.itemsize
+            streams = LEAST_STREAMED <= block_bytes <= STREAMED_BLOCK and not may_overlap(value, others)
         if not contiguous or streams or whole:
             read = not streams and not whole
             packed += (Packed(slot, value.itemsize, per_unit, len(dims), read, streams),)
-            dims += strides(value)
+            dims += (grain * per_unit, value.size) if streams else strides(value)
     return packed, dims
 
 

@@ -12,7 +12,7 @@ from kernels.runtime.abi cimport NOT_A_LABEL
 
 cdef extern from "stream.h" nogil:
     const int64_t STREAMED_BYTES_C "STREAMED_BYTES"
-    void stream_copy(void *target, const void *source, int64_t size) noexcept
+    void stream_block(void *target, void *block, int64_t start, int64_t stop, bint first, bint last) noexcept
 
 STREAMED_BYTES = STREAMED_BYTES_C
 
@@ -85,8 +85,9 @@ cdef void scatter(item **buffers, const int64_t *dims, const double *scalars,
 
 cdef void stream(item **buffers, const int64_t *dims, const double *scalars,
                  int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Store a block of a packed array around the cache."""
-    stream_copy(buffers[0] + start, buffers[1] + start, (stop - start) * <int64_t> sizeof(item))
+    """Store a block of a packed array around the cache. dims: elements of a grain, and of the array."""
+    stream_block(buffers[0], buffers[1] + start, start * <int64_t> sizeof(item), stop * <int64_t> sizeof(item),
+                 start % dims[0] == 0, stop % dims[0] == 0 or stop == dims[1])
 
 
 cdef void widen(label **buffers, const int64_t *dims, const double *scalars,

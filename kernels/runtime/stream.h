@@ -54,11 +54,30 @@ static __attribute__((noinline)) void stream_copy(void *target, const void *sour
     memcpy(to + head + lines, from + head + lines, (size_t) (bytes - head - lines));
 }
 
+/* The bytes start:stop of a target, from a block of scratch memory that holds them alone: one block of a grain after the
+ * other. Where a block ends within a cache line, that part waits in the LINE bytes in front of the scratch memory until the
+ * next block makes the line whole: a part of a line that is stored by itself is read from memory first, and all stores
+ * behind it wait for that. A block that is not its grain's `last` has two lines at least. */
+static inline void stream_block(void *target, void *block, int64_t start, int64_t stop, int first, int last)
+{
+    char *to = (char *) target + start;
+    int64_t waiting = first ? 0 : (int64_t) ((uintptr_t) to & 63), bytes = stop - start + waiting;
+    int64_t rest = last ? 0 : (int64_t) ((uintptr_t) (to - waiting + bytes) & 63);
+    char *from = (char *) block - waiting;
+    stream_copy(to - waiting, from, bytes - rest);
+    memcpy((char *) block - rest, from + bytes - rest, (size_t) rest);
+}
+
 /* Streamed stores are seen by other threads after this: the launcher calls it behind the grains of a thread. */
 static inline void stream_end(void) { _mm_sfence(); }
 
 #else
 static inline void stream_copy(void *to, const void *from, int64_t bytes) { memcpy(to, from, (size_t) bytes); }
+static inline void stream_block(void *to, void *block, int64_t start, int64_t stop, int first, int last)
+{
+    (void) first, (void) last;
+    memcpy((char *) to + start, block, (size_t) (stop - start));
+}
 static inline void stream_end(void) { }
 #endif
 
