@@ -1,6 +1,7 @@
 """The runtime: pipelines, grains, strided blocks, partial sums, and exp, log and log1p on both targets."""
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -405,11 +406,12 @@ def test_a_kernel_row_knows_its_defaults():
         ((8, 1_000_000), 16, False, False),  # 64 MB of scratch memory a thread
         ((8, 1_000_000), 0, False, False),
         ((100, 100_000), 0, False, True),
+        ((8_388_608,), 16, False, False),  # blocks of a cache line
     ],
 )
 def test_what_goes_around_the_cache(shape, block, overlaps, streams):
     x = np.empty(shape, np.float32)
     y = x if overlaps else np.empty_like(x)
-    packed, dims = pipeline._packed({"x": x, "y": y}, shape[0], block, (7,), (), ("y",))
+    packed, dims = pipeline._packed({"x": x, "y": y}, shape[0], 32, block, (7,), (), ("y",))
     assert [part.streams for part in packed] == [True] * streams
-    assert len(dims) == (1 + 3 if streams else 1)
+    assert dims == ((7, 32 * math.prod(shape[1:]), x.size) if streams else (7,))

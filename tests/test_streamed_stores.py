@@ -59,3 +59,20 @@ def test_training_equals_the_formula_and_the_gradient_in_place(arrays, threads, 
     dx, *_ = batch_norm_backward(dy, x, gamma, mean, invstd, out=beside(x, shift))
     batch_norm_backward(dy, x, gamma, mean, invstd, out=dy)
     assert_array_equal(dx, dy)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 7, 15])
+@pytest.mark.parametrize("shape", [(4_300_001,), (43_001, 100), (2801, 1500), (34, 130_001)])
+def test_gradients_of_losses_equal_those_in_place(shape, threads, shift):
+    """Blocks end within cache lines; rows of 130 001 are a grain each."""
+    random = np.random.default_rng(0)
+    y_pred = random.standard_normal(shape, dtype=np.float32)
+    assert y_pred.nbytes >= 16 << 20
+    if len(shape) == 1:
+        loss, y_true = fastopt.losses.MeanSquaredError(), random.standard_normal(shape, dtype=np.float32)
+    else:
+        loss, y_true = fastopt.losses.SparseCategoricalCrossentropy(True), random.integers(0, shape[1], shape[0])
+    value, apart = loss.value_and_grad(y_true, y_pred, out=beside(y_pred, shift))
+    again, gradient = loss.value_and_grad(y_true, y_pred, out=y_pred)
+    assert_array_equal(apart, gradient)
+    assert value == again
