@@ -44,7 +44,7 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
     cdef real scale[GROUP]
     cdef real shift[GROUP]
     cdef int64_t first = start, last, ahead, following, c, n, k, at
-    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride)
+    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride, inner)
     while first < stop:
         last = min(first + GROUP, stop)
         moments(x, first, last, batch, inner, batch_stride, channel_stride, center, mean, variance)
@@ -136,7 +136,7 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
     cdef double adds = scalars[1]
     cdef real center, scale, shift
     cdef int64_t c, n, at
-    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride)
+    cdef bint streams = worth_streaming(x, x, y, batch * batch_stride, inner)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         for n in range(batch):
@@ -191,7 +191,7 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
     cdef real mean_dy[GROUP]
     cdef real factor[GROUP]
     cdef int64_t first = start, last, ahead, following, c, n, k, at
-    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride)
+    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride, inner)
     while first < stop:
         last = min(first + GROUP, stop)
         load_affine(mean + first, invstd + first, gamma + first, beta + first, last - first, center, scale, shift)
@@ -268,7 +268,7 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
     cdef double count = scalars[3]
     cdef real center, scale, shift, mean_dy, factor
     cdef int64_t c, n, at
-    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride)
+    cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride, inner)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         load_slopes(mean + c, invstd + c, sums + c, products + c, count, training != 0, 1, &mean_dy, &factor)

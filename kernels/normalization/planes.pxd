@@ -116,9 +116,12 @@ cdef inline inlined_void merge_part(double total, double square, double center, 
     variance[0] = variance[0] + (within + between * between * (before * count / (before + count)))
 
 
-cdef inline bint worth_streaming(const real *x, const real *also, const real *result, int64_t count) noexcept nogil:
-    """Whether a result is too large for a cache; in place, its lines are there already."""
-    return result != x and result != also and count * <int64_t> sizeof(real) >= STREAMED_BYTES
+cdef inline bint worth_streaming(const real *x, const real *also, const real *result, int64_t count,
+                                  int64_t inner) noexcept nogil:
+    """Whether a result is too large for a cache. In place, its lines are there already; of short planes, too many lines
+    are shared by two."""
+    cdef int64_t size = sizeof(real)
+    return result != x and result != also and count * size >= STREAMED_BYTES and inner * size >= PAGE
 
 
 cdef inline int64_t way_to_the_next(int64_t channels, int64_t batch, int64_t inner, int64_t channel_stride,
