@@ -28,14 +28,15 @@ cdef extern from "fetch.h" nogil:
 
 cdef extern from "stream.h" nogil:
     const int64_t STREAMED_BYTES
-    void stream_copy(void *target, const void *source, int64_t size) noexcept
+    void stream_block(void *target, void *block, int64_t start, int64_t stop, bint first, bint last) noexcept
 
 
 cdef enum:
     LANES = 32          # sums run side by side in the kernel's type ...
     BLOCK = 1024        # ... over at most this many elements, then go on in double precision
     TILE = 256          # results on the stack
-    HELD = 4096         # results that go around the cache together: their ends, parts of a line, are waited for
+    HELD = 1024         # results that go around the cache together
+    LINE = 16           # elements of a cache line at the most
     PAGE = 4096         # of memory: prefetchers don't look beyond
 
 
@@ -134,12 +135,13 @@ cdef inline int64_t way_to_the_next(int64_t channels, int64_t batch, int64_t inn
     return channels * channel_stride
 
 
-cdef inline int64_t stream_held(real *result, const real *held, int64_t first, int64_t last, int64_t count) noexcept nogil:
-    """Store the elements first:last of a plane of `count`, once HELD of them are together; return where those that are
-    still held begin."""
-    if last - first < HELD and last < count:
+cdef inline int64_t stream_held(real *result, real *held, int64_t start, int64_t first, int64_t last,
+                                int64_t stop) noexcept nogil:
+    """Store the elements first:last of start:stop, once HELD of them are together; return where those that are still
+    held begin. In front of `held` is memory of a cache line."""
+    if last - first < HELD and last < stop:
         return first
-    stream_copy(result + first, held, (last - first) * <int64_t> sizeof(real))
+    stream_block(result, held, first * <int64_t> sizeof(real), last * <int64_t> sizeof(real), first == start, last == stop)
     return last
 
 
@@ -147,7 +149,8 @@ cdef inline inlined_void normalize_plane(const real *x, const real *added, real 
                                          int64_t count, real center, real scale, real shift, bint adds, bint relu,
                                          bint streams) noexcept nogil:
     cdef real tile[TILE]
-    cdef real held[HELD]
+    cdef real memory[LINE + HELD]
+    cdef real *held = memory + LINE
     cdef int64_t k = 0, first = 0, j, width
     while k < count:
         width = min(<int64_t> TILE, count - k)
@@ -157,7 +160,7 @@ cdef inline inlined_void normalize_plane(const real *x, const real *added, real 
             tile[j] = (x[k + j] - center) * scale
         if streams:
             finish(tile, added + (k if adds else 0), held + (k - first), width, &shift, 0, adds, relu)
-            first = stream_held(y, held, first, k + width, count)
+            first = stream_held(y, held, 0, first, k + width, count)
         else:
             if ahead:
                 fetch_to_write(y + k + ahead, width * <int64_t> sizeof(real))
@@ -220,7 +223,8 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
     cdef real masked[TILE]
-    cdef real held[HELD]
+    cdef real memory[LINE + HELD]
+    cdef real *held = memory + LINE
     cdef const real *slope
     cdef int64_t k = 0, first = 0, j, width
     while k < count:
@@ -241,7 +245,7 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
         if streams:
             for j in range(width):
                 held[k - first + j] = scale * tile[j]
-            first = stream_held(dx, held, first, k + width, count)
+            first = stream_held(dx, held, 0, first, k + width, count)
         else:
             for j in range(width):
                 dx[k + j] = scale * tile[j]

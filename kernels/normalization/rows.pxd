@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, finish, load_affine, load_slopes, passed
-from kernels.normalization.planes cimport HELD, stream_held
+from kernels.normalization.planes cimport HELD, LINE, stream_held
 from kernels.runtime.abi cimport inlined_void, real
 
 
@@ -115,7 +115,8 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
     cdef real scale[PANEL]
     cdef real shift[PANEL]
     cdef real tile[TILE]
-    cdef real held[HELD + TILE]     # pieces are shorter than a tile where that is no whole number of rows
+    cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where that is no whole number of rows
+    cdef real *held = memory + LINE
     cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
@@ -135,7 +136,8 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
                     tile[j] = (x[at + k + j] - center[k + j]) * scale[k + j]
                 if streams:
                     finish(tile, added + (at + k if adds else 0), held + (at + k - begin), count, shift + k, 1, adds, relu)
-                    begin = stream_held(y, held, begin, at + k + count, stop * columns if width == columns else at + size)
+                    begin = stream_held(y, held, start * columns if width == columns else at, begin, at + k + count,
+                                        stop * columns if width == columns else at + size)
                 else:
                     finish(tile, added + (at + k if adds else 0), y + at + k, count, shift + k, 1, adds, relu)
             i += times
@@ -245,7 +247,8 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
     cdef real factor[PANEL]
     cdef real tile[TILE]
     cdef real masked[TILE]
-    cdef real held[HELD + TILE]     # pieces are shorter than a tile where that is no whole number of rows
+    cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where that is no whole number of rows
+    cdef real *held = memory + LINE
     cdef const real *slope
     cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
     while first < columns:
@@ -277,7 +280,8 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
                 if streams:
                     for j in range(count):
                         held[at + k - begin + j] = scale[k + j] * tile[j]
-                    begin = stream_held(dx, held, begin, at + k + count, stop * columns if width == columns else at + size)
+                    begin = stream_held(dx, held, start * columns if width == columns else at, begin, at + k + count,
+                                        stop * columns if width == columns else at + size)
                 else:
                     for j in range(count):
                         dx[at + k + j] = scale[k + j] * tile[j]
