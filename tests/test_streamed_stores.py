@@ -5,9 +5,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastopt
+from fastopt.kernels.runtime.stages import STREAMED_BYTES
 from fastopt.normalization import batch_norm_backward, batch_norm_forward
 
-# Above 16 MiB. Planes begin at any byte of a line; rows of 100 are worked on two at a time, those of 1500 in two parts.
+# Above 8 MiB. Planes begin at any byte of a line; rows of 100 are worked on two at a time, those of 1500 in two parts.
 CASES = (
     ("float32", (3, 5, 569, 569)),
     ("float64", (3, 5, 401, 401)),
@@ -30,7 +31,7 @@ def arrays(request):
     """x, dy, gamma and beta; x is too large for a cache."""
     random, (dtype, shape) = np.random.default_rng(0), request.param
     x, dy = (random.standard_normal(shape).astype(dtype) for _ in range(2))
-    assert x.nbytes >= 16 << 20
+    assert x.nbytes >= STREAMED_BYTES
     return x, dy, *random.standard_normal((2, shape[1])).astype(dtype)
 
 
@@ -67,7 +68,7 @@ def test_gradients_of_losses_equal_those_in_place(shape, threads, shift):
     """Blocks end within cache lines; rows of 130 001 are a grain each."""
     random = np.random.default_rng(0)
     y_pred = random.standard_normal(shape, dtype=np.float32)
-    assert y_pred.nbytes >= 16 << 20
+    assert y_pred.nbytes >= STREAMED_BYTES
     if len(shape) == 1:
         loss, y_true = fastopt.losses.MeanSquaredError(), random.standard_normal(shape, dtype=np.float32)
     else:

@@ -13,7 +13,7 @@
 # that will be next: it is fetched whole while this one, which is in L2, is mapped, so that memory doesn't wait for
 # arithmetic. The mapping walks planes backwards: what was read last is in L2 for sure.
 #
-# `streams`: the result is too large for a cache and goes around it (stream.h), from a tile of its own: one whose address
+# `streams`: the result is too large for a cache and goes around it (stream.h), from memory of its own: a tile whose address
 # is handed out would have to be told apart from x in every loop.
 from libc.stdint cimport int64_t
 

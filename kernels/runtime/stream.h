@@ -56,7 +56,7 @@ static __attribute__((noinline)) void stream_copy(void *target, const void *sour
 }
 
 /* The bytes start:stop of a target, from a block of scratch memory that holds them alone: one block of a grain after the
- * other. Where a block ends within a cache line, that part waits in the LINE bytes in front of the scratch memory until the
+ * other. Where a block ends within a cache line, that part waits in the 64 bytes in front of the scratch memory until the
  * next block makes the line whole: a part of a line that is stored by itself is read from memory first, and all stores
  * behind it wait for that. A block that is not its grain's `last` has two lines at least. */
 static inline void stream_block(void *target, void *block, int64_t start, int64_t stop, int first, int last)
