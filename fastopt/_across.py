@@ -21,7 +21,7 @@ from fastopt.kernels.runtime.stages import STREAMED_BYTES
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache
 MOST = 128  # rows of a grain with sums, where rows are long: its sums are 1/32 of the float32 data then ...
 PARTS = 16  # ... or fewer, so that some long rows still are several grains
-AT_ONCE = 4  # rows that kernels sum together (across.pxd): a block may end behind them
+AT_ONCE = 2  # rows that kernels sum together (across.pxd): a block may end behind them
 STREAMED = 2048  # elements of a block that goes around the cache: L1 holds them
 IN_L2 = 1 << 21  # bytes of x; from here on, rows are fetched while those before them are worked on ...
 FETCHED = 16384  # ... if they are no longer than this: L2 holds some of them twice

@@ -9,7 +9,7 @@ from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
     BLOCK = 1024        # elements that lanes sum in the kernel's type, before the sums go on in double precision
-    AT_ONCE = 4         # rows whose gradients of gamma and beta are summed in the kernel's type
+    AT_ONCE = 2         # rows whose gradients of gamma and beta are summed in the kernel's type: L1 holds them
     TILE = 256
 
 

@@ -157,7 +157,7 @@ SOURCES = {
 # y: four roundings of values of order 3. The statistics: lanes of 32 values are summed in float32, so their error is a
 # few roundings of the spread, divided by the root of the number of lanes.
 FORWARD_TOLERANCE = {"float32": (2e-6, 2e-6), "float64": (4e-15, 4e-15)}
-# dx: a dozen roundings of values of order 3. dgamma and dbeta: each lane of 4 rows (layer, RMS) or 32 values (group)
+# dx: a dozen roundings of values of order 3. dgamma and dbeta: each lane of 2 rows (layer, RMS) or 32 values (group)
 # leaves an error of some 1e-6 (in float32), and the errors of n lanes add up as a root.
 BACKWARD_TOLERANCE = {"float32": (2e-6, 5e-5), "float64": (4e-15, 1e-13)}
 

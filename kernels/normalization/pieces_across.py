@@ -14,7 +14,7 @@ from fastopt.kernels.normalization.pieces_planes import BLOCK, LANES, add_deviat
 from fastopt.kernels.normalization.pieces_rows import PANEL
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
 
-AT_ONCE = 4
+AT_ONCE = 2
 
 
 def statistics(x, eps, mean, invstd, i):

@@ -192,6 +192,17 @@ cdef void run_all(Work *work, int threads, Share *shares, char *scratch, int64_t
                 c = TAKE(&shares[other].next)
 
 
+cdef zeros_on_lines(int64_t rows, int64_t width):
+    """Return zeros (rows, width) that begin with a cache line, if there are many: else each vector lies across two."""
+    cdef int64_t line = LINE // sizeof(double), skip
+    if width < 4 * line:
+        return np.zeros((rows, width))
+    memory = np.zeros(rows * width + line)
+    skip = <int64_t> (<uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> memory) // sizeof(double)) % line
+    skip = (line - skip) % line
+    return memory[skip : skip + rows * width].reshape(rows, width)
+
+
 cdef bint any_negative(int64_t *numbers, int count) noexcept nogil:
     cdef int k
     for k in range(count):
@@ -349,7 +360,7 @@ cdef class Pipeline:
                 aligned = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
             grain_sums = None
             if partials:
-                grain_sums = np.zeros((g, partials))
+                grain_sums = zeros_on_lines(g, partials)
                 work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
             if g:
                 with nogil:
