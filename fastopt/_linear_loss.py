@@ -186,15 +186,16 @@ class LinearCrossEntropy:
         samples = _Samples(x.reshape(-1, features), labels.reshape(-1), scale.reshape(-1), kept)
         values = np.zeros(labels.size, x.dtype)
         run = self._by_reference if get_target() == "reference" else self._by_kernels
-        if gradients is None:
-            run(matrix, bias, samples, values, None, rows)
-        else:
+        parts = None
+        if gradients is not None:
             grad_x, grad_weight, grad_bias = gradients
             merged = grad_x.reshape(-1, features)  # a copy, where the leading axes of `out` can't be merged
             turned = grad_weight if self.layout == "out_in" else grad_weight.T
-            run(matrix, bias, samples, values, (merged, turned, grad_bias), rows)
-            if not np.may_share_memory(merged, grad_x):
-                grad_x[...] = merged.reshape(grad_x.shape)
+            parts = merged, turned, grad_bias
+        with np.errstate(all="ignore"):  # NaN and Inf travel; some BLAS raise flags over what lies beside
+            run(matrix, bias, samples, values, parts, rows)
+        if gradients is not None and not np.may_share_memory(merged, grad_x):
+            grad_x[...] = merged.reshape(grad_x.shape)
         value = values.reshape(tuple(leading)) if self.reduction == "none" else float(values.sum(dtype=np.float64))
         return value, gradients
 

@@ -193,3 +193,14 @@ def test_gradients_of_single_samples_are_refused():
         LinearCrossEntropy().value_and_grad(x, weight, labels, out=[1])
     with pytest.raises(TypeError, match=r"^out\[2\]: expected None without a bias"):
         LinearCrossEntropy().value_and_grad(x, weight, labels, out=(None, None, np.ones(11)))
+
+
+@pytest.mark.parametrize("target", ["cython", "numba", "reference"])
+def test_infinite_features_travel_without_a_warning(target):
+    x, weight = np.ones((3, 5), np.float32), np.ones((4, 5), np.float32)
+    x[1] = (np.inf, -np.inf, 1, 1, 1)
+    with fo.target(target):
+        value, gradients = LinearCrossEntropy().value_and_grad(x, weight, np.array([0, 1, 2]))
+    assert np.isnan(value)
+    assert np.isfinite(gradients.x[[0, 2]]).all()
+    assert np.isnan(gradients.weight).all()
