@@ -198,8 +198,7 @@ cdef zeros_on_lines(int64_t rows, int64_t width):
     if width < 4 * line:
         return np.zeros((rows, width))
     memory = np.zeros(rows * width + line)
-    skip = <int64_t> (<uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> memory) // sizeof(double)) % line
-    skip = (line - skip) % line
+    skip = line - <int64_t> (<uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> memory) % LINE // sizeof(double))
     return memory[skip : skip + rows * width].reshape(rows, width)
 
 

@@ -25,8 +25,8 @@ make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 class Packed(NamedTuple):
     """An array that kernels see in blocks of scratch memory.
 
-    `slot` is its own, `per_unit` its elements in one unit, `offset` where its strides begin among the dims; it may be
-    `read` before, and its blocks may be stored around the cache (`streams`).
+    `slot` is its own, `per_unit` its elements in one unit, `offset` where its stages' dims begin; it may be `read`
+    before, and its blocks may be stored around the cache (`streams`).
     """
 
     slot: int

@@ -73,7 +73,6 @@ static inline void stream_block(void *target, void *block, int64_t start, int64_
 static inline void stream_end(void) { _mm_sfence(); }
 
 #else
-static inline void stream_copy(void *to, const void *from, int64_t bytes) { memcpy(to, from, (size_t) bytes); }
 static inline void stream_block(void *to, void *block, int64_t start, int64_t stop, int first, int last)
 {
     (void) first, (void) last;
