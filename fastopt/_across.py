@@ -21,11 +21,10 @@ from fastopt.kernels.runtime.stages import STREAMED_BYTES
 GRAIN = 65536  # elements of a grain: small enough for the L2 cache
 MOST = 128  # rows of a grain with sums, where rows are long: its sums are 1/32 of the float32 data then ...
 PARTS = 16  # ... or fewer, so that some long rows still are several grains
-AT_ONCE = 2  # rows that kernels sum together (across.pxd): a block may end behind them
-STREAMED = 2048  # elements of a block that goes around the cache: L1 holds them
+STREAMED = 2048  # elements of a block of groups that goes around the cache: L1 holds them
 IN_L2 = 1 << 21  # bytes of x; from here on, rows are fetched while those before them are worked on ...
 FETCHED = 16384  # ... if they are no longer than this: L2 holds some of them twice
-LARGE = ("y", "dx")  # what goes around the cache if it is large
+LARGE = ("y", "dx")  # of groups: what goes around the cache if it is large; kernels of rows do it themselves
 
 Vector = np.ndarray | None
 
@@ -121,11 +120,11 @@ def _run(
     name: str, arrays: tuple, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
 ) -> np.ndarray:
     """Run a kernel. Grains with sums are walked so that strided and streamed arrays are summed as packed ones are."""
-    x, groups = arrays[0], options.get("num_groups", 0)
-    rows, grain, block, dims = _cut(x.shape, x.nbytes, outer, groups, partials > 0)
+    x = arrays[0]
+    rows, grain, block, dims, scratch = _cut(name, x.shape, x.itemsize, outer, options.get("num_groups", 0))
     return pipeline.run_kernel(
         KERNELS[name],
-        arrays,
+        (*arrays, None) if scratch else arrays,
         rows,
         "float32" if x.itemsize == 4 else "float64",
         get_target(),
@@ -135,26 +134,31 @@ def _run(
         dims,
         scalars,
         partials,
-        streamed=LARGE,
+        streamed=LARGE if "num_groups" in options else (),
+        scratch=scratch,
     )
 
 
 @lru_cache(maxsize=1024)
 def _cut(
-    shape: tuple[int, ...], nbytes: int, outer: tuple[int, ...], groups: int, sums: bool
-) -> tuple[int, int, int, tuple[int, ...]]:
-    """Return the number of rows, the grain, the block, and the kernels' dims."""
-    rows, streams = prod(outer), nbytes >= STREAMED_BYTES
+    name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, ...], groups: int
+) -> tuple[int, int, int, tuple[int, ...], tuple[int, ...]]:
+    """Return the number of rows, the grain, the block, the kernel's dims, and its bytes of scratch memory per row."""
+    rows, nbytes, sums = prod(outer), prod(shape) * itemsize, name.endswith("_backward")
     columns = prod(shape) // rows
-    grain, short = max(1, GRAIN // columns), max(1, STREAMED // columns)
-    block = short if streams else 0
+    grain = max(1, GRAIN // columns)
     if sums:
         grain = max(grain, min(MOST, -(-rows // PARTS)))
-        block = max(AT_ONCE, short // AT_ONCE * AT_ONCE) if streams else grain
+    block = grain if sums else 0
     if groups:
+        block = max(1, STREAMED // columns) if nbytes >= STREAMED_BYTES else block
         width = shape[1] // groups
-        return rows, grain, block, (groups, width, columns // width)
-    return rows, grain, block, (columns, nbytes >= IN_L2 and columns <= FETCHED)
+        return rows, grain, block, (groups, width, columns // width), ()
+    dims = (columns, nbytes >= IN_L2 and columns <= FETCHED, nbytes >= STREAMED_BYTES)
+    if not sums:
+        return rows, grain, block, dims, ()
+    lanes = -(-2 * columns // grain)  # of each row: all together are two for each column
+    return rows, grain, block, (*dims, lanes), (*(0 for _ in KERNELS[name].buffers[1:]), lanes * itemsize)
 
 
 def _packed(x: np.ndarray, options: dict, *parameters: Vector) -> tuple[np.ndarray, ...]:

@@ -1,16 +1,18 @@
 # What layer_* and rms_* kernels do with a row, and group_* kernels with the planes of one: statistics across the row
-# itself. A row stays in L1 or L2 between its passes. Results go through a tile on the stack, see planes.pxd.
+# itself. A row stays in L1 or L2 between its passes, and each pass fetches a share of what comes AHEAD: memory is busy all
+# the time. Results go through a tile on the stack, and where they are large around the cache, see planes.pxd.
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
-from kernels.normalization.elements cimport correction, direction, residual, standardized
-from kernels.normalization.planes cimport LANES, add_deviations, fetch, fold, sum_of
+from kernels.normalization.elements cimport clear, correction, direction, residual, standardized
+from kernels.normalization.planes cimport HELD, LANES, LINE, add_deviations, fetch, fetch_share, fold, stream_held, sum_of
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
     BLOCK = 1024        # elements that lanes sum in the kernel's type, before the sums go on in double precision
-    AT_ONCE = 2         # rows whose gradients of gamma and beta are summed in the kernel's type: L1 holds them
+    ROWS = 32           # rows whose gradients of gamma and beta are summed in the kernel's type before they do
     TILE = 256
+    AHEAD = 8192        # elements from what is worked on to what is fetched
 
 
 cdef inline int64_t rows_in_cache(int64_t columns) noexcept nogil:
@@ -18,23 +20,35 @@ cdef inline int64_t rows_in_cache(int64_t columns) noexcept nogil:
     return min(<int64_t> 16, max(<int64_t> 1, 4096 // columns))
 
 
-cdef inline inlined_void statistics(const real *x, int64_t count, int64_t rows, double eps, bint fetches,
+cdef inline const real *ahead_of(const real *x, int64_t columns, int part, int parts, bint fetches) noexcept nogil:
+    """Return where the share begins that one of some passes over a row fetches; NULL: it fetches none."""
+    return x + (AHEAD + part * columns // parts) if fetches else NULL
+
+
+cdef inline inlined_void statistics(const real *x, int64_t columns, int64_t rows, double eps, bint fetches,
                                     double *mean, double *invstd) noexcept nogil:
     """Of each row: the mean, then variance and what is left of the mean from deviations about it."""
-    cdef const real *ahead = x + rows * count
+    cdef const real *row
+    cdef real lanes[LANES]
+    cdef real squares[LANES]
     cdef double total, square, delta, spread
     cdef real center
     cdef int64_t r
+    clear(lanes, LANES)
+    clear(squares, LANES)
     for r in range(rows):
-        mean[r] = sum_of(x + r * count, count) / <double> count
+        row = x + r * columns
+        mean[r] = sum_of(row, ahead_of(row, columns, 0, 3, fetches), 3, columns) / <double> columns
     for r in range(rows):
+        row = x + r * columns
         center = <real> mean[r]
         total = square = 0
-        add_deviations(x + r * count, ahead + r * count if fetches else NULL, count, center, &total, &square)
-        delta = total / <double> count
+        add_deviations(row, ahead_of(row, columns, 1, 3, fetches), 3, columns, center, True, lanes, squares,
+                       &total, &square)
+        delta = total / <double> columns
         if delta - delta == 0:
             mean[r] = center + delta
-        spread = (square - total * delta) / <double> count
+        spread = (square - total * delta) / <double> columns
         invstd[r] = 0 if spread < 0 else spread
     for r in range(rows):
         invstd[r] = 1 / sqrt(invstd[r] + eps)
@@ -50,7 +64,7 @@ cdef inline double square_sum(const real *x, const real *ahead, int64_t count) n
         for j in range(LANES):
             square[j] = 0
         while k + LANES <= last:
-            fetch(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
+            fetch_share(ahead, k, 2)
             for j in range(LANES):
                 square[j] = square[j] + x[k + j] * x[k + j]
             k += LANES
@@ -61,36 +75,57 @@ cdef inline double square_sum(const real *x, const real *ahead, int64_t count) n
     return total
 
 
-cdef inline inlined_void normalize_row(const real *x, real *y, int64_t count, double mean, double invstd,
-                                       const real *gamma, const real *beta) noexcept nogil:
+cdef inline int64_t normalize_row(const real *x, real *y, real *held, int64_t start, int64_t begin, int64_t at,
+                                  int64_t stop, int64_t columns, double mean, double invstd, const real *gamma,
+                                  const real *beta, bint fetches, bint streams) noexcept nogil:
+    """Write the row at `at`. Where results of start:stop are streamed, return where those that are still held begin."""
+    cdef const real *row = x + at
+    cdef const real *ahead = ahead_of(row, columns, 2, 3, fetches)
+    cdef real *result
     cdef real tile[TILE]
     cdef real center = <real> mean
     cdef real rest = <real> residual(mean, center)
     cdef real inv = <real> invstd
     cdef int64_t k = 0, j, width
-    while k < count:
-        width = min(<int64_t> TILE, count - k)
+    while k < columns:
+        width = min(<int64_t> TILE, columns - k)
         for j in range(width):
-            tile[j] = standardized(x[k + j], center, rest, inv) * gamma[k + j]
+            tile[j] = standardized(row[k + j], center, rest, inv) * gamma[k + j]
+        fetch(ahead + k // 3, width * <int64_t> sizeof(real) // 3 if ahead else 0)
+        result = held + (at + k - begin) if streams else y + (at + k)
         for j in range(width):
-            y[k + j] = tile[j] + beta[k + j]
+            result[j] = tile[j] + beta[k + j]
         k += width
+        if streams:
+            begin = stream_held(y, held, start, begin, at + k, stop)
+    return begin
 
 
-cdef inline inlined_void scale_row(const real *x, real *y, int64_t count, double invrms, const real *gamma) noexcept nogil:
+cdef inline int64_t scale_row(const real *x, real *y, real *held, int64_t start, int64_t begin, int64_t at, int64_t stop,
+                              int64_t columns, double invrms, const real *gamma, bint fetches,
+                              bint streams) noexcept nogil:
+    """The same for RMS norm."""
+    cdef const real *row = x + at
+    cdef const real *ahead = ahead_of(row, columns, 1, 2, fetches)
+    cdef real *result
     cdef real tile[TILE]
     cdef real inv = <real> invrms
     cdef int64_t k = 0, j, width
-    while k < count:
-        width = min(<int64_t> TILE, count - k)
+    while k < columns:
+        width = min(<int64_t> TILE, columns - k)
         for j in range(width):
-            tile[j] = x[k + j] * inv
+            tile[j] = row[k + j] * inv
+        fetch(ahead + k // 2, width * <int64_t> sizeof(real) // 2 if ahead else 0)
+        result = held + (at + k - begin) if streams else y + (at + k)
         for j in range(width):
-            y[k + j] = tile[j] * gamma[k + j]
+            result[j] = tile[j] * gamma[k + j]
         k += width
+        if streams:
+            begin = stream_held(y, held, start, begin, at + k, stop)
+    return begin
 
 
-cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, int64_t ahead, int64_t count,
+cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, bint fetches, int64_t count,
                                       real center, real inv, double *total, double *total_product) noexcept nogil:
     """Add gamma dy and gamma dy (x − center) inv."""
     cdef real lane[LANES]
@@ -104,7 +139,7 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
             lane[j] = 0
             product[j] = 0
         while k + LANES <= last:
-            fetch(x + ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
+            fetch(x + AHEAD + k, LANES * <int64_t> sizeof(real) if fetches else 0)
             for j in range(LANES):
                 d = dy[k + j] * gamma[k + j]
                 lane[j] = lane[j] + d
@@ -119,72 +154,70 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
         k = last
 
 
-cdef inline inlined_void finish_rows(const real *dy, const real *x, real *dx, const real *gamma, int64_t ahead,
-                                     int64_t columns, const real *center, const real *rest, const real *inv,
-                                     const real *mean_slope, const real *mean_product, double *sums, double *products,
-                                     bint centered, int rows) noexcept nogil:
+cdef inline int64_t finish_row(const real *dy, const real *x, real *dx, real *held, int64_t start, int64_t begin,
+                               int64_t at, int64_t stop, int64_t columns, const real *gamma, real center, real rest,
+                               real inv, real mean_slope, real mean_product, bint centered, bint fetches, bint streams,
+                               real *sums, real *products) noexcept nogil:
     """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums."""
-    cdef real tile[AT_ONCE * TILE]
-    cdef real xhat, d, s, q, weight
+    cdef const real *slope = dy + at
+    cdef const real *row = x + at
+    cdef real *result
+    cdef real tile[TILE]
+    cdef real xhat, d
     cdef int64_t k = 0, j, width
-    cdef int r
     while k < columns:
         width = min(<int64_t> TILE, columns - k)
         for j in range(width):
-            s = q = 0
-            weight = gamma[k + j]
-            for r in range(rows):
-                xhat = standardized(x[r * columns + k + j], center[r], rest[r], inv[r])
-                d = dy[r * columns + k + j]
-                s = s + d
-                q = q + d * xhat
-                tile[r * TILE + j] = direction(d * weight, xhat, mean_slope[r], mean_product[r])
+            xhat = standardized(row[k + j], center, rest, inv)
+            d = slope[k + j]
+            tile[j] = direction(d * gamma[k + j], xhat, mean_slope, mean_product)
             if centered:
-                sums[k + j] = sums[k + j] + s
-            products[k + j] = products[k + j] + q
-        for r in range(rows):
-            fetch(dy + ahead + r * columns + k, width * <int64_t> sizeof(real) if ahead else 0)
-            for j in range(width):
-                dx[r * columns + k + j] = inv[r] * tile[r * TILE + j]
+                sums[k + j] = sums[k + j] + d
+            products[k + j] = products[k + j] + d * xhat
+        fetch(slope + AHEAD + k, width * <int64_t> sizeof(real) if fetches else 0)
+        result = held + (at + k - begin) if streams else dx + (at + k)
+        for j in range(width):
+            result[j] = inv * tile[j]
         k += width
+        if streams:
+            begin = stream_held(dx, held, start, begin, at + k, stop)
+    return begin
 
 
 cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real *gamma, const double *mean,
                                        const double *invstd, real *dx, int64_t columns, int64_t start, int64_t stop,
-                                       bint centered, bint fetches, double *sums, double *products) noexcept nogil:
-    """A few rows at a time, in L1: what each needs as a whole, then dx and the columns' sums.
+                                       bint centered, bint fetches, bint streams, real *sums, real *products,
+                                       double *all_sums, double *all_products) noexcept nogil:
+    """Row by row: what it needs as a whole, then dx and the columns' sums.
 
     Not centered: the mean is taken for 0 and isn't differentiated (RMS norm); there are no sums of dy then.
     """
+    cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where a row ends
     cdef double slope, slope_product
-    cdef real center[AT_ONCE]
-    cdef real rest[AT_ONCE]
-    cdef real inv[AT_ONCE]
-    cdef real mean_slope[AT_ONCE]
-    cdef real mean_product[AT_ONCE]
-    cdef int64_t i = start, at, ahead = AT_ONCE * columns if fetches else 0
-    cdef int r, rows
-    while i < stop:
-        rows = <int> min(<int64_t> AT_ONCE, stop - i)
-        for r in range(rows):
-            at = (i + r) * columns
-            center[r] = <real> mean[i + r] if centered else 0
-            rest[r] = <real> residual(mean[i + r], center[r]) if centered else 0
-            inv[r] = <real> invstd[i + r]
+    cdef real center, rest, inv
+    cdef int64_t first, i, c, last, begin = start * columns
+    for first in range(start, stop, 32):
+        last = min(first + ROWS, stop)
+        for c in range(columns):
+            products[c] = 0
+        for c in range(columns if centered else 0):
+            sums[c] = 0
+        for i in range(first, last):
+            center = <real> mean[i] if centered else 0
+            rest = <real> residual(mean[i], center) if centered else 0
+            inv = <real> invstd[i]
             slope = slope_product = 0
-            add_weighted(dy + at, x + at, gamma, ahead, columns, center[r], inv[r], &slope, &slope_product)
+            add_weighted(dy + i * columns, x + i * columns, gamma, fetches, columns, center, inv, &slope, &slope_product)
             if centered:
-                slope_product = slope_product - correction(mean[i + r], center[r], invstd[i + r] * slope)
-            mean_slope[r] = <real> (slope / <double> columns) if centered else 0
-            mean_product[r] = <real> (slope_product / <double> columns)
-        at = i * columns
-        if rows == AT_ONCE:     # a number that the compiler knows: the loop over rows is unrolled, and vectorises
-            finish_rows(dy + at, x + at, dx + at, gamma, ahead, columns, center, rest, inv, mean_slope, mean_product,
-                        sums, products, centered, AT_ONCE)
-        else:
-            finish_rows(dy + at, x + at, dx + at, gamma, ahead, columns, center, rest, inv, mean_slope, mean_product,
-                        sums, products, centered, rows)
-        i += rows
+                slope_product = slope_product - correction(mean[i], center, invstd[i] * slope)
+            begin = finish_row(
+                dy, x, dx, memory + LINE, start * columns, begin, i * columns, stop * columns, columns, gamma, center, rest,
+                inv, <real> (slope / <double> columns) if centered else 0, <real> (slope_product / <double> columns),
+                centered, fetches, streams, sums, products)
+        for c in range(columns):
+            all_products[c] = all_products[c] + products[c]
+        for c in range(columns if centered else 0):
+            all_sums[c] = all_sums[c] + sums[c]
 
 
 cdef inline inlined_void gradient_piece(const real *dy, const real *x, real *dx, int64_t count, real center, real rest,

@@ -15,7 +15,8 @@ from fastopt.kernels.normalization import compiled_across
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, way_to_the_next, worth_streaming)
+    LANES, add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, planes_together,
+    way_to_the_next, worth_streaming)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
@@ -67,22 +68,29 @@ cdef inline inlined_void moments(const real *x, int64_t first, int64_t last, int
                                  int64_t batch_stride, int64_t channel_stride, real *center, double *mean,
                                  double *variance) noexcept nogil:
     """The mean of some channels, and the sum of squared deviations from it."""
+    cdef real lanes[GROUP * LANES]
+    cdef real square_lanes[GROUP * LANES]
     cdef double sums[GROUP]
     cdef double squares[GROUP]
     cdef const real *plane
-    cdef int64_t before = 0, n, c, k
+    cdef int64_t together = planes_together(inner), before = 0, n, c, k
+    cdef bint merges, folds
+    clear(lanes, GROUP * LANES)
+    clear(square_lanes, GROUP * LANES)
     clear(sums, GROUP)
     clear(squares, GROUP)
     for c in range(first, last):
         center[c - first] = first_center(x + c * channel_stride, inner)
         mean[c] = variance[c] = 0
     for n in range(batch):
+        merges = n + 1 == batch or n + 1 >= 2 * before
+        folds = merges or (n + 1 - before) % together == 0
         for c in range(first, last):
             k = c - first
             plane = x + (c * channel_stride + n * batch_stride)
-            add_deviations(plane, plane + batch_stride if n + 1 < batch else <const real *> NULL, inner, center[k],
-                           sums + k, squares + k)
-        if n + 1 < batch and n + 1 < 2 * before:
+            add_deviations(plane, plane + batch_stride if n + 1 < batch else <const real *> NULL, 1, inner, center[k],
+                           folds, lanes + k * LANES, square_lanes + k * LANES, sums + k, squares + k)
+        if not merges:
             continue
         for c in range(first, last):
             k = c - first
@@ -151,15 +159,22 @@ cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real
                                        const double *mean, const double *invstd, bint adds, bint relu, double *sums,
                                        double *products) noexcept nogil:
     """For some channels: the sum of dy, as ReLU lets it through, and of dy x̂."""
-    cdef int64_t n, c, k, at
+    cdef real lanes[GROUP * LANES]
+    cdef real product_lanes[GROUP * LANES]
+    cdef int64_t together = planes_together(inner), n, c, k, at
+    cdef bint folds
+    clear(lanes, GROUP * LANES)
+    clear(product_lanes, GROUP * LANES)
     clear(sums, last - first)
     clear(products, last - first)
     for n in range(batch):
+        folds = n + 1 == batch or (n + 1) % together == 0
         for c in range(first, last):
             k = c - first
             at = c * channel_stride + n * batch_stride
             add_gradients(dy + at, x + at, added + (at if adds else 0), batch_stride if n + 1 < batch else 0, inner,
-                          center[k], inv[k], scale[k], shift[k], adds, relu, sums + k, products + k)
+                          center[k], inv[k], scale[k], shift[k], adds, relu, folds, lanes + k * LANES,
+                          product_lanes + k * LANES, sums + k, products + k)
     for k in range(last - first):
         products[k] = products[k] - correction(mean[k], center[k], invstd[k] * sums[k])
 

@@ -7,9 +7,9 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.normalization.across cimport (
-    gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
-from kernels.normalization.elements cimport correction, load_affine, residual
-from kernels.normalization.planes cimport add_gradients, normalize_plane
+    TILE, ahead_of, gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
+from kernels.normalization.elements cimport clear, correction, load_affine, residual
+from kernels.normalization.planes cimport HELD, LANES, LINE, add_gradients, normalize_plane
 from kernels.runtime.abi cimport cloned_void, real
 
 
@@ -23,13 +23,16 @@ cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double
     cdef double *invstd = <double *> buffers[5]
     cdef int64_t columns = dims[0]
     cdef bint fetches = dims[1]
+    cdef bint streams = dims[2] and y != x
     cdef double eps = scalars[0]
-    cdef int64_t i = start, rows, r
+    cdef real memory[LINE + HELD + TILE]
+    cdef int64_t i = start, begin = start * columns, rows, r
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
         statistics(x + i * columns, columns, rows, eps, fetches, mean + i, invstd + i)
         for r in range(i, i + rows):
-            normalize_row(x + r * columns, y + r * columns, columns, mean[r], invstd[r], gamma, beta)
+            begin = normalize_row(x, y, memory + LINE, start * columns, begin, r * columns, stop * columns, columns,
+                                  mean[r], invstd[r], gamma, beta, fetches, streams)
         i += rows
 
 
@@ -42,9 +45,14 @@ cdef cloned_void layer_backward(real **buffers, const int64_t *dims, const doubl
     cdef const double *mean = <const double *> buffers[3]
     cdef const double *invstd = <const double *> buffers[4]
     cdef real *dx = buffers[5]
+    cdef real *lanes = buffers[6]
     cdef int64_t columns = dims[0]
     cdef bint fetches = dims[1]
-    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, fetches, partials, partials + columns)
+    cdef bint streams = dims[2] and dx != dy and dx != x
+    cdef int64_t lanes_per_row = dims[3]
+    lanes = lanes + start * lanes_per_row       # scratch memory begins with the first row
+    gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, True, fetches, streams, lanes, lanes + columns,
+                  partials, partials + columns)
 
 
 cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *scalars,
@@ -55,18 +63,21 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
     cdef double *invrms = <double *> buffers[3]
     cdef int64_t columns = dims[0]
     cdef bint fetches = dims[1]
+    cdef bint streams = dims[2] and y != x
     cdef double eps = scalars[0]
-    cdef const real *ahead
-    cdef int64_t i = start, rows, r
+    cdef const real *row
+    cdef real memory[LINE + HELD + TILE]
+    cdef int64_t i = start, begin = start * columns, rows, r
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
         for r in range(i, i + rows):
-            ahead = x + (r + rows) * columns if fetches else NULL
-            invrms[r] = square_sum(x + r * columns, ahead, columns) / <double> columns
+            row = x + r * columns
+            invrms[r] = square_sum(row, ahead_of(row, columns, 0, 2, fetches), columns) / <double> columns
         for r in range(i, i + rows):
             invrms[r] = 1 / sqrt(invrms[r] + eps)
         for r in range(i, i + rows):
-            scale_row(x + r * columns, y + r * columns, columns, invrms[r], gamma)
+            begin = scale_row(x, y, memory + LINE, start * columns, begin, r * columns, stop * columns, columns, invrms[r],
+                              gamma, fetches, streams)
         i += rows
 
 
@@ -78,9 +89,14 @@ cdef cloned_void rms_backward(real **buffers, const int64_t *dims, const double 
     cdef const real *gamma = buffers[2]
     cdef const double *invrms = <const double *> buffers[3]
     cdef real *dx = buffers[4]
+    cdef real *lanes = buffers[5]
     cdef int64_t columns = dims[0]
     cdef bint fetches = dims[1]
-    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, fetches, partials, partials)
+    cdef bint streams = dims[2] and dx != dy and dx != x
+    cdef int64_t lanes_per_row = dims[3]
+    lanes = lanes + start * lanes_per_row       # scratch memory begins with the first row
+    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, fetches, streams, lanes, lanes + columns,
+                  partials, partials)
 
 
 cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double *scalars,
@@ -119,9 +135,13 @@ cdef cloned_void group_backward(real **buffers, const int64_t *dims, const doubl
     cdef int64_t groups = dims[0]
     cdef int64_t width = dims[1]
     cdef int64_t inner = dims[2]
+    cdef real lanes[LANES]
+    cdef real products[LANES]
     cdef double total, total_product, slope, product, count = <double> (width * inner)
     cdef real center, rest, inv
     cdef int64_t i, k, at, c
+    clear(lanes, LANES)
+    clear(products, LANES)
     for i in range(start, stop):
         center = <real> mean[i]
         rest = <real> residual(mean[i], center)
@@ -132,7 +152,8 @@ cdef cloned_void group_backward(real **buffers, const int64_t *dims, const doubl
             at = (i * width + k) * inner
             c = i % groups * width + k
             total = total_product = 0
-            add_gradients(dy + at, x + at, x, 0, inner, center, inv, inv, inv, False, False, &total, &total_product)
+            add_gradients(dy + at, x + at, x, 0, inner, center, inv, inv, inv, False, False, True, lanes,
+                          products, &total, &total_product)
             total_product = total_product - correction(mean[i], center, invstd[i] * total)
             partials[c] = partials[c] + total
             partials[groups * width + c] = partials[groups * width + c] + total_product

@@ -57,7 +57,12 @@ cdef inline inlined_void load_slopes(const double *mean, const double *invstd, c
         mean_dy[c] = <real> (sums[c] / count - correction(mean[c], <real> mean[c], product) if training else 0)
 
 
-cdef inline inlined_void clear(double *sums, int64_t count) noexcept nogil:
+ctypedef fused number:
+    float
+    double
+
+
+cdef inline inlined_void clear(number *sums, int64_t count) noexcept nogil:
     cdef int64_t j
     for j in range(count):
         sums[j] = 0

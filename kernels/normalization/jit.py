@@ -12,7 +12,9 @@ from numba import carray
 
 from fastopt.kernels.normalization.pieces_across import gradient_rows, square_sum, statistics
 from fastopt.kernels.normalization.pieces_planes import (
+    LANES,
     add_gradients,
+    clear,
     gradient_channel,
     moments,
     normalize_channel,
@@ -213,11 +215,15 @@ def layer_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, p
             out[j] = standardized(row[j], center, rest, inv) * weight[j] + bias[j]
 
 
-def layer_backward(dy, x, gamma, mean, invstd, dx, dims, scalars, start, stop, partials):
+def layer_backward(dy, x, gamma, mean, invstd, dx, lanes, dims, scalars, start, stop, partials):
     columns = dims[0]
+    lanes_per_row = dims[3]
+    at = start * lanes_per_row  # scratch memory begins with the first row
+    sums, products = lanes[at : at + columns], lanes[at + columns : at + 2 * columns]
     results = carray(partials, 2 * columns)
     gradient_rows(
-        dy, x, gamma, mean, invstd, dx, columns, start, stop, True, results[:columns], results[columns:]
+        dy, x, gamma, mean, invstd, dx, columns, start, stop, True, sums, products,
+        results[:columns], results[columns:],
     )  # fmt: skip
 
 
@@ -233,10 +239,16 @@ def rms_forward(x, gamma, y, invrms, dims, scalars, start, stop, partials):
             out[j] = row[j] * inv * weight[j]
 
 
-def rms_backward(dy, x, gamma, invrms, dx, dims, scalars, start, stop, partials):
+def rms_backward(dy, x, gamma, invrms, dx, lanes, dims, scalars, start, stop, partials):
     columns = dims[0]
-    products = carray(partials, columns)
-    gradient_rows(dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, products, products)
+    lanes_per_row = dims[3]
+    at = start * lanes_per_row  # scratch memory begins with the first row
+    sums, products = lanes[at : at + columns], lanes[at + columns : at + 2 * columns]
+    results = carray(partials, columns)
+    gradient_rows(
+        dy, x, gamma, invrms, invrms, dx, columns, start, stop, False, sums, products,
+        results, results,
+    )  # fmt: skip
 
 
 def group_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, partials):
@@ -261,6 +273,9 @@ def group_backward(dy, x, gamma, mean, invstd, dx, dims, scalars, start, stop, p
     width = dims[1]
     inner = dims[2]
     totals = carray(doubles_on_stack(32), 2)
+    lane, product_lane = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+    clear(lane)
+    clear(product_lane)
     for i in range(start, stop):
         center = real(mean[i])
         rest, inv = real(residual(mean[i], center)), real(invstd[i])
@@ -269,7 +284,23 @@ def group_backward(dy, x, gamma, mean, invstd, dx, dims, scalars, start, stop, p
             at, c = (i * width + k) * inner, i % groups * width + k
             totals[:] = 0.0
             slope, plane = dy[at : at + inner], x[at : at + inner]
-            add_gradients(slope, plane, plane, center, inv, inv, inv, False, False, totals[:1], totals[1:], 0)
+            add_gradients(
+                slope,
+                plane,
+                plane,
+                center,
+                inv,
+                inv,
+                inv,
+                False,
+                False,
+                True,
+                lane,
+                product_lane,
+                totals[:1],
+                totals[1:],
+                0,
+            )
             product = totals[1] - correction(mean[i], center, invstd[i] * totals[0])
             partials[c] += totals[0]
             partials[groups * width + c] += product

@@ -12,6 +12,7 @@ FORWARD = "x gamma beta added y mean variance invstd"
 SLOPES = "dy x gamma beta mean invstd added"
 GRADIENTS = "dx dadded sums products"
 DOUBLES = "all its numbers are float64, whatever x is"
+ROWS = "columns fetches streams"
 FLAGS = "training relu adds count"
 
 
@@ -47,10 +48,10 @@ KERNELS = {
         _kernel("row_backward", f"{SLOPES} dx dadded sums products", GRADIENTS, "columns", "training relu adds"),
         _kernel("row_sums", SLOPES, "", "columns", "relu adds"),
         _kernel("row_gradient", f"{SLOPES} sums products dx dadded", "dx dadded", "columns streams", FLAGS),
-        _kernel("layer_forward", "x gamma beta y mean invstd", "y mean invstd", "columns fetches", "eps"),
-        _kernel("layer_backward", "dy x gamma mean invstd dx", "dx", "columns fetches"),
-        _kernel("rms_forward", "x gamma y invrms", "y invrms", "columns fetches", "eps"),
-        _kernel("rms_backward", "dy x gamma invrms dx", "dx", "columns fetches"),
+        _kernel("layer_forward", "x gamma beta y mean invstd", "y mean invstd", ROWS, "eps"),
+        _kernel("layer_backward", "dy x gamma mean invstd dx lanes", "dx lanes", f"{ROWS} lanes_per_row"),
+        _kernel("rms_forward", "x gamma y invrms", "y invrms", ROWS, "eps"),
+        _kernel("rms_backward", "dy x gamma invrms dx lanes", "dx lanes", f"{ROWS} lanes_per_row"),
         _kernel("group_forward", "x gamma beta y mean invstd", "y mean invstd", "groups width inner", "eps"),
         _kernel("group_backward", "dy x gamma mean invstd dx", "dx", "groups width inner"),
     )

@@ -11,18 +11,19 @@ import numpy as np
 from numba import carray
 
 from fastopt.kernels.normalization.pieces_planes import BLOCK, LANES, add_deviations, clear, fold, sum_of
-from fastopt.kernels.normalization.pieces_rows import PANEL
+from fastopt.kernels.normalization.pieces_rows import ROWS
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
-
-AT_ONCE = 2
 
 
 def statistics(x, eps, mean, invstd, i):
     totals = carray(doubles_on_stack(32), 2)
     mean[i] = sum_of(x) / x.size
     center = real(mean[i])
+    lane, square = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+    clear(lane)
+    clear(square)
     totals[:] = 0.0
-    add_deviations(x, center, totals[:1], totals[1:], 0)
+    add_deviations(x, center, True, lane, square, totals[:1], totals[1:], 0)
     delta = totals[0] / x.size
     if delta - delta == 0.0:
         mean[i] = np.float64(center) + delta
@@ -71,45 +72,37 @@ def add_weighted(dy, x, gamma, center, inv, totals):
         totals[1] += fold(product)
 
 
-def finish_row(dy, x, dx, gamma, center, rest, inv, mean_slope, mean_product, lane, product):
+def finish_row(dy, x, dx, gamma, center, rest, inv, mean_slope, mean_product, sums, products):
     for j in range(x.size):
         xhat = standardized(x[j], center, rest, inv)
         d = dy[j]
-        lane[j] += d
-        product[j] += d * xhat
+        sums[j] += d
+        products[j] += d * xhat
         dx[j] = inv * direction(d * gamma[j], xhat, mean_slope, mean_product)
 
 
-def gradient_rows(dy, x, gamma, mean, invstd, dx, columns, start, stop, centered, sums, products):
+def gradient_rows(
+    dy, x, gamma, mean, invstd, dx, columns, start, stop, centered, sums, products, all_sums, all_products
+):
     totals = carray(doubles_on_stack(32), 2)
-    centers, rests = carray(on_stack(16), AT_ONCE), carray(on_stack(16), AT_ONCE)
-    mean_slopes, mean_products = carray(on_stack(16), AT_ONCE), carray(on_stack(16), AT_ONCE)
-    lanes, more_lanes = carray(on_stack(1024), PANEL), carray(on_stack(1024), PANEL)
-    for block in range(start, stop, AT_ONCE):
-        last = min(block + AT_ONCE, stop)
-        for i in range(block, last):
-            r, at = i - block, i * columns
-            centers[r] = real(mean[i]) if centered else 0.0
-            rests[r] = real(residual(mean[i], centers[r])) if centered else 0.0
+    weights = gamma[:columns]
+    for first in range(start, stop, ROWS):
+        sums[:] = 0.0
+        products[:] = 0.0
+        for i in range(first, min(first + ROWS, stop)):
+            slopes, values = dy[i * columns : i * columns + columns], x[i * columns : i * columns + columns]
+            center = real(mean[i]) if centered else real(0.0)
+            rest = real(residual(mean[i], center)) if centered else real(0.0)
+            inv = real(invstd[i])
             totals[:] = 0.0
-            slopes, values, inv = dy[at : at + columns], x[at : at + columns], real(invstd[i])
-            add_weighted(slopes, values, gamma[:columns], centers[r], inv, totals)
+            add_weighted(slopes, values, weights, center, inv, totals)
             if centered:
-                totals[1] -= correction(mean[i], centers[r], invstd[i] * totals[0])
-            mean_slopes[r] = real(totals[0] / columns) if centered else 0.0
-            mean_products[r] = real(totals[1] / columns)
-        for first in range(0, columns, PANEL):
-            width = min(PANEL, columns - first)
-            lane, product = lanes[:width], more_lanes[:width]
-            lane[:] = 0.0
-            product[:] = 0.0
-            for i in range(block, last):
-                r, at = i - block, i * columns + first
-                finish_row(
-                    dy[at : at + width], x[at : at + width], dx[at : at + width], gamma[first : first + width],
-                    centers[r], rests[r], real(invstd[i]), mean_slopes[r], mean_products[r], lane, product,
-                )  # fmt: skip
-            for c in range(width):
-                if centered:
-                    sums[first + c] += lane[c]
-                products[first + c] += product[c]
+                totals[1] -= correction(mean[i], center, invstd[i] * totals[0])
+            finish_row(
+                slopes, values, dx[i * columns : i * columns + columns], weights, center, rest, inv,
+                real(totals[0] / columns) if centered else real(0.0), real(totals[1] / columns), sums, products,
+            )  # fmt: skip
+        for c in range(columns):
+            if centered:
+                all_sums[c] += sums[c]
+            all_products[c] += products[c]

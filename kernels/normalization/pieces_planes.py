@@ -63,12 +63,13 @@ def sum_of(x):
     return total
 
 
-def add_deviations(x, center, sums, squares, at):
-    lane, square = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+def planes_together(inner):
+    return max(1, BLOCK // inner)
+
+
+def add_deviations(x, center, folds, lane, square, sums, squares, at):
     for first in range(0, x.size, BLOCK):
         block = x[first : min(first + BLOCK, x.size)]
-        clear(lane)
-        clear(square)
         whole = LANES * (block.size // LANES)
         for k in range(0, whole, LANES):
             values = block[k : k + LANES]
@@ -81,8 +82,11 @@ def add_deviations(x, center, sums, squares, at):
             d = values[j] - center
             lane[j] += d
             square[j] += d * d
-        sums[at] += fold(lane)
-        squares[at] += fold(square)
+        if folds or first + BLOCK < x.size:
+            sums[at] += fold(lane)
+            squares[at] += fold(square)
+            clear(lane)
+            clear(square)
 
 
 def merge_part(total, square, center, before, count, mean, variance, at):
@@ -111,13 +115,10 @@ def masked(dy, x, added, center, scale, shift, adds, relu):
     return passed(dy, z) if relu else dy
 
 
-def add_gradients(dy, x, added, center, inv, scale, shift, adds, relu, sums, products, at):
-    lane, product = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+def add_gradients(dy, x, added, center, inv, scale, shift, adds, relu, folds, lane, product, sums, products, at):
     for first in range(0, x.size, BLOCK):
         last = min(first + BLOCK, x.size)
         block, slopes, more = x[first:last], dy[first:last], added[first:last]
-        clear(lane)
-        clear(product)
         whole = LANES * (block.size // LANES)
         for k in range(0, whole, LANES):
             values, slope, others = block[k : k + LANES], slopes[k : k + LANES], more[k : k + LANES]
@@ -130,8 +131,11 @@ def add_gradients(dy, x, added, center, inv, scale, shift, adds, relu, sums, pro
             d = masked(slope[j], values[j], others[j], center, scale, shift, adds, relu)
             lane[j] += d
             product[j] += d * ((values[j] - center) * inv)
-        sums[at] += fold(lane)
-        products[at] += fold(product)
+        if folds or last < x.size:
+            sums[at] += fold(lane)
+            products[at] += fold(product)
+            clear(lane)
+            clear(product)
 
 
 def gradient_plane(dy, x, added, dx, dadded, center, scale, shift, mean_dy, factor, adds, relu, training):
@@ -143,16 +147,21 @@ def gradient_plane(dy, x, added, dx, dadded, center, scale, shift, mean_dy, fact
 
 
 def moments(x, c, batch, inner, batch_stride, channel_stride, mean, variance):
+    lane, square = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
     sums, squares = carray(doubles_on_stack(32), LANES), carray(doubles_on_stack(32), LANES)
+    clear(lane)
+    clear(square)
     mean[c], variance[c], sums[0], squares[0] = 0.0, 0.0, 0.0, 0.0
     at = c * channel_stride
     beginning = min(BLOCK, inner)
     center = real(sum_of(x[at : at + beginning]) / beginning)
-    before = 0
+    together, before = planes_together(inner), 0
     for n in range(batch):
         at = c * channel_stride + n * batch_stride
-        add_deviations(x[at : at + inner], center, sums, squares, 0)
-        if n + 1 == batch or n + 1 >= 2 * before:
+        merges = n + 1 == batch or n + 1 >= 2 * before
+        folds = merges or (n + 1 - before) % together == 0
+        add_deviations(x[at : at + inner], center, folds, lane, square, sums, squares, 0)
+        if merges:
             count = np.float64((n + 1 - before) * inner)
             merge_part(sums[0], squares[0], center, np.float64(before * inner), count, mean, variance, c)
             center = real(mean[c])
@@ -184,12 +193,32 @@ def sum_channel(
 ):  # fmt: skip
     center, inv, scale = real(mean[c]), real(invstd[c]), real(scale_of(gamma, invstd, c))
     shift = real(shift_of(gamma, beta, mean, invstd, c))
+    lane, product = carray(on_stack(32), LANES), carray(on_stack(32), LANES)
+    clear(lane)
+    clear(product)
     sums[c], products[c] = 0.0, 0.0
+    together = planes_together(inner)
     for n in range(batch):
         at = c * channel_stride + n * batch_stride
-        last = at + inner
+        last, folds = at + inner, n + 1 == batch or (n + 1) % together == 0
         slope, plane, more = dy[at:last], x[at:last], (added if adds != 0.0 else x)[at:last]
-        add_gradients(slope, plane, more, center, inv, scale, shift, adds != 0.0, relu != 0.0, sums, products, c)
+        add_gradients(
+            slope,
+            plane,
+            more,
+            center,
+            inv,
+            scale,
+            shift,
+            adds != 0.0,
+            relu != 0.0,
+            folds,
+            lane,
+            product,
+            sums,
+            products,
+            c,
+        )
     products[c] = products[c] - correction(mean[c], center, invstd[c] * sums[c])
 
 

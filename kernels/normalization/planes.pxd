@@ -52,7 +52,15 @@ cdef inline double fold(real *lanes) noexcept nogil:
     return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
 
 
-cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
+cdef inline inlined_void fetch_share(const real *ahead, int64_t k, int passes) noexcept nogil:
+    """Fetch what goes with the elements k to k + LANES, where `passes` over as many share in what comes ahead."""
+    if passes == 1:
+        fetch_near(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
+    else:
+        fetch(ahead + k // passes, LANES * <int64_t> sizeof(real) // passes if ahead else 0)
+
+
+cdef inline double sum_of(const real *x, const real *ahead, int passes, int64_t count) noexcept nogil:
     cdef real lane[LANES]
     cdef double total = 0
     cdef int64_t k = 0, last
@@ -62,6 +70,7 @@ cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
         for j in range(LANES):
             lane[j] = 0
         while k + LANES <= last:
+            fetch_share(ahead, k, passes)
             for j in range(LANES):
                 lane[j] = lane[j] + x[k + j]
             k += LANES
@@ -72,21 +81,27 @@ cdef inline double sum_of(const real *x, int64_t count) noexcept nogil:
     return total
 
 
-cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_t count, real center, double *total,
+cdef inline int64_t planes_together(int64_t inner) noexcept nogil:
+    """Return how many planes' values lanes sum before they are folded: folding a short plane takes longer than adding."""
+    return max(<int64_t> 1, BLOCK // inner)
+
+
+cdef inline inlined_void add_deviations(const real *x, const real *ahead, int passes, int64_t count, real center,
+                                        bint folds, real *lanes, real *squares, double *total,
                                         double *total_square) noexcept nogil:
-    """Add the deviations from the center, and their squares."""
+    """Add the deviations from the center, and their squares, to the lanes; where it `folds`, on to the totals."""
     cdef real lane[LANES]
     cdef real square[LANES]
     cdef real d
     cdef int64_t k = 0, last
     cdef int j
+    for j in range(LANES):
+        lane[j] = lanes[j]
+        square[j] = squares[j]
     while k < count:
         last = min(k + BLOCK, count)
-        for j in range(LANES):
-            lane[j] = 0
-            square[j] = 0
         while k + LANES <= last:
-            fetch_near(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
+            fetch_share(ahead, k, passes)
             for j in range(LANES):
                 d = x[k + j] - center
                 lane[j] = lane[j] + d
@@ -96,15 +111,22 @@ cdef inline inlined_void add_deviations(const real *x, const real *ahead, int64_
             d = x[k + j] - center
             lane[j] = lane[j] + d
             square[j] = square[j] + d * d
-        total[0] += fold(lane)
-        total_square[0] += fold(square)
         k = last
+        if folds or k < count:
+            total[0] += fold(lane)
+            total_square[0] += fold(square)
+            for j in range(LANES):
+                lane[j] = 0
+                square[j] = 0
+    for j in range(LANES):
+        lanes[j] = lane[j]
+        squares[j] = square[j]
 
 
 cdef inline real first_center(const real *x, int64_t count) noexcept nogil:
     """The mean of a plane's beginning."""
     count = min(<int64_t> BLOCK, count)
-    return <real> (sum_of(x, count) / <double> count)
+    return <real> (sum_of(x, <const real *> NULL, 1, count) / <double> count)
 
 
 cdef inline inlined_void merge_part(double total, double square, double center, double before, double count,
@@ -182,8 +204,9 @@ cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *a
 
 cdef inline inlined_void add_gradients(const real *dy, const real *x, const real *added, int64_t ahead, int64_t count,
                                        real center, real inv, real scale, real shift, bint adds, bint relu,
-                                       double *total, double *total_product) noexcept nogil:
-    """Add dy, as ReLU lets it through, and dy (x − center) inv."""
+                                       bint folds, real *lanes, real *products, double *total,
+                                       double *total_product) noexcept nogil:
+    """Add dy, as ReLU lets it through, and dy (x − center) inv to the lanes; where it `folds`, on to the totals."""
     cdef real tile[BLOCK]
     cdef real lane[LANES]
     cdef real product[LANES]
@@ -191,6 +214,9 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
     cdef const real *values
     cdef int64_t k = 0, i, size
     cdef int j
+    for j in range(LANES):
+        lane[j] = lanes[j]
+        product[j] = products[j]
     while k < count:
         size = min(<int64_t> BLOCK, count - k)
         slope, values = dy + k, x + k
@@ -200,9 +226,6 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
         if relu:
             mask_plane(slope, values, added + (k if adds else 0), tile, size, center, scale, shift, adds)
             slope = tile
-        for j in range(LANES):
-            lane[j] = 0
-            product[j] = 0
         for i in range(0, size - LANES + 1, 32):
             for j in range(LANES):
                 lane[j] = lane[j] + slope[i + j]
@@ -211,9 +234,16 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
         for j in range(<int> (size - i)):
             lane[j] = lane[j] + slope[i + j]
             product[j] = product[j] + slope[i + j] * ((values[i + j] - center) * inv)
-        total[0] += fold(lane)
-        total_product[0] += fold(product)
         k += size
+        if folds or k < count:
+            total[0] += fold(lane)
+            total_product[0] += fold(product)
+            for j in range(LANES):
+                lane[j] = 0
+                product[j] = 0
+    for j in range(LANES):
+        lanes[j] = lane[j]
+        products[j] = product[j]
 
 
 cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,

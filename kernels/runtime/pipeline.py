@@ -121,19 +121,26 @@ def run_kernel(
     partials: int = 0,
     per_grain: bool = False,
     streamed: Sequence[str] = (),
+    scratch: tuple[int, ...] = (),
 ) -> np.ndarray:
-    """Run one kernel over its buffers (None: one that it won't touch); the rest is as in `run`.
+    """Run one kernel over its buffers; the rest is as in `run`.
+
+    A buffer that is None is a block of scratch memory, of so many bytes per unit, or isn't touched (0, as all of an empty
+    `scratch` are).
 
     Arrays that are C-contiguous, and not to be streamed, go to the launcher without a look at each: for calls that are
     over in microseconds.
     """
     if are_packed(arrays, STREAMED_BYTES if streamed else 0):
-        plan = _alone(kernel, dtype, target)
+        plan = _alone(kernel, dtype, target, scratch)
         sums = plan.run_one(list(arrays), units, grain, block, dims, scalars, partials, threads, per_grain)
         return sums if per_grain or not partials else sums[0]
     return run(
         ((kernel, kernel.buffers, 1),),
-        {name: 0 if array is None else array for name, array in zip(kernel.buffers, arrays)},
+        {
+            name: size if array is None else array
+            for name, array, size in zip(kernel.buffers, arrays, scratch or (0,) * len(arrays), strict=True)
+        },
         units,
         dtype=dtype,
         target=target,
@@ -176,10 +183,10 @@ def _packed(
 
 
 @lru_cache(maxsize=1024)
-def _alone(kernel: Kernel, dtype: str, target: str) -> Pipeline:
+def _alone(kernel: Kernel, dtype: str, target: str, scratch: tuple[int, ...]) -> Pipeline:
     """Return the pipeline of one kernel over packed arrays."""
-    nothing = (0,) * len(kernel.buffers)
-    return _plan(((kernel, kernel.buffers, 1),), kernel.buffers, nothing, (), dtype, target)
+    scratch = scratch or (0,) * len(kernel.buffers)
+    return _plan(((kernel, kernel.buffers, 1),), kernel.buffers, scratch, (), dtype, target)
 
 
 @lru_cache(maxsize=1024)
