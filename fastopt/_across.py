@@ -95,7 +95,7 @@ def forward(
             y[...], *found = judge(*_wide(x, *parameters), eps=eps, **options)
         return tuple(np.asarray(array) for array in found)
     statistics = (np.empty(outer),) if name == "rms" else (np.empty(outer), np.empty(outer))
-    _run(f"{name}_forward", (x, *_packed(x, options, *parameters), y, *statistics), options, outer, scalars=(eps,))
+    _run(f"{name}_forward", (x, *_packed(x, options, *parameters), y, *statistics), y, options, outer, (eps,))
     return statistics
 
 
@@ -112,16 +112,23 @@ def backward(
     count = 1 if name == "rms" else 2  # gradients
     statistics = statistics if are_packed(statistics, 0) else tuple(map(np.ascontiguousarray, statistics))
     given = (dy, x, *_packed(x, options, gamma), *statistics, dx)
-    sums = _run(f"{name}_backward", given, options, statistics[0].shape, partials=count * prod(shape))
+    sums = _run(f"{name}_backward", given, dx, options, statistics[0].shape, partials=count * prod(shape))
     return tuple(narrow(sums, x.dtype, shape)[::-1])
 
 
 def _run(
-    name: str, arrays: tuple, options: dict, outer: tuple[int, ...], scalars: tuple = (), partials: int = 0
+    name: str,
+    arrays: tuple,
+    result: np.ndarray,
+    options: dict,
+    outer: tuple[int, ...],
+    scalars: tuple = (),
+    partials: int = 0,
 ) -> np.ndarray:
-    """Run a kernel. Grains with sums are walked so that strided and streamed arrays are summed as packed ones are."""
+    """Run a kernel. A grain of rows with sums is one block: strided arrays are summed as packed ones are."""
     x = arrays[0]
-    rows, grain, block, dims, scratch = _cut(name, x.shape, x.itemsize, outer, options.get("num_groups", 0))
+    packed = result.flags.c_contiguous
+    rows, grain, block, dims, scratch = _cut(name, x.shape, x.itemsize, outer, options.get("num_groups", 0), packed)
     return pipeline.run_kernel(
         KERNELS[name],
         (*arrays, None) if scratch else arrays,
@@ -141,7 +148,7 @@ def _run(
 
 @lru_cache(maxsize=1024)
 def _cut(
-    name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, ...], groups: int
+    name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, ...], groups: int, packed: bool
 ) -> tuple[int, int, int, tuple[int, ...], tuple[int, ...]]:
     """Return the number of rows, the grain, the block, the kernel's dims, and its bytes of scratch memory per row."""
     rows, nbytes, sums = prod(outer), prod(shape) * itemsize, name.endswith("_backward")
@@ -154,7 +161,7 @@ def _cut(
         block = max(1, STREAMED // columns) if nbytes >= STREAMED_BYTES else block
         width = shape[1] // groups
         return rows, grain, block, (groups, width, columns // width), ()
-    dims = (columns, nbytes >= IN_L2 and columns <= FETCHED, nbytes >= STREAMED_BYTES)
+    dims = (columns, nbytes >= IN_L2 and columns <= FETCHED, packed and nbytes >= STREAMED_BYTES)
     if not sums:
         return rows, grain, block, dims, ()
     lanes = -(-2 * columns // grain)  # of each row: all together are two for each column

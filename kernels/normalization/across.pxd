@@ -1,11 +1,12 @@
 # What layer_* and rms_* kernels do with a row, and group_* kernels with the planes of one: statistics across the row
-# itself. A row stays in L1 or L2 between its passes, and each pass fetches a share of what comes AHEAD: memory is busy all
-# the time. Results go through a tile on the stack, and where they are large around the cache, see planes.pxd.
+# itself. A row stays in L1 or L2 between its passes, and each of them fetches a share of what comes AHEAD, so that memory
+# is busy all the time. Results go through a tile on the stack, or around the cache, see planes.pxd.
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, residual, standardized
-from kernels.normalization.planes cimport HELD, LANES, LINE, add_deviations, fetch, fetch_share, fold, stream_held, sum_of
+from kernels.normalization.planes cimport (
+    HELD, LANES, LINE, Run, add_deviations, begin_run, fetch, fetch_share, fold, stream_held, sum_of)
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
@@ -75,10 +76,9 @@ cdef inline double square_sum(const real *x, const real *ahead, int64_t count) n
     return total
 
 
-cdef inline int64_t normalize_row(const real *x, real *y, real *held, int64_t start, int64_t begin, int64_t at,
-                                  int64_t stop, int64_t columns, double mean, double invstd, const real *gamma,
-                                  const real *beta, bint fetches, bint streams) noexcept nogil:
-    """Write the row at `at`. Where results of start:stop are streamed, return where those that are still held begin."""
+cdef inline inlined_void normalize_row(const real *x, real *y, real *held, Run *run, int64_t at, int64_t columns,
+                                       double mean, double invstd, const real *gamma, const real *beta, bint fetches,
+                                       bint streams) noexcept nogil:
     cdef const real *row = x + at
     cdef const real *ahead = ahead_of(row, columns, 2, 3, fetches)
     cdef real *result
@@ -92,19 +92,16 @@ cdef inline int64_t normalize_row(const real *x, real *y, real *held, int64_t st
         for j in range(width):
             tile[j] = standardized(row[k + j], center, rest, inv) * gamma[k + j]
         fetch(ahead + k // 3, width * <int64_t> sizeof(real) // 3 if ahead else 0)
-        result = held + (at + k - begin) if streams else y + (at + k)
+        result = held + (at + k - run.begin) if streams else y + (at + k)
         for j in range(width):
             result[j] = tile[j] + beta[k + j]
         k += width
         if streams:
-            begin = stream_held(y, held, start, begin, at + k, stop)
-    return begin
+            stream_held(y, held, run, at + k)
 
 
-cdef inline int64_t scale_row(const real *x, real *y, real *held, int64_t start, int64_t begin, int64_t at, int64_t stop,
-                              int64_t columns, double invrms, const real *gamma, bint fetches,
-                              bint streams) noexcept nogil:
-    """The same for RMS norm."""
+cdef inline inlined_void scale_row(const real *x, real *y, real *held, Run *run, int64_t at, int64_t columns,
+                                   double invrms, const real *gamma, bint fetches, bint streams) noexcept nogil:
     cdef const real *row = x + at
     cdef const real *ahead = ahead_of(row, columns, 1, 2, fetches)
     cdef real *result
@@ -116,13 +113,12 @@ cdef inline int64_t scale_row(const real *x, real *y, real *held, int64_t start,
         for j in range(width):
             tile[j] = row[k + j] * inv
         fetch(ahead + k // 2, width * <int64_t> sizeof(real) // 2 if ahead else 0)
-        result = held + (at + k - begin) if streams else y + (at + k)
+        result = held + (at + k - run.begin) if streams else y + (at + k)
         for j in range(width):
             result[j] = tile[j] * gamma[k + j]
         k += width
         if streams:
-            begin = stream_held(y, held, start, begin, at + k, stop)
-    return begin
+            stream_held(y, held, run, at + k)
 
 
 cdef inline inlined_void add_weighted(const real *dy, const real *x, const real *gamma, bint fetches, int64_t count,
@@ -154,10 +150,10 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
         k = last
 
 
-cdef inline int64_t finish_row(const real *dy, const real *x, real *dx, real *held, int64_t start, int64_t begin,
-                               int64_t at, int64_t stop, int64_t columns, const real *gamma, real center, real rest,
-                               real inv, real mean_slope, real mean_product, bint centered, bint fetches, bint streams,
-                               real *sums, real *products) noexcept nogil:
+cdef inline inlined_void finish_row(const real *dy, const real *x, real *dx, real *held, Run *run, int64_t at,
+                                    int64_t columns, const real *gamma, real center, real rest, real inv,
+                                    real mean_slope, real mean_product, bint centered, bint fetches, bint streams,
+                                    real *sums, real *products) noexcept nogil:
     """dx = invstd (gamma dy − mean(gamma dy) − x̂ mean(gamma dy x̂)); dy and dy x̂ are added to each column's sums."""
     cdef const real *slope = dy + at
     cdef const real *row = x + at
@@ -175,13 +171,12 @@ cdef inline int64_t finish_row(const real *dy, const real *x, real *dx, real *he
                 sums[k + j] = sums[k + j] + d
             products[k + j] = products[k + j] + d * xhat
         fetch(slope + AHEAD + k, width * <int64_t> sizeof(real) if fetches else 0)
-        result = held + (at + k - begin) if streams else dx + (at + k)
+        result = held + (at + k - run.begin) if streams else dx + (at + k)
         for j in range(width):
             result[j] = inv * tile[j]
         k += width
         if streams:
-            begin = stream_held(dx, held, start, begin, at + k, stop)
-    return begin
+            stream_held(dx, held, run, at + k)
 
 
 cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real *gamma, const double *mean,
@@ -195,7 +190,9 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
     cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where a row ends
     cdef double slope, slope_product
     cdef real center, rest, inv
-    cdef int64_t first, i, c, last, begin = start * columns
+    cdef Run run
+    cdef int64_t first, i, c, last
+    begin_run(&run, start * columns, stop * columns)
     for first in range(start, stop, 32):
         last = min(first + ROWS, stop)
         for c in range(columns):
@@ -210,9 +207,8 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             add_weighted(dy + i * columns, x + i * columns, gamma, fetches, columns, center, inv, &slope, &slope_product)
             if centered:
                 slope_product = slope_product - correction(mean[i], center, invstd[i] * slope)
-            begin = finish_row(
-                dy, x, dx, memory + LINE, start * columns, begin, i * columns, stop * columns, columns, gamma, center, rest,
-                inv, <real> (slope / <double> columns) if centered else 0, <real> (slope_product / <double> columns),
+            finish_row(
+                dy, x, dx, memory + LINE, &run, i * columns, columns, gamma, center, rest, inv, <real> (slope / <double> columns) if centered else 0, <real> (slope_product / <double> columns),
                 centered, fetches, streams, sums, products)
         for c in range(columns):
             all_products[c] = all_products[c] + products[c]

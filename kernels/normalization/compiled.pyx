@@ -15,8 +15,8 @@ from fastopt.kernels.normalization import compiled_across
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    LANES, add_deviations, add_gradients, first_center, gradient_plane, merge_part, normalize_plane, planes_together,
-    way_to_the_next, worth_streaming)
+    HELD, LANES, LINE, TILE, Run, add_deviations, add_gradients, begin_run, first_center, gradient_plane, merge_part,
+    normalize_plane, planes_together, way_to_the_next, worth_streaming)
 from kernels.normalization.rows cimport gradient_all, normalize_all, row_statistics, sum_gradients
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
 
@@ -45,6 +45,8 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
     cdef real scale[GROUP]
     cdef real shift[GROUP]
     cdef int64_t first = start, last, ahead, following, c, n, k, at
+    cdef real memory[LINE + HELD + TILE]
+    cdef Run run
     cdef bint streams = worth_streaming(x, x, y, batch * batch_stride, inner)
     while first < stop:
         last = min(first + GROUP, stop)
@@ -59,7 +61,8 @@ cdef cloned_void channel_forward(real **buffers, const int64_t *dims, const doub
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                normalize_plane(x + at, added + (at if adds else 0), y + at, ahead, following, inner, center[k], scale[k],
+                begin_run(&run, at, at + inner)
+                normalize_plane(x, added, y, memory + LINE, &run, at, ahead, following, inner, center[k], scale[k],
                                 shift[k], adds != 0, relu != 0, streams)
         first = last
 
@@ -144,13 +147,16 @@ cdef cloned_void channel_normalize(real **buffers, const int64_t *dims, const do
     cdef double adds = scalars[1]
     cdef real center, scale, shift
     cdef int64_t c, n, at
+    cdef real memory[LINE + HELD + TILE]
+    cdef Run run
     cdef bint streams = worth_streaming(x, x, y, batch * batch_stride, inner)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            normalize_plane(x + at, added + (at if adds else 0), y + at, batch_stride if n + 1 < batch else 0, 0, inner,
-                            center, scale, shift, adds != 0, relu != 0, streams)
+            begin_run(&run, at, at + inner)
+            normalize_plane(x, added, y, memory + LINE, &run, at, batch_stride if n + 1 < batch else 0, 0, inner, center,
+                            scale, shift, adds != 0, relu != 0, streams)
 
 
 cdef inline inlined_void gradient_sums(const real *dy, const real *x, const real *added, int64_t first, int64_t last,
@@ -206,6 +212,8 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
     cdef real mean_dy[GROUP]
     cdef real factor[GROUP]
     cdef int64_t first = start, last, ahead, following, c, n, k, at
+    cdef real memory[LINE + HELD + TILE]
+    cdef Run run
     cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride, inner)
     while first < stop:
         last = min(first + GROUP, stop)
@@ -222,9 +230,9 @@ cdef cloned_void channel_backward(real **buffers, const int64_t *dims, const dou
             for c in range(first, last):
                 k = c - first
                 at = c * channel_stride + n * batch_stride
-                gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
-                               ahead, following, inner, center[k], scale[k], shift[k], mean_dy[k], factor[k], adds != 0,
-                               relu != 0, training != 0, streams)
+                begin_run(&run, at, at + inner)
+                gradient_plane(dy, x, added, dx, dadded, memory + LINE, &run, at, ahead, following, inner, center[k],
+                               scale[k], shift[k], mean_dy[k], factor[k], adds != 0, relu != 0, training != 0, streams)
         first = last
 
 
@@ -283,15 +291,17 @@ cdef cloned_void channel_gradient(real **buffers, const int64_t *dims, const dou
     cdef double count = scalars[3]
     cdef real center, scale, shift, mean_dy, factor
     cdef int64_t c, n, at
+    cdef real memory[LINE + HELD + TILE]
+    cdef Run run
     cdef bint streams = worth_streaming(x, dy, dx, batch * batch_stride, inner)
     for c in range(start, stop):
         load_affine(mean + c, invstd + c, gamma + c, beta + c, 1, &center, &scale, &shift)
         load_slopes(mean + c, invstd + c, sums + c, products + c, count, training != 0, 1, &mean_dy, &factor)
         for n in range(batch):
             at = c * channel_stride + n * batch_stride
-            gradient_plane(dy + at, x + at, added + (at if adds else 0), dx + at, dadded + (at if adds else 0),
-                           batch_stride if n + 1 < batch else 0, 0, inner, center, scale, shift, mean_dy, factor,
-                           adds != 0, relu != 0, training != 0, streams)
+            begin_run(&run, at, at + inner)
+            gradient_plane(dy, x, added, dx, dadded, memory + LINE, &run, at, batch_stride if n + 1 < batch else 0, 0, inner,
+                           center, scale, shift, mean_dy, factor, adds != 0, relu != 0, training != 0, streams)
 
 
 cdef cloned_void row_forward(real **buffers, const int64_t *dims, const double *scalars,

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uintptr_t
 from kernels.normalization.across cimport (
     TILE, ahead_of, gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
 from kernels.normalization.elements cimport clear, correction, load_affine, residual
-from kernels.normalization.planes cimport HELD, LANES, LINE, add_gradients, normalize_plane
+from kernels.normalization.planes cimport HELD, LANES, LINE, Run, add_gradients, begin_run, normalize_plane
 from kernels.runtime.abi cimport cloned_void, real
 
 
@@ -26,13 +26,14 @@ cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double
     cdef bint streams = dims[2] and y != x
     cdef double eps = scalars[0]
     cdef real memory[LINE + HELD + TILE]
-    cdef int64_t i = start, begin = start * columns, rows, r
+    cdef Run run
+    cdef int64_t i = start, rows, r
+    begin_run(&run, start * columns, stop * columns)
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
         statistics(x + i * columns, columns, rows, eps, fetches, mean + i, invstd + i)
         for r in range(i, i + rows):
-            begin = normalize_row(x, y, memory + LINE, start * columns, begin, r * columns, stop * columns, columns,
-                                  mean[r], invstd[r], gamma, beta, fetches, streams)
+            normalize_row(x, y, memory + LINE, &run, r * columns, columns, mean[r], invstd[r], gamma, beta, fetches, streams)
         i += rows
 
 
@@ -67,7 +68,9 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
     cdef double eps = scalars[0]
     cdef const real *row
     cdef real memory[LINE + HELD + TILE]
-    cdef int64_t i = start, begin = start * columns, rows, r
+    cdef Run run
+    cdef int64_t i = start, rows, r
+    begin_run(&run, start * columns, stop * columns)
     while i < stop:
         rows = min(rows_in_cache(columns), stop - i)
         for r in range(i, i + rows):
@@ -76,8 +79,7 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
         for r in range(i, i + rows):
             invrms[r] = 1 / sqrt(invrms[r] + eps)
         for r in range(i, i + rows):
-            begin = scale_row(x, y, memory + LINE, start * columns, begin, r * columns, stop * columns, columns, invrms[r],
-                              gamma, fetches, streams)
+            scale_row(x, y, memory + LINE, &run, r * columns, columns, invrms[r], gamma, fetches, streams)
         i += rows
 
 
@@ -119,7 +121,7 @@ cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double
         for k in range(width):
             c = i % groups * width + k
             load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)
-            normalize_plane(x + at, x, y + at, 0, 0, inner, center, scale, shift, False, False, False)
+            normalize_plane(x, x, y, <real *> NULL, <Run *> NULL, at, 0, 0, inner, center, scale, shift, False, False, False)
             at += inner
 
 

@@ -13,6 +13,9 @@
 # that will be next: it is fetched whole while this one, which is in L2, is mapped, so that memory doesn't wait for
 # arithmetic. The mapping walks planes backwards: what was read last is in L2 for sure.
 #
+# Lanes go on from one short plane of a channel to the next, and are folded when they hold BLOCK elements: folding takes
+# longer than adding 49 or 196.
+#
 # `streams`: the result is too large for a cache and goes around it (stream.h), from memory of its own: a tile whose address
 # is handed out would have to be told apart from x in every loop.
 from libc.stdint cimport int64_t
@@ -140,7 +143,7 @@ cdef inline inlined_void merge_part(double total, double square, double center, 
 
 
 cdef inline bint worth_streaming(const real *x, const real *also, const real *result, int64_t count,
-                                  int64_t inner) noexcept nogil:
+                                 int64_t inner) noexcept nogil:
     """Whether a result is too large for a cache. In place, its lines are there already; of short planes, too many lines
     are shared by two."""
     cdef int64_t size = sizeof(real)
@@ -157,37 +160,45 @@ cdef inline int64_t way_to_the_next(int64_t channels, int64_t batch, int64_t inn
     return channels * channel_stride
 
 
-cdef inline int64_t stream_held(real *result, real *held, int64_t start, int64_t first, int64_t last,
-                                int64_t stop) noexcept nogil:
-    """Store the elements first:last of start:stop, once HELD of them are together; return where those that are still
-    held begin. In front of `held` is memory of a cache line."""
-    if last - first < HELD and last < stop:
-        return first
-    stream_block(result, held, first * <int64_t> sizeof(real), last * <int64_t> sizeof(real), first == start, last == stop)
-    return last
+cdef struct Run:            # results that lie together and are streamed one after the other
+    int64_t start
+    int64_t begin           # of those that are still held
+    int64_t stop
 
 
-cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, int64_t ahead, int64_t following,
-                                         int64_t count, real center, real scale, real shift, bint adds, bint relu,
-                                         bint streams) noexcept nogil:
+cdef inline inlined_void begin_run(Run *run, int64_t start, int64_t stop) noexcept nogil:
+    run.start = run.begin = start
+    run.stop = stop
+
+
+cdef inline inlined_void stream_held(real *result, real *held, Run *run, int64_t last) noexcept nogil:
+    """Store what is held, up to `last`, once HELD elements are together. In front of `held` is memory of a cache line."""
+    if last - run.begin < HELD and last < run.stop:
+        return
+    stream_block(result, held, run.begin * <int64_t> sizeof(real), last * <int64_t> sizeof(real), run.begin == run.start,
+                 last == run.stop)
+    run.begin = last
+
+
+cdef inline inlined_void normalize_plane(const real *x, const real *added, real *y, real *held, Run *run, int64_t at,
+                                         int64_t ahead, int64_t following, int64_t count, real center, real scale,
+                                         real shift, bint adds, bint relu, bint streams) noexcept nogil:
     cdef real tile[TILE]
-    cdef real memory[LINE + HELD]
-    cdef real *held = memory + LINE
-    cdef int64_t k = 0, first = 0, j, width
-    while k < count:
-        width = min(<int64_t> TILE, count - k)
+    cdef real *result
+    cdef int64_t k = at, stop = at + count, j, width
+    while k < stop:
+        width = min(<int64_t> TILE, stop - k)
         if following:
             fetch(x + k + following, width * <int64_t> sizeof(real))
+        if ahead and not streams:
+            fetch_to_write(y + k + ahead, width * <int64_t> sizeof(real))
         for j in range(width):
             tile[j] = (x[k + j] - center) * scale
-        if streams:
-            finish(tile, added + (k if adds else 0), held + (k - first), width, &shift, 0, adds, relu)
-            first = stream_held(y, held, 0, first, k + width, count)
-        else:
-            if ahead:
-                fetch_to_write(y + k + ahead, width * <int64_t> sizeof(real))
-            finish(tile, added + (k if adds else 0), y + k, width, &shift, 0, adds, relu)
+        result = held + (k - run.begin) if streams else y + k
+        finish(tile, added + (k if adds else 0), result, width, &shift, 0, adds, relu)
         k += width
+        if streams:
+            stream_held(y, held, run, k)
 
 
 cdef inline inlined_void mask_plane(const real *dy, const real *x, const real *added, real *slope, int64_t count,
@@ -247,18 +258,17 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
 
 
 cdef inline inlined_void gradient_plane(const real *dy, const real *x, const real *added, real *dx, real *dadded,
-                                        int64_t ahead, int64_t following, int64_t count, real center, real scale,
-                                        real shift, real mean_dy, real factor, bint adds, bint relu, bint training,
-                                        bint streams) noexcept nogil:
+                                        real *held, Run *run, int64_t at, int64_t ahead, int64_t following, int64_t count,
+                                        real center, real scale, real shift, real mean_dy, real factor, bint adds,
+                                        bint relu, bint training, bint streams) noexcept nogil:
     """dx = scale ((dy − mean_dy) − (x − center) factor), and the gradient of what was added, where it is not dy."""
     cdef real tile[TILE]
     cdef real masked[TILE]
-    cdef real memory[LINE + HELD]
-    cdef real *held = memory + LINE
     cdef const real *slope
-    cdef int64_t k = 0, first = 0, j, width
-    while k < count:
-        width = min(<int64_t> TILE, count - k)
+    cdef real *result
+    cdef int64_t k = at, stop = at + count, j, width
+    while k < stop:
+        width = min(<int64_t> TILE, stop - k)
         slope = dy + k
         if ahead and not streams:
             fetch_to_write(dx + k + ahead, width * <int64_t> sizeof(real))
@@ -272,14 +282,12 @@ cdef inline inlined_void gradient_plane(const real *dy, const real *x, const rea
             tile[j] = direction(slope[j], x[k + j] - center, mean_dy, factor)
         for j in range(0 if training else width):
             tile[j] = slope[j] - mean_dy
-        if streams:
-            for j in range(width):
-                held[k - first + j] = scale * tile[j]
-            first = stream_held(dx, held, 0, first, k + width, count)
-        else:
-            for j in range(width):
-                dx[k + j] = scale * tile[j]
+        result = held + (k - run.begin) if streams else dx + k
+        for j in range(width):
+            result[j] = scale * tile[j]
         if adds and relu:
             for j in range(width):
                 dadded[k + j] = masked[j]
         k += width
+        if streams:
+            stream_held(dx, held, run, k)

@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, finish, load_affine, load_slopes, passed
-from kernels.normalization.planes cimport HELD, LINE, stream_held
+from kernels.normalization.planes cimport HELD, LINE, Run, begin_run, stream_held
 from kernels.runtime.abi cimport inlined_void, real
 
 
@@ -117,7 +117,9 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
     cdef real tile[TILE]
     cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where that is no whole number of rows
     cdef real *held = memory + LINE
-    cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
+    cdef real *result
+    cdef Run run
+    cdef int64_t first = 0, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
         times = lines(columns)
@@ -126,23 +128,21 @@ cdef inline inlined_void normalize_all(const real *x, const real *added, real *y
         repeat(scale, width, times)
         repeat(shift, width, times)
         i = start
-        begin = start * columns + first
+        begin_run(&run, start * columns, stop * columns)
         while i < stop:
             at = i * columns + first
             size = min(times, stop - i) * width
+            if width < columns:     # a part of a row
+                begin_run(&run, at, at + size)
             for k in range(0, size, 256):
                 count = min(<int64_t> TILE, size - k)
                 for j in range(count):
                     tile[j] = (x[at + k + j] - center[k + j]) * scale[k + j]
+                result = held + (at + k - run.begin) if streams else y + (at + k)
+                finish(tile, added + (at + k if adds else 0), result, count, shift + k, 1, adds, relu)
                 if streams:
-                    finish(tile, added + (at + k if adds else 0), held + (at + k - begin), count, shift + k, 1, adds, relu)
-                    begin = stream_held(y, held, start * columns if width == columns else at, begin, at + k + count,
-                                        stop * columns if width == columns else at + size)
-                else:
-                    finish(tile, added + (at + k if adds else 0), y + at + k, count, shift + k, 1, adds, relu)
+                    stream_held(y, held, &run, at + k + count)
             i += times
-            if width < columns:
-                begin = i * columns + first
         first += width
 
 
@@ -249,8 +249,10 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
     cdef real masked[TILE]
     cdef real memory[LINE + HELD + TILE]    # pieces are shorter than a tile where that is no whole number of rows
     cdef real *held = memory + LINE
+    cdef real *result
     cdef const real *slope
-    cdef int64_t first = 0, begin, width, times, i, at, k, j, size, count
+    cdef Run run
+    cdef int64_t first = 0, width, times, i, at, k, j, size, count
     while first < columns:
         width = min(<int64_t> PANEL, columns - first)
         times = lines(columns)
@@ -262,10 +264,12 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
         repeat(mean_dy, width, times)
         repeat(factor, width, times)
         i = start
-        begin = start * columns + first
+        begin_run(&run, start * columns, stop * columns)
         while i < stop:
             at = i * columns + first
             size = min(times, stop - i) * width
+            if width < columns:     # a part of a row
+                begin_run(&run, at, at + size)
             for k in range(0, size, 256):
                 count = min(<int64_t> TILE, size - k)
                 slope = dy + at + k
@@ -277,18 +281,13 @@ cdef inline inlined_void gradient_all(const real *dy, const real *x, const real 
                     tile[j] = direction(slope[j], x[at + k + j] - center[k + j], mean_dy[k + j], factor[k + j])
                 for j in range(0 if training else count):
                     tile[j] = slope[j] - mean_dy[k + j]
+                result = held + (at + k - run.begin) if streams else dx + (at + k)
+                for j in range(count):
+                    result[j] = scale[k + j] * tile[j]
                 if streams:
-                    for j in range(count):
-                        held[at + k - begin + j] = scale[k + j] * tile[j]
-                    begin = stream_held(dx, held, start * columns if width == columns else at, begin, at + k + count,
-                                        stop * columns if width == columns else at + size)
-                else:
-                    for j in range(count):
-                        dx[at + k + j] = scale[k + j] * tile[j]
+                    stream_held(dx, held, &run, at + k + count)
                 if adds and relu:
                     for j in range(count):
                         dadded[at + k + j] = masked[j]
             i += times
-            if width < columns:
-                begin = i * columns + first
         first += width

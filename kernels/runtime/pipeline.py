@@ -125,8 +125,8 @@ def run_kernel(
 ) -> np.ndarray:
     """Run one kernel over its buffers; the rest is as in `run`.
 
-    A buffer that is None is a block of scratch memory, of so many bytes per unit, or isn't touched (0, as all of an empty
-    `scratch` are).
+    A buffer that is None is a block of scratch memory, of as many bytes per unit as `scratch` says for it; 0, or no
+    `scratch` at all, for one that the kernel won't touch.
 
     Arrays that are C-contiguous, and not to be streamed, go to the launcher without a look at each: for calls that are
     over in microseconds.
