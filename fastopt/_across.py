@@ -88,14 +88,15 @@ def forward(
     name: str, x: np.ndarray, gamma: Vector, beta: Vector, y: np.ndarray, outer: tuple[int, ...], eps: float, **options
 ) -> tuple[np.ndarray, ...]:
     """Write y, which may be x; return the statistics, of shape `outer`: mean and invstd, or invrms."""
-    parameters = (gamma,) if name == "rms" else (gamma, beta)
-    if get_target() == "reference":
+    parameters, target = (gamma,) if name == "rms" else (gamma, beta), get_target()
+    if target == "reference":
         with np.errstate(all="ignore"):
             judge = getattr(reference, f"{name}_norm_forward")
             y[...], *found = judge(*_wide(x, *parameters), eps=eps, **options)
         return tuple(np.asarray(array) for array in found)
     statistics = (np.empty(outer),) if name == "rms" else (np.empty(outer), np.empty(outer))
-    _run(f"{name}_forward", (x, *_packed(x, options, *parameters), y, *statistics), y, options, outer, (eps,))
+    given = (x, *_packed(x, options, *parameters), y, *statistics)
+    _run(f"{name}_forward", target, given, y, options, outer, (eps,))
     return statistics
 
 
@@ -104,7 +105,8 @@ def backward(
     shape: tuple[int, ...], **options,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """Write dx, which may be dy; return gradients of parameters, of this shape: dgamma, and dbeta but for RMS."""
-    if get_target() == "reference":
+    target = get_target()
+    if target == "reference":
         with np.errstate(all="ignore"):
             judge = getattr(reference, f"{name}_norm_backward")
             dx[...], *found = judge(*_wide(dy, x, gamma, *statistics), **options)
@@ -112,12 +114,13 @@ def backward(
     count = 1 if name == "rms" else 2  # gradients
     statistics = statistics if are_packed(statistics, 0) else tuple(map(np.ascontiguousarray, statistics))
     given = (dy, x, *_packed(x, options, gamma), *statistics, dx)
-    sums = _run(f"{name}_backward", given, dx, options, statistics[0].shape, partials=count * prod(shape))
+    sums = _run(f"{name}_backward", target, given, dx, options, statistics[0].shape, partials=count * prod(shape))
     return tuple(narrow(sums, x.dtype, shape)[::-1])
 
 
 def _run(
     name: str,
+    target: str,
     arrays: tuple,
     result: np.ndarray,
     options: dict,
@@ -127,14 +130,14 @@ def _run(
 ) -> np.ndarray:
     """Run a kernel. A grain of rows with sums is one block: strided arrays are summed as packed ones are."""
     x = arrays[0]
-    packed = result.flags.c_contiguous
-    rows, grain, block, dims, scratch = _cut(name, x.shape, x.itemsize, outer, options.get("num_groups", 0), packed)
+    large = x.nbytes >= STREAMED_BYTES and result.flags.c_contiguous
+    rows, grain, block, dims, scratch = _cut(name, x.shape, x.itemsize, outer, options.get("num_groups", 0), large)
     return pipeline.run_kernel(
         KERNELS[name],
         (*arrays, None) if scratch else arrays,
         rows,
         "float32" if x.itemsize == 4 else "float64",
-        get_target(),
+        target,
         get_num_threads(),
         grain,
         block,
@@ -148,7 +151,7 @@ def _run(
 
 @lru_cache(maxsize=1024)
 def _cut(
-    name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, ...], groups: int, packed: bool
+    name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, ...], groups: int, large: bool
 ) -> tuple[int, int, int, tuple[int, ...], tuple[int, ...]]:
     """Return the number of rows, the grain, the block, the kernel's dims, and its bytes of scratch memory per row."""
     rows, nbytes, sums = prod(outer), prod(shape) * itemsize, name.endswith("_backward")
@@ -158,10 +161,10 @@ def _cut(
         grain = max(grain, min(MOST, -(-rows // PARTS)))
     block = grain if sums else 0
     if groups:
-        block = max(1, STREAMED // columns) if nbytes >= STREAMED_BYTES else block
+        block = max(1, STREAMED // columns) if large else block
         width = shape[1] // groups
         return rows, grain, block, (groups, width, columns // width), ()
-    dims = (columns, nbytes >= IN_L2 and columns <= FETCHED, packed and nbytes >= STREAMED_BYTES)
+    dims = (columns, nbytes >= IN_L2 and columns <= FETCHED, large)
     if not sums:
         return rows, grain, block, dims, ()
     lanes = -(-2 * columns // grain)  # of each row: all together are two for each column

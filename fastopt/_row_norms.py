@@ -113,7 +113,7 @@ def layer_norm_backward(
     Notes
     -----
     One pass over memory: a row's sums, its dx and its share of dgamma and dbeta are made while it is in cache. Sums
-    over rows run in the type of x for 2 rows and go on in float64. torch and Keras give the same gradients.
+    over rows run in the type of x for 32 rows and go on in float64. torch and Keras give the same gradients.
 
     References
     ----------
