@@ -63,9 +63,10 @@ def grouped(x: Any, num_groups: Any) -> int:
 
 def vectors(x: np.ndarray, shape: tuple[int, ...], **given: Any) -> None:
     """Check parameters, which may be None."""
-    for name, array in given.items():
-        if array is not None:
-            _check.array(array, name, dtype=x.dtype, shape=shape)
+    if not all_fit(given.values(), x.dtype, shape):
+        for name, array in given.items():
+            if array is not None:
+                _check.array(array, name, dtype=x.dtype, shape=shape)
 
 
 def slopes(dy: Any, x: np.ndarray, shape: tuple[int, ...], **statistics: Any) -> None:
