@@ -207,9 +207,9 @@ cdef inline inlined_void gradient_rows(const real *dy, const real *x, const real
             add_weighted(dy + i * columns, x + i * columns, gamma, fetches, columns, center, inv, &slope, &slope_product)
             if centered:
                 slope_product = slope_product - correction(mean[i], center, invstd[i] * slope)
-            finish_row(
-                dy, x, dx, memory + LINE, &run, i * columns, columns, gamma, center, rest, inv, <real> (slope / <double> columns) if centered else 0, <real> (slope_product / <double> columns),
-                centered, fetches, streams, sums, products)
+            finish_row(dy, x, dx, memory + LINE, &run, i * columns, columns, gamma, center, rest, inv,
+                       <real> (slope / <double> columns) if centered else 0, <real> (slope_product / <double> columns),
+                       centered, fetches, streams, sums, products)
         for c in range(columns):
             all_products[c] = all_products[c] + products[c]
         for c in range(columns if centered else 0):
