@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 COMPILED = ("cython", "numba")
 TARGETS = (*COMPILED, "reference")
 SHAPES = ((6, 4), (5, 3, 7), (4, 3, 5, 6), (2, 3, 2, 3, 4))
-LARGE = ((3, 5, 33, 41), (1500, 70), (70, 4, 9))  # several grains of rows, blocks and tails
+LARGE = ((3, 5, 33, 41), (1500, 70), (70, 4, 9), (300, 3, 17))  # several grains of rows, blocks, folds and tails
 for_each_target = pytest.mark.parametrize("target", TARGETS)
 
 

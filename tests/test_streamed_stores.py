@@ -62,6 +62,38 @@ def test_training_equals_the_formula_and_the_gradient_in_place(arrays, threads, 
     assert_array_equal(dx, dy)
 
 
+ROW_NORMS = {
+    "layer": (fastopt.normalization.layer_norm_forward, fastopt.normalization.layer_norm_backward),
+    "rms": (fastopt.normalization.rms_norm_forward, fastopt.normalization.rms_norm_backward),
+}
+
+
+@pytest.mark.parametrize("shift", [0, 1, 7])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [("float32", (42_001, 100)), ("float32", (4096, 1024)), ("float32", (17, 130_001)), ("float64", (701, 1500))],
+)
+@pytest.mark.parametrize("kind", ROW_NORMS)
+def test_norms_of_rows_equal_those_in_place_and_strided(kind, dtype, shape, shift, threads):
+    """Rows begin at any byte of a line; what is held goes on from one row to the next."""
+    forward, backward = ROW_NORMS[kind]
+    random = np.random.default_rng(0)
+    x, dy = (random.standard_normal(shape).astype(dtype) for _ in range(2))
+    assert x.nbytes >= STREAMED_BYTES
+    gamma = random.standard_normal(shape[1]).astype(dtype)
+    strided = np.full((shape[0], 2 * shape[1]), np.nan, dtype)[:, ::2]
+
+    dx, *sums = backward(dy, x, gamma, *forward(x, gamma)[1:], out=beside(x, shift))
+    y, *statistics = forward(x, gamma, out=beside(x, shift))
+    assert_array_equal(forward(x, gamma, out=strided)[0], y)
+    found, *others = backward(dy, x, gamma, *statistics, out=strided)
+    assert_array_equal(found, dx)
+    for one, other in zip(sums, others, strict=True):
+        assert_array_equal(one, other)
+    assert_array_equal(backward(dy, x, gamma, *statistics, out=dy)[0], dx)
+    assert_array_equal(forward(x, gamma, out=x)[0], y)
+
+
 @pytest.mark.parametrize("shift", [0, 1, 7, 15])
 @pytest.mark.parametrize("shape", [(4_300_001,), (43_001, 100), (2801, 1500), (34, 130_001)])
 def test_gradients_of_losses_equal_those_in_place(shape, threads, shift):
