@@ -6,13 +6,11 @@ from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, residual, standardized
 from kernels.normalization.planes cimport (
-    HELD, LANES, LINE, Run, add_deviations, begin_run, fetch, fetch_share, fold, stream_held, sum_of)
+    BLOCK, HELD, LANES, LINE, TILE, Run, add_deviations, begin_run, fetch, fetch_share, fold, stream_held, sum_of)
+from kernels.normalization.rows cimport ROWS
 from kernels.runtime.abi cimport inlined_void, real
 
 cdef enum:
-    BLOCK = 1024        # elements that lanes sum in the kernel's type, before the sums go on in double precision
-    ROWS = 32           # rows whose gradients of gamma and beta are summed in the kernel's type before they do
-    TILE = 256
     AHEAD = 8192        # elements from what is worked on to what is fetched
 
 

@@ -7,9 +7,9 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.normalization.across cimport (
-    TILE, ahead_of, gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
+    ahead_of, gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
 from kernels.normalization.elements cimport clear, correction, load_affine, residual
-from kernels.normalization.planes cimport HELD, LANES, LINE, Run, add_gradients, begin_run, normalize_plane
+from kernels.normalization.planes cimport HELD, LANES, LINE, TILE, Run, add_gradients, begin_run, normalize_plane
 from kernels.runtime.abi cimport cloned_void, real
 
 

@@ -56,7 +56,8 @@ cdef inline double fold(real *lanes) noexcept nogil:
 
 
 cdef inline inlined_void fetch_share(const real *ahead, int64_t k, int passes) noexcept nogil:
-    """Fetch what goes with the elements k to k + LANES, where `passes` over as many share in what comes ahead."""
+    """Fetch what goes with the elements k to k + LANES, where `passes` over as many share in what comes ahead;
+    into L1 where one pass fetches all of it."""
     if passes == 1:
         fetch_near(ahead + k, LANES * <int64_t> sizeof(real) if ahead else 0)
     else:

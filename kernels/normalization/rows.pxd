@@ -4,14 +4,13 @@
 from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, finish, load_affine, load_slopes, passed
-from kernels.normalization.planes cimport HELD, LINE, Run, begin_run, stream_held
+from kernels.normalization.planes cimport HELD, LINE, TILE, Run, begin_run, stream_held
 from kernels.runtime.abi cimport inlined_void, real
 
 
 cdef enum:
     ROWS = 32           # rows that are summed in the kernel's type, before the sums go on in double precision
     PANEL = 1024        # channels whose sums and constants are in L1 while rows go by
-    TILE = 256          # results of a row on the stack, see planes.pxd
 
 
 cdef inline inlined_void add_row_deviations(const real *x, int64_t columns, int64_t width, const real *center, real *lane,
