@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 
 import fastopt as fo
-from fastopt._network import Network, Parameters, train
-from fastopt._runs import load
+from fastopt.cli.demo.network import Network, Parameters, train
+from fastopt.cli.demo.runs import load
 
 STORAGE = ("float32", "bfloat16", "8bit")
 SEEDS = (0, 1, 2)

@@ -3,9 +3,9 @@
 import pytest
 
 import fastopt
-from fastopt import _peers
+from fastopt.cli.bench import peers
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _same_threads_for_everybody():
-    _peers.set_num_threads(fastopt.get_num_threads())
+    peers.set_num_threads(fastopt.get_num_threads())

@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 import fastopt as fo
-from fastopt._bench_clock import Job, interleave
+from fastopt.cli.bench.clock import Job, interleave
 
 SAMPLES, FEATURES, CLASSES, ROUNDS = 2048, 768, 50257, 3
 CHUNK = 256  # samples of the chunked way in torch

@@ -23,7 +23,7 @@ import typer
 from torch.nn import functional
 
 import fastopt as fo
-from fastopt._bench_clock import Job, interleave, measure_bandwidth
+from fastopt.cli.bench.clock import Job, interleave, measure_bandwidth
 
 ROUNDS = 15
 NORMS = fo.normalization

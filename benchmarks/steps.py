@@ -17,7 +17,7 @@ import torch
 import typer
 
 import fastopt as fo
-from fastopt._bench_clock import Job, interleave, measure_bandwidth
+from fastopt.cli.bench.clock import Job, interleave, measure_bandwidth
 
 ROUNDS = 15
 LARGE = [(20_000_000,)]

@@ -7,8 +7,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fastopt._bench_clock import measure_bandwidth
-from fastopt._bench_rows import circumstances, split_readme, write_readme
+from fastopt.cli.bench.clock import measure_bandwidth
+from fastopt.cli.bench.results import circumstances, split_readme, write_readme
 
 
 def marks(name: str) -> tuple[str, str]:

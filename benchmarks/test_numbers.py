@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fastopt._bench_bars import IMPORT_BAR, LARGE_BAR, MANY_BAR, import_times
-from fastopt._bench_clock import interleave
-from fastopt._bench_family import Case
-from fastopt.bench import candidates, verify
-from fastopt.kernels.table import OPS
+from fastopt.cli.bench.cases import Case
+from fastopt.cli.bench.clock import interleave
+from fastopt.cli.bench.command import candidates, verify
+from fastopt.cli.bench.goals import IMPORT_BAR, LARGE_BAR, MANY_BAR, import_times
+from fastopt.table import OPS
 
 ADAMW = next(op for op in OPS if op.name == "adamw")
 

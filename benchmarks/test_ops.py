@@ -5,17 +5,17 @@ from functools import lru_cache
 import pytest
 
 import fastopt
-from fastopt import _peers
-from fastopt._bench_family import Case
-from fastopt.bench import candidates, selection, verify
-from fastopt.kernels.table import OPS
+from fastopt.cli.bench import peers
+from fastopt.cli.bench.cases import Case
+from fastopt.cli.bench.command import candidates, selection, verify
+from fastopt.table import OPS
 
 MANY = Case(next(op for op in OPS if op.name == "adamw"), {}, (1000,), 1000)
 CASES = [*selection(OPS, quick=True), MANY]
 NAMES = [
     pytest.param(case, name, id=f"{case.name}-{name}")
     for case in CASES
-    for name in ("cython", "numba", *_peers.MAKERS[case.op.family])
+    for name in ("cython", "numba", *peers.MAKERS[case.op.family])
 ]
 
 
@@ -30,7 +30,7 @@ def prepared(case):
 def test_speed(request, case, name):
     jobs, errors, wrong = prepared(case)
     if name not in jobs:
-        pytest.skip(f"{name} is not installed" if name in _peers.missing() else f"{name} has no {case.op.name}")
+        pytest.skip(f"{name} is not installed" if name in peers.missing() else f"{name} has no {case.op.name}")
     assert name in errors, wrong[name]
     job, benchmark = jobs[name], request.getfixturevalue("benchmark")
     benchmark.group = case.name

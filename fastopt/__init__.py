@@ -4,8 +4,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from fastopt._config import get_num_threads, get_target, set_num_threads, target
-from fastopt._report import show_config
+from fastopt.kernels.runtime.settings import get_num_threads, get_target, set_num_threads, target
+from fastopt.report import show_config
 
 if TYPE_CHECKING:
     from fastopt import arrays, initializers, losses, metrics, normalization, optimizers, schedules

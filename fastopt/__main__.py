@@ -1,5 +1,5 @@
 """`python -m fastopt` is `fastopt`."""
 
-from fastopt.cli import main
+from fastopt.cli.app import main
 
 main()

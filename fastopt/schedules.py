@@ -10,31 +10,31 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fastopt import _check
+from fastopt import expect
 
 __all__ = [
     "Constant", "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LinearWarmup",
     "PiecewiseConstant", "PolynomialDecay", "StepDecay",
 ]  # fmt: skip
 
-SHARE: _check.Domain = (lambda x: 0 < x <= 1, "a number in (0, 1]")
-GROWTH: _check.Domain = (lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
+SHARE: expect.Domain = (lambda x: 0 < x <= 1, "a number in (0, 1]")
+GROWTH: expect.Domain = (lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
 
 
 def _step(step: int) -> int:
-    return _check.integer(step, "step", 0)
+    return expect.integer(step, "step", 0)
 
 
 class _Checked:
     """Base that checks the fields named in a class's domains, and keeps them as floats and ints."""
 
-    def _numbers(self, **domains: _check.Domain) -> None:
+    def _numbers(self, **domains: expect.Domain) -> None:
         for name, domain in domains.items():
-            object.__setattr__(self, name, _check.number(getattr(self, name), name, domain))
+            object.__setattr__(self, name, expect.number(getattr(self, name), name, domain))
 
     def _counts(self, *names: str) -> None:
         for name in names:
-            object.__setattr__(self, name, _check.integer(getattr(self, name), name, 1))
+            object.__setattr__(self, name, expect.integer(getattr(self, name), name, 1))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Constant(_Checked):
     lr: float
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE)
 
     def __call__(self, step: int) -> float:
         _step(step)
@@ -111,9 +111,9 @@ class PiecewiseConstant(_Checked):
     def __post_init__(self) -> None:
         for name in ("boundaries", "values"):
             if not isinstance(getattr(self, name), list | tuple):
-                raise TypeError(f"{name}: expected a list of numbers, got {_check.describe(getattr(self, name))}")
-        boundaries = [_check.integer(step, f"boundaries[{k}]", 1) for k, step in enumerate(self.boundaries)]
-        values = [_check.number(lr, f"values[{k}]", _check.NOT_NEGATIVE) for k, lr in enumerate(self.values)]
+                raise TypeError(f"{name}: expected a list of numbers, got {expect.describe(getattr(self, name))}")
+        boundaries = [expect.integer(step, f"boundaries[{k}]", 1) for k, step in enumerate(self.boundaries)]
+        values = [expect.number(lr, f"values[{k}]", expect.NOT_NEGATIVE) for k, lr in enumerate(self.values)]
         if sorted(set(boundaries)) != boundaries:
             raise ValueError(f"boundaries: expected increasing steps, got {boundaries}")
         if len(values) != len(boundaries) + 1:
@@ -166,7 +166,7 @@ class StepDecay(_Checked):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, gamma=SHARE)
+        self._numbers(lr=expect.NOT_NEGATIVE, gamma=SHARE)
         self._counts("step_size")
 
     def __call__(self, step: int) -> float:
@@ -215,9 +215,9 @@ class ExponentialDecay(_Checked):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, decay_rate=SHARE)
+        self._numbers(lr=expect.NOT_NEGATIVE, decay_rate=SHARE)
         self._counts("decay_steps")
-        _check.flag(self.staircase, "staircase")
+        expect.flag(self.staircase, "staircase")
 
     def __call__(self, step: int) -> float:
         periods = _step(step) // self.decay_steps if self.staircase else _step(step) / self.decay_steps
@@ -266,9 +266,9 @@ class InverseTimeDecay(_Checked):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, decay_rate=_check.NOT_NEGATIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE, decay_rate=expect.NOT_NEGATIVE)
         self._counts("decay_steps")
-        _check.flag(self.staircase, "staircase")
+        expect.flag(self.staircase, "staircase")
 
     def __call__(self, step: int) -> float:
         periods = _step(step) // self.decay_steps if self.staircase else _step(step) / self.decay_steps
@@ -320,9 +320,9 @@ class PolynomialDecay(_Checked):
     cycle: bool = False
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, end=_check.NOT_NEGATIVE, power=_check.POSITIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE, end=expect.NOT_NEGATIVE, power=expect.POSITIVE)
         self._counts("decay_steps")
-        _check.flag(self.cycle, "cycle")
+        expect.flag(self.cycle, "cycle")
 
     def __call__(self, step: int) -> float:
         step, steps = _step(step), self.decay_steps
@@ -372,7 +372,7 @@ class CosineDecay(_Checked):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, end=_check.NOT_NEGATIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE, end=expect.NOT_NEGATIVE)
         self._counts("decay_steps")
 
     def __call__(self, step: int) -> float:
@@ -427,7 +427,7 @@ class CosineDecayRestarts(_Checked):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        self._numbers(lr=_check.NOT_NEGATIVE, t_mul=GROWTH, m_mul=SHARE, end=_check.NOT_NEGATIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE, t_mul=GROWTH, m_mul=SHARE, end=expect.NOT_NEGATIVE)
         self._counts("first_decay_steps")
 
     def __call__(self, step: int) -> float:
@@ -482,8 +482,8 @@ class LinearWarmup(_Checked):
 
     def __post_init__(self) -> None:
         if not callable(self.schedule):
-            object.__setattr__(self, "schedule", _check.number(self.schedule, "schedule", _check.NOT_NEGATIVE))
-        self._numbers(start=_check.NOT_NEGATIVE)
+            object.__setattr__(self, "schedule", expect.number(self.schedule, "schedule", expect.NOT_NEGATIVE))
+        self._numbers(start=expect.NOT_NEGATIVE)
         self._counts("warmup_steps")
 
     def __call__(self, step: int) -> float:

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fastopt import _bench_bars, _bench_clock, _bench_rows, _config, _peers, _report, _select, cli
-from fastopt._bench_clock import Bandwidth, Job
-from fastopt._bench_family import CHECKED, FAMILIES, Case, cases
-from fastopt._bench_rows import BEGIN, END, Row
-from fastopt.bench import candidates, measure, selection, verify
-from fastopt.kernels.table import OPS
+from fastopt import report
+from fastopt.cli import app, verdict
+from fastopt.cli.bench import clock, goals, peers, results
+from fastopt.cli.bench.cases import CHECKED, FAMILIES, Case, cases
+from fastopt.cli.bench.clock import Bandwidth, Job
+from fastopt.cli.bench.command import candidates, measure, selection, verify
+from fastopt.cli.bench.results import BEGIN, END, Row
+from fastopt.kernels.runtime import settings
+from fastopt.table import OPS
 
 ADAMW = next(op for op in OPS if op.name == "adamw")
-SHARED = _bench_rows.circumstances(Bandwidth(1e9, 2e9))
+SHARED = results.circumstances(Bandwidth(1e9, 2e9))
 KINDS = [pytest.param(Case(op, options, shape), id=f"{op.family}.{op.name}-{k}")
          for op in OPS for k, (options, shape) in enumerate(op.bench)
          if options not in [before for before, _ in op.bench[:k]]]  # fmt: skip
@@ -25,15 +28,15 @@ KINDS = [pytest.param(Case(op, options, shape), id=f"{op.family}.{op.name}-{k}")
 @pytest.fixture(autouse=True)
 def _quick_bandwidth(monkeypatch):
     """No test waits for the memory's bandwidth, and none leaves another number of threads behind."""
-    monkeypatch.setattr("fastopt.bench.measure_bandwidth", lambda *arguments: Bandwidth(1e9, 2e9))
-    monkeypatch.setattr(_config, "_threads", _config.get_num_threads())
+    monkeypatch.setattr("fastopt.cli.bench.command.measure_bandwidth", lambda *arguments: Bandwidth(1e9, 2e9))
+    monkeypatch.setattr(settings, "_threads", settings.get_num_threads())
     yield
     monkeypatch.undo()
-    _peers.set_num_threads(_config.get_num_threads())
+    peers.set_num_threads(settings.get_num_threads())
 
 
 def call(*words, code=0):
-    done = CliRunner().invoke(cli.app, ["bench", *map(str, words)])
+    done = CliRunner().invoke(app.app, ["bench", *map(str, words)])
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())
 
@@ -56,7 +59,7 @@ def test_the_very_calls_that_are_timed_match_the_reference(case):
 
 
 def test_every_op_is_on_the_bench():
-    assert {op.family for op in OPS} <= FAMILIES.keys() & _peers.MAKERS.keys()
+    assert {op.family for op in OPS} <= FAMILIES.keys() & peers.MAKERS.keys()
     for op in OPS:
         assert cases(op), op.name
 
@@ -98,7 +101,7 @@ def test_a_wrong_kernel_is_named_and_not_timed():
 
 def test_a_wrong_kernel_is_the_exit_code(monkeypatch):
     wrong = replace(ADAMW, expect=lambda o, a: {name: value + 1e-3 for name, value in ADAMW.expect(o, a).items()})
-    monkeypatch.setattr(_select, "OPS", (wrong,))
+    monkeypatch.setattr(verdict, "OPS", (wrong,))
     assert "not timed" in call("--quick", "--rounds", 1, "--op", "adamw", code=1)
 
 
@@ -106,13 +109,13 @@ def test_a_peer_that_does_other_work_is_named_and_not_timed(monkeypatch):
     def lazy(op, options, sets):
         return Job(lambda: None, lambda: [{"param": arrays["param"]} for arrays in sets])
 
-    monkeypatch.setitem(_peers.MAKERS["optimizers"], "numpy", lazy)
+    monkeypatch.setitem(peers.MAKERS["optimizers"], "numpy", lazy)
     _, sentences = measure(Case(ADAMW, {}, (33,)), "float32", 1, True, SHARED, Bandwidth(1e9, 2e9))
     assert "numpy does other work" in sentences["numpy"]
 
 
 def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
-    monkeypatch.setitem(_peers.MODULES, "torch", "a_package_that_is_not_there")
+    monkeypatch.setitem(peers.MODULES, "torch", "a_package_that_is_not_there")
     assert "torch" not in candidates(Case(ADAMW, {}, (33,)), Case(ADAMW, {}, (33,)).inputs("float32"), True)
     assert "not installed, left out: torch" in call("--quick", "--rounds", 1, "--op", "adamw", "--peers")
 
@@ -122,19 +125,19 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(monkeypatch):
 
 def test_jobs_are_timed_in_turn(monkeypatch):
     order = []
-    monkeypatch.setattr(_bench_clock, "_calls_per_sample", lambda job: 1)
+    monkeypatch.setattr(clock, "_calls_per_sample", lambda job: 1)
     jobs = [Job(lambda name=name: order.append(name)) for name in "ab"]
-    samples = _bench_clock.interleave(jobs, 3)
+    samples = clock.interleave(jobs, 3)
     assert "".join(order) == "aabb" * 3  # each once untimed, then once timed
     assert [sample.shape for sample in samples] == [(3,), (3,)]
 
 
 def test_short_work_is_repeated_until_the_clock_can_see_it():
-    assert _bench_clock._calls_per_sample(Job(lambda: None)) > 1000
+    assert clock._calls_per_sample(Job(lambda: None)) > 1000
 
 
 def test_bandwidth_is_measured():
-    found = _bench_clock.measure_bandwidth(2, megabytes=8, rounds=2)
+    found = clock.measure_bandwidth(2, megabytes=8, rounds=2)
     assert 1e8 < found.copy < 1e13
     assert 1e8 < found.in_place < 1e13
 
@@ -147,7 +150,7 @@ def test_rows_say_all_that_a_judge_needs(rows):
     for row in rows:
         assert 0 < row.p20_us <= row.p50_us <= row.p80_us
         assert row.gb_s == pytest.approx(100 * 4 * 7 / row.p50_us / 1e3, abs=2e-3)  # 4 reads, 3 writes of 4 bytes
-        assert row.device == _report.device()
+        assert row.device == report.device()
         assert row.threads >= 1
         assert row.verified_on == "100"
     peer = rows[-1]
@@ -157,15 +160,15 @@ def test_rows_say_all_that_a_judge_needs(rows):
 
 def test_csv_is_begun_once_and_then_grows(tmp_path, rows):
     path = tmp_path / "runs.csv"
-    _bench_rows.append_csv(path, rows)
-    _bench_rows.append_csv(path, rows)
+    results.append_csv(path, rows)
+    results.append_csv(path, rows)
     with path.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0]) == [field.name for field in fields(Row)]
     assert [line["candidate"] for line in lines] == 2 * [row.candidate for row in rows]
     path.write_text("op,time\n")
     with pytest.raises(ValueError, match="--csv: expected a file with the columns"):
-        _bench_rows.append_csv(path, rows)
+        results.append_csv(path, rows)
     assert path.read_text() == "op,time\n"
 
 
@@ -174,7 +177,7 @@ def test_the_readme_keeps_all_but_its_table(tmp_path, rows):
     path.write_text(f"# before\n{BEGIN}\nstale\n{END}\nafter\n")
     lost = [replace(row, times_faster_than_best_peer=0.5) for row in rows]
     for given in (rows, lost):
-        _bench_rows.write_readme(path, _bench_rows.markdown(given, ["a note"]))
+        results.write_readme(path, results.markdown(given, ["a note"]))
     text = path.read_text()
     assert text.startswith(f"# before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
@@ -184,7 +187,7 @@ def test_the_readme_keeps_all_but_its_table(tmp_path, rows):
     assert "- a note" in text
     path.write_text("# no markers\n")
     with pytest.raises(ValueError, match="--readme: expected the lines"):
-        _bench_rows.write_readme(path, "text")
+        results.write_readme(path, "text")
 
 
 def test_from_end_to_end(tmp_path):
@@ -211,20 +214,20 @@ def test_from_end_to_end(tmp_path):
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, option, name, expected):
-    monkeypatch.setattr("fastopt.bench.measure", None)
-    text = CliRunner().invoke(cli.app, ["bench", "--op", "sgd", option, str(tmp_path / name)])
+    monkeypatch.setattr("fastopt.cli.bench.command.measure", None)
+    text = CliRunner().invoke(app.app, ["bench", "--op", "sgd", option, str(tmp_path / name)])
     assert text.exit_code == 2
     assert expected in " ".join(text.output.replace("│", " ").split())
 
 
 def test_times_have_a_unit_that_suits_them():
-    assert [_bench_rows.microseconds(value) for value in (0.25, 12.34, 2345.6, 7.5e6)] == [
+    assert [results.microseconds(value) for value in (0.25, 12.34, 2345.6, 7.5e6)] == [
         "0.25 µs", "12.3 µs", "2.35 ms", "7.5 s",
     ]  # fmt: skip
 
 
 def test_commit_is_of_this_checkout_or_none():
-    assert re.fullmatch(r"([0-9a-f]{7,}\+?)?", _bench_rows.commit())
+    assert re.fullmatch(r"([0-9a-f]{7,}\+?)?", results.commit())
 
 
 # ---- the bars
@@ -234,13 +237,13 @@ def test_bars_are_judged(rows):
     cython = next(row for row in rows if row.candidate == "cython")
     many = replace(cython, arrays=1000, shape="1000", best_peer="torch", times_faster_than_best_peer=12.0)
     large = replace(cython, shape="20000000", best_peer="torch", times_faster_than_best_peer=0.9)
-    sentences = _bench_bars.judge([many, large], with_import=False)
+    sentences = goals.judge([many, large], with_import=False)
     assert "12.0× as fast as torch (bar: 10×; met)" in sentences[0]
     assert "1.11 of torch's time (bar: 1.05; MISSED)" in sentences[1]
 
 
 def test_import_times_are_measured_and_no_step_imports_numba():
-    numpy, ours, numba = _bench_bars.import_times(rounds=1)
+    numpy, ours, numba = goals.import_times(rounds=1)
     assert numpy > 0
     assert ours > 0
     assert not numba
@@ -250,10 +253,10 @@ def test_peers_get_the_same_threads():
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     try:
-        _peers.set_num_threads(1)
+        peers.set_num_threads(1)
         assert torch.get_num_threads() == 1
     finally:
-        _peers.set_num_threads(before)
+        peers.set_num_threads(before)
 
 
 def test_inputs_are_the_same_every_time():

@@ -1,7 +1,7 @@
 """The bits of every op's results, so that a change which should not alter them is seen to alter none.
 
-`python tests/test_bits.py` writes the file anew, after a change that is meant to alter bits. Ops that multiply matrices are
-left out: those bits are the BLAS library's.
+`python tests/test_bits.py` writes the file anew, after a change that is meant to alter bits. Ops that
+multiply matrices are left out: those bits are the BLAS library's.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 
 import fastopt as fo
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.table import OPS
+from fastopt.table import OPS
 
 FILE = Path(__file__).with_name("bits.json")
 PRODUCTS = ("muon", "linear_cross_entropy", "orthogonal", "precision", "recall", "f1_score")

@@ -10,15 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 import fastopt
-from fastopt import _config, _report, _select, cli
-from fastopt.kernels.runtime import launch
-from fastopt.kernels.table import FAMILIES, OPS
+from fastopt import report
+from fastopt.cli import app, verdict
+from fastopt.kernels.runtime import launch, settings
+from fastopt.table import FAMILIES, OPS
 
 SGD = next(op for op in OPS if op.name == "sgd")
 
 
 def call(*words, code=0):
-    done = CliRunner().invoke(cli.app, list(words), prog_name="fastopt")
+    done = CliRunner().invoke(app.app, list(words), prog_name="fastopt")
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())
 
@@ -46,16 +47,16 @@ def test_help_teaches_by_examples(words):
 
 
 def test_info_as_json():
-    found = json.loads(CliRunner().invoke(cli.app, ["info", "--json"]).output)
-    assert found == _report.config()
+    found = json.loads(CliRunner().invoke(app.app, ["info", "--json"]).output)
+    assert found == report.config()
     assert found["targets"]["cython"] == "available"
-    assert found["targets"]["cuda"] == _config.why_no_cuda()
+    assert found["targets"]["cuda"] == settings.why_no_cuda()
     assert found["instruction_set"] == launch.instruction_set()
 
 
 def test_info_shows_every_line():
     text = call("info")
-    for name, _ in _report.lines(_report.config())[1:]:
+    for name, _ in report.lines(report.config())[1:]:
         assert name in text
 
 
@@ -63,14 +64,14 @@ def test_show_config_prints_and_returns(capsys):
     assert fastopt.show_config() is None
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("target numba", "instruction set", "threads", "OpenMP", "kernel cache"))
-    assert fastopt.show_config("dicts") == _report.config()
+    assert fastopt.show_config("dicts") == report.config()
     with pytest.raises(ValueError, match="mode: expected 'stdout' or 'dicts', got 'yaml'"):
         fastopt.show_config("yaml")
 
 
 def test_a_build_without_openmp_is_loud(monkeypatch):
     monkeypatch.setattr(launch, "OPENMP", 0)
-    assert _report.config()["openmp"] == _report.NO_OPENMP
+    assert report.config()["openmp"] == report.NO_OPENMP
 
 
 @pytest.mark.parametrize(
@@ -88,10 +89,10 @@ def test_config_says_where_the_threads_come_from(environment, before, origin):
 
 def test_the_cgroup_is_named(monkeypatch):
     files = {"/sys/fs/cgroup/cpu.max": "50000 100000"}
-    monkeypatch.setattr(_config, "_read", files.get)
-    monkeypatch.setattr(_config, "_threads", None)
+    monkeypatch.setattr(settings, "_read", files.get)
+    monkeypatch.setattr(settings, "_threads", None)
     if len(os.sched_getaffinity(0)) > 1:
-        assert _config.where_threads_come_from() == "cgroup quota of 0.5 CPUs"
+        assert settings.where_threads_come_from() == "cgroup quota of 0.5 CPUs"
 
 
 def test_info_imports_nothing_heavy():
@@ -101,7 +102,7 @@ def test_info_imports_nothing_heavy():
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_the_extra_there_is_one_sentence(missing):
-    done = python(f"import sys; sys.modules['{missing}'] = None; from fastopt.cli import main; main()")
+    done = python(f"import sys; sys.modules['{missing}'] = None; from fastopt.cli.app import main; main()")
     assert done.returncode == 1
     assert done.stderr.startswith("fastopt: the command line needs")
     assert "pip install 'fastopt[cli]'" in done.stderr
@@ -131,7 +132,7 @@ def test_check_passes_an_op_on_both_targets():
 
 
 def test_check_as_json():
-    verdicts = json.loads(CliRunner().invoke(cli.app, ["check", "--op", "sgd", "--target", "cython", "--json"]).stdout)
+    verdicts = json.loads(CliRunner().invoke(app.app, ["check", "--op", "sgd", "--target", "cython", "--json"]).stdout)
     assert [verdict["op"] for verdict in verdicts] == ["sgd"]
     assert verdicts[0]["passed"]
     assert verdicts[0]["cases"] > 0
@@ -140,7 +141,7 @@ def test_check_as_json():
 
 def test_check_fails_on_a_wrong_kernel(monkeypatch):
     wrong = replace(SGD, expect=lambda o, a: {name: value + 1e-3 for name, value in SGD.expect(o, a).items()})
-    monkeypatch.setattr(_select, "OPS", (wrong,))
+    monkeypatch.setattr(verdict, "OPS", (wrong,))
     text = call("check", "--target", "cython", code=1)
     assert "WRONG" in text
     assert "sgd() of float32" in text
@@ -150,7 +151,7 @@ def test_check_goes_on_after_an_error(monkeypatch):
     def broken(options, arrays):
         raise RuntimeError("params[0]: a bug")
 
-    monkeypatch.setattr(_select, "OPS", (replace(SGD, call=broken), SGD))
+    monkeypatch.setattr(verdict, "OPS", (replace(SGD, call=broken), SGD))
     text = call("check", "--target", "cython", code=1)
     assert "RuntimeError: params[0]: a bug" in text
 
@@ -174,7 +175,7 @@ def test_an_unknown_name_is_one_sentence(command, words, expected):
     ("words", "expected"),
     [
         (("check", "--target", "metal"), ("--target", "cython", "'metal'")),
-        (("check", "--target", "cuda"), ("--target cuda", _config.why_no_cuda()[:20])),
+        (("check", "--target", "cuda"), ("--target cuda", settings.why_no_cuda()[:20])),
         (("bench", "--dtype", "int8"), ("--dtype", "float32", "'int8'")),
     ],
 )
@@ -189,10 +190,10 @@ def test_a_wrong_option_is_one_sentence(words, expected):
 
 def test_miss_counts_in_tolerances():
     tolerance = (0.0, 0.5)
-    assert _select.miss({"a": [1.0, 2.0]}, {"a": [1.0, 2.25]}, tolerance) == 0.5
-    assert _select.miss({"a": [float("nan")]}, {"a": [float("nan")]}, tolerance) == 0
-    assert _select.miss({"a": [float("inf")]}, {"a": [float("inf")]}, tolerance) == 0
+    assert verdict.miss({"a": [1.0, 2.0]}, {"a": [1.0, 2.25]}, tolerance) == 0.5
+    assert verdict.miss({"a": [float("nan")]}, {"a": [float("nan")]}, tolerance) == 0
+    assert verdict.miss({"a": [float("inf")]}, {"a": [float("inf")]}, tolerance) == 0
     for got in ([float("nan")], [float("inf")], [1.0, 2.0], []):
-        assert _select.miss({"a": got}, {"a": [1.0]}, tolerance) == float("inf")
-    assert _select.miss({"b": [1.0]}, {"a": [1.0]}, tolerance) == float("inf")
-    assert _select.miss({"a": 1.5}, {"a": 1.0}, (0.0, 0.0)) == float("inf")
+        assert verdict.miss({"a": got}, {"a": [1.0]}, tolerance) == float("inf")
+    assert verdict.miss({"b": [1.0]}, {"a": [1.0]}, tolerance) == float("inf")
+    assert verdict.miss({"a": 1.5}, {"a": 1.0}, (0.0, 0.0)) == float("inf")

@@ -15,7 +15,7 @@ import pytest
 
 import fastopt as fo
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.table import FAMILIES, OPS
+from fastopt.table import FAMILIES, OPS
 
 ROOT = Path(__file__).parent.parent
 MODULES = [path for folder in ("fastopt", "kernels") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -46,8 +46,9 @@ def functions(family, bench):
 
 def public(op):
     """Return what people call: a function of the op's name, or a class of it in another case."""
-    names = vars(getattr(fo, op.family))
-    return names.get(op.name) or next(value for name, value in names.items() if name.lower() == op.name)
+    module = getattr(fo, op.family)
+    exact = op.name in module.__all__
+    return getattr(module, op.name if exact else next(name for name in module.__all__ if name.lower() == op.name))
 
 
 # ---- every op on every bench, in the same order
@@ -55,12 +56,12 @@ def public(op):
 
 @for_each_family
 def test_the_kernels_of_the_table_are_those_of_the_benches(family):
-    wanted = [kernel.name for kernel in room(family, "table").KERNELS.values()]
+    wanted = [kernel.name for kernel in room(family, "kernels").KERNELS.values()]
     assert set(wanted) == {name for f, name in KERNELS if f == family}, "a kernel that no op runs, or no row names"
     assert list(room(family, "compiled").KERNELS) == wanted
     assert [name for name in functions(family, "compiled.pyx") if name in wanted] == wanted
     for bench, rule in (("rules.py", True), ("jit.py", False)):
-        listed = [kernel.name for kernel in room(family, "table").KERNELS.values() if kernel.rule == rule]
+        listed = [kernel.name for kernel in room(family, "kernels").KERNELS.values() if kernel.rule == rule]
         assert [name for name in functions(family, bench) if name in listed] == listed, bench
 
 

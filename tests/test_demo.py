@@ -9,9 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 import fastopt as fo
-from fastopt import demo
-from fastopt._network import Network, evaluate, train
-from fastopt._runs import compare, fit, load
+from fastopt.cli.demo import command as demo
+from fastopt.cli.demo.network import Network, evaluate, train
+from fastopt.cli.demo.runs import compare, fit, load
 
 DEFAULTS = {
     "optimizer": "AdamW",
@@ -251,7 +251,7 @@ def test_divergence_gets_one_sentence():
 @pytest.mark.parametrize(("module", "package"), [("sklearn.datasets", "scikit-learn"), ("matplotlib", "matplotlib")])
 def test_a_missing_extra_gets_one_sentence(monkeypatch, module, package):
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, "fastopt._curves", raising=False)
+    monkeypatch.delitem(sys.modules, "fastopt.cli.demo.curves", raising=False)
     monkeypatch.delitem(sys.modules, "matplotlib.axes", raising=False)
     result = command("--plot", "x.png", "--epochs", 1)
     assert result.exit_code == 1

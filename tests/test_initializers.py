@@ -9,8 +9,8 @@ import torch
 
 import fastopt as fo
 from fastopt.kernels.initializers import reference
-from fastopt.kernels.initializers.table import KERNELS
 from fastopt.kernels.runtime.kernel import address
+from fastopt.table.initializers import KERNELS
 
 COMPILED = ("cython", "numba")
 SIZE = 200_003
@@ -249,7 +249,7 @@ def test_numpy_integers_are_seeds_and_lengths():
 
 @pytest.mark.parametrize("shape", [(5, 7), (6, 3, 4), (6, 3, 4, 5), (6, 3, 2, 4, 5)])
 def test_fans_are_those_of_torch_and_keras(shape):
-    from fastopt._initializer import fans
+    from fastopt.initializers.base import fans
 
     expected = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
     assert fans(shape, "out_in") == expected
@@ -258,7 +258,7 @@ def test_fans_are_those_of_torch_and_keras(shape):
 
 
 def test_fans_of_a_vector_are_its_length_as_in_keras():
-    from fastopt._initializer import fans
+    from fastopt.initializers.base import fans
 
     assert fans((7,), "in_out") == fans((7,), "out_in") == (7, 7)
 

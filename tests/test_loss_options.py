@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 import fastopt as fo
-from fastopt.kernels.table import OPS
+from fastopt.table import OPS
 
 L = fo.losses
 for_each_target = pytest.mark.parametrize("target", ["cython", "numba", "reference"])

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 import fastopt as fo
-from fastopt.kernels.table import OPS
+from fastopt.table import OPS
 
 OTHERS = ("linear_cross_entropy", "gaussian_nll")  # of other arguments, and with tests of their own
 LOSSES = [op for op in OPS if op.family == "losses" and op.name not in OTHERS]

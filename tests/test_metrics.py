@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastopt as fo
-from fastopt.kernels.metrics.table import OPS
+from fastopt.table.metrics import OPS
 
 M = fo.metrics
 TARGETS = ("cython", "numba", "reference")

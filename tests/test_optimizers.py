@@ -185,7 +185,7 @@ def test_golden_trajectories(golden, public, options, dtype, rtol, target):
 
 def test_golden_trajectories_cover_every_optimizer():
     classes = {getattr(fo.optimizers, name) for name in fo.optimizers.__all__} - {fo.optimizers.Optimizer}
-    assert {public for _, public, _ in GOLDEN} == {found for found in classes if "basic" in found.__module__}
+    assert {public for _, public, _ in GOLDEN} == {found for found in classes if "descent" in found.__module__}
 
 
 # ---- minima

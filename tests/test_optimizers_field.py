@@ -245,7 +245,7 @@ def test_golden_trajectories(golden, public, options, dtype, rtol, target):
 def test_golden_trajectories_cover_every_optimizer():
     classes = {getattr(fo.optimizers, name) for name in fo.optimizers.__all__} - {fo.optimizers.Optimizer}
     assert {public for _, public, _ in GOLDEN} == {
-        found for found in classes if not found.__module__.endswith(("basic", "layers"))
+        found for found in classes if not found.__module__.endswith(("descent", "layers"))
     }
 
 

@@ -19,10 +19,9 @@ import numpy as np
 import pytest
 
 import fastopt as fo
-from fastopt import _config
-from fastopt.kernels.runtime import jit
+from fastopt.kernels.runtime import jit, settings
 from fastopt.kernels.runtime.kernel import DTYPES, module
-from fastopt.kernels.table import FAMILIES, OPS
+from fastopt.table import FAMILIES, OPS
 
 COMPILED = ("cython", "numba")
 CPU_TARGETS = (*COMPILED, "reference")
@@ -79,7 +78,7 @@ def test_the_import_adds_at_most_50_ms_to_numpy(tmp_path):
 def test_no_op_on_cython_imports_numba():
     code = (
         "import sys, numpy as np, fastopt as fo\n"
-        "from fastopt.kernels.table import OPS\n"
+        "from fastopt.table import OPS\n"
         "assert fo.get_target() == 'cython'\n"
         "for op in OPS:\n"
         "    shape = min((s for s in op.shapes if np.prod(s) > 6), key=np.prod)\n"
@@ -336,8 +335,8 @@ def test_an_unwritable_cache_folder_falls_back_to_a_temporary_one(tmp_path):
 )
 def test_threads_are_counted_by_affinity_and_cgroup(monkeypatch, affinity, files, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False)
-    monkeypatch.setattr(_config, "_read", files.get)
-    assert _config.available_cpus() == expected
+    monkeypatch.setattr(settings, "_read", files.get)
+    assert settings.available_cpus() == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

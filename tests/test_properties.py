@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastopt as fo
-from fastopt.kernels.table import OPS
+from fastopt.table import OPS
 
 SENTENCE = re.compile(r"[^\n:]+: expected [^\n]+, got [^\n]+")
 EACH_OP = [pytest.param(op, id=f"{op.family}-{op.name}") for op in OPS]

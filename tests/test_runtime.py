@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastopt.kernels.optimizers.table import KERNELS
 from fastopt.kernels.runtime import jit, pipeline
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.launch import OPENMP, Pipeline, instruction_set
 from fastopt.kernels.runtime.stages import GATHER, SCATTER
 from fastopt.kernels.runtime.tables import address as data_address
 from fastopt.kernels.runtime.tables import bind
+from fastopt.table.optimizers import KERNELS
 
 RUNTIME = Path(jit.__file__).parent
 ITEMS = ("i1", "u2", "f4", "i8", "f8", "?")

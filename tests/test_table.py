@@ -11,7 +11,7 @@ import pytest
 
 import fastopt as fo
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.table import OPS
+from fastopt.table import OPS
 
 CPU_TARGETS = ("cython", "numba", "reference")
 COMPILED = ("cython", "numba")

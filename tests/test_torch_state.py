@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import fastopt as fo
-from fastopt._torch_state import NAMES
+from fastopt.optimizers.torch_state import NAMES
 
 SHAPES = ((3, 4), (5,), ())
 OPTIONS = [

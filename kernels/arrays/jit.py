@@ -4,6 +4,8 @@
 
 import numpy as np
 
+PIECES = ()  # modules of this room whose text stands in front of the loops
+
 LANES = 32
 
 

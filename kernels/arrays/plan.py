@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from fastopt.kernels.arrays.table import KERNELS
+from fastopt.kernels.arrays.kernels import KERNELS
 from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.storage import LOAD, STORE

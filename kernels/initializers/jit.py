@@ -5,6 +5,8 @@ from numpy import float64 as real  # stands for the kernel's type, which the gen
 
 from fastopt.kernels.initializers.rules import WIDE, normal_value, philox, uniform_value
 
+PIECES = ()  # modules of this room whose text stands in front of the loops
+
 LANES = 16
 SIZE = 32 if WIDE else 64  # values of a group
 

@@ -29,6 +29,8 @@ from fastopt.kernels.losses.pieces import (
     store_tile,
 )
 
+PIECES = ("pieces",)  # modules of this room whose text stands in front of the loops
+
 # ---- what follows a loss kernel
 
 

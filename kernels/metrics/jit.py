@@ -10,6 +10,8 @@ from math import log, log1p
 
 import numpy as np
 
+PIECES = ()  # modules of this room whose text stands in front of the loops
+
 LANES = 32
 DIGIT = 11
 BUCKETS = 2048

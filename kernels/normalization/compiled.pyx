@@ -11,7 +11,7 @@ parts are in rows.pxd.
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
-from fastopt.kernels.normalization import compiled_across
+from fastopt.kernels.normalization import compiled_sample
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
@@ -457,5 +457,5 @@ KERNELS = {     # (float32, float64)
     "row_backward": (<uintptr_t> <void *> row_backward[float], <uintptr_t> <void *> row_backward[double]),
     "row_sums": (<uintptr_t> <void *> row_sums[float], <uintptr_t> <void *> row_sums[double]),
     "row_gradient": (<uintptr_t> <void *> row_gradient[float], <uintptr_t> <void *> row_gradient[double]),
-    **compiled_across.KERNELS,
+    **compiled_sample.KERNELS,
 }

@@ -10,8 +10,7 @@ from math import sqrt
 import numpy as np
 from numba import carray
 
-from fastopt.kernels.normalization.pieces_across import gradient_rows, square_sum, statistics
-from fastopt.kernels.normalization.pieces_planes import (
+from fastopt.kernels.normalization.planes import (
     LANES,
     add_gradients,
     clear,
@@ -21,8 +20,11 @@ from fastopt.kernels.normalization.pieces_planes import (
     normalize_plane,
     sum_channel,
 )
-from fastopt.kernels.normalization.pieces_rows import gradient_all, normalize_all, row_statistics, sum_gradients
+from fastopt.kernels.normalization.rows import gradient_all, normalize_all, row_statistics, sum_gradients
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
+from fastopt.kernels.normalization.sample import gradient_rows, square_sum, statistics
+
+PIECES = ("planes", "rows", "sample")  # modules of this room whose text stands in front of the loops
 
 
 def channel_forward(x, gamma, beta, added, y, mean, variance, invstd, dims, scalars, start, stop, partials):

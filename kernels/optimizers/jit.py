@@ -9,6 +9,8 @@ from math import sqrt
 
 import numpy as np
 
+PIECES = ()  # modules of this room whose text stands in front of the loops
+
 
 def folded(lanes):
     for half in (16, 8, 4, 2, 1):

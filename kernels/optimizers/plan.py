@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from fastopt.kernels.arrays.table import KERNELS
+from fastopt.kernels.arrays.kernels import KERNELS
 from fastopt.kernels.optimizers import fused, stages
 from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address

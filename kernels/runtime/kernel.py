@@ -73,6 +73,6 @@ def module(kernel: Kernel, dtype: str):
         loop = jit.elementwise_loop(rule, kernel.buffers, kernel.written, kernel.scalars)
         return jit.load(kernel.name, dtype, jit.typed_source(rules.__file__), loop)
     loops = import_module(f"{room}.jit")
-    pieces = sorted(Path(rules.__file__).parent.glob("pieces*.py"))
+    pieces = [Path(rules.__file__).with_name(f"{name}.py") for name in loops.PIECES]
     body = jit.handwritten(getattr(loops, kernel.name), kernel.buffers, kernel.types)
     return jit.load(kernel.name, dtype, *map(jit.typed_source, (rules.__file__, *pieces, loops.__file__)), body)

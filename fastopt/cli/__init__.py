@@ -1,0 +1,1 @@
+"""The command line: `fastopt demo`, `bench`, `check` and `info`."""

@@ -1,0 +1,1 @@
+"""`fastopt bench`: every op timed, beside the peers that are installed."""

@@ -1,0 +1,1 @@
+"""`fastopt demo`: a network trained on real handwritten digits, beside the reference."""

@@ -1,0 +1,36 @@
+"""Initial weights: a function per initializer, named as in Keras, with torch's names beside them.
+
+Random numbers are counter-based (Philox4x32-10): a value depends on the seed, the dtype and its index in C order
+alone, never on the number of threads, the target (cython and numba give the same bits) or the memory layout of `out`.
+So a flat array begins with the values of a shorter one of the same seed. It also means that **arrays of the same seed
+hold the same random numbers**: give every layer a seed of its own, `seed + layer` will do.
+
+Shared arguments
+    shape: tuple of int ≥ 0. A size of 0 gives an empty array. `layout` says where its fans are: "in_out" (default:
+    x @ W, Keras) for (in, out) and (spatial..., in, out), "out_in" (PyTorch) for (out, in) and (out, in, spatial...).
+    fan_in = in · spatial size, fan_out = out · spatial size. A vector (n,) has fan_in = fan_out = n, as in Keras (torch
+    refuses it); a 0-d shape has no fans and is refused where they count.
+    seed: integer in [0, 2^64), or None (default) for fresh entropy of the operating system.
+    dtype: "float32" (default) or "float64". They use different numbers of random bits: other weights, same statistics.
+    out: array of that shape and dtype, any strides, filled in place and returned; by default a new array.
+"""
+
+from fastopt.initializers.plain import normal, ones, orthogonal, truncated_normal, uniform, zeros
+from fastopt.initializers.scaled import (
+    fan_in_uniform,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+)
+
+__all__ = [
+    "fan_in_uniform", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "kaiming_normal",
+    "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
+    "xavier_normal", "xavier_uniform", "zeros",
+]  # fmt: skip
+
+xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
+kaiming_uniform, kaiming_normal = he_uniform, he_normal

@@ -1,0 +1,195 @@
+"""Batch normalization as two functions."""
+
+from typing import Any
+
+import numpy as np
+
+from fastopt import expect
+from fastopt.kernels.normalization import cpu
+from fastopt.normalization import batch_checks
+from fastopt.normalization.batch_checks import Activation
+
+
+def batch_norm_forward(
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    *,
+    running_mean: np.ndarray | None = None,
+    running_var: np.ndarray | None = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    training: bool = True,
+    channel_axis: int = 1,
+    activation: Activation = None,
+    residual: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Normalize every channel: y = gamma (x − mean) / √(variance + eps) + beta, a residual added, and ReLU, if asked.
+
+    Parameters
+    ----------
+    x : array (N, C, ...), float32 or float64
+        Any strides; at least two axes. Not written.
+    gamma, beta : arrays (C,), dtype of x
+        Scale and shift, in units of y.
+    running_mean, running_var : arrays (C,), dtype of x, or None
+        In training: updated in place, where given. In inference: the statistics that x is normalized by, required.
+    momentum : float in [0, 1], default 0.1
+        Weight of this batch in the running statistics: running ← (1 − momentum) running + momentum batch.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    training : bool, default True
+        Normalize by the statistics of x, which needs two or more values per channel; else by the running ones.
+    channel_axis : int, default 1
+        Which axis of x is C.
+    activation : {None, "relu"}
+        Applied to y in the same pass, last.
+    residual : array like x, or None
+        Added to y in the same pass, before the activation: a block's shortcut.
+    out : array like x, or None
+        Where y goes. In inference it may be x itself; in training it may not, for the backward needs x.
+
+    Returns
+    -------
+    y : array like x
+        `out`, or a new array laid out in memory as x is.
+    mean, invstd : float64 arrays (C,)
+        What x was normalized by, 1 / √(variance + eps) being `invstd`: the backward's arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps an output, or is outside its
+        domain. Nothing has been written then.
+
+    Notes
+    -----
+    The variance is taken about a center that follows the mean, in one pass; a mean of 1e4 with a spread of 1e-2 is
+    normalized right. x is normalized by the biased variance, while the running variance takes the unbiased one, times
+    m / (m − 1) for m values: torch is the same. Keras's momentum (0.99) weighs the old value, and its moving variance
+    is biased. A NaN or Inf in x makes its channel NaN, and no other. ReLU leaves NaN as it is.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", ICML 2015, Algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x = np.array([[1.0, 10.0], [3.0, 10.0]])
+    >>> y, mean, invstd = fo.normalization.batch_norm_forward(x, np.ones(2), np.zeros(2))
+    >>> y.round(3)
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> mean
+    array([ 2., 10.])
+    """
+    axis, channels = batch_checks.geometry(x, channel_axis)
+    expect.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
+    eps, momentum = expect.number(eps, "eps", expect.POSITIVE), expect.number(momentum, "momentum", expect.UNIT)
+    options = {
+        "axis": axis,
+        "activation": batch_checks.activation_of(activation),
+        "residual": batch_checks.residual_of(residual, x),
+    }
+    apart = {"x": x, "residual": residual, "gamma": gamma, "beta": beta}
+    running = {"running_mean": running_mean, "running_var": running_var}
+    if not expect.flag(training, "training"):
+        expect.arrays(x.dtype, (channels,), **running)
+        y = batch_checks.output(out, x, apart | running, same="x")
+        mean, variance = (array.astype(np.float64) for array in (running_mean, running_var))  # type: ignore[union-attr]
+        return y, mean, cpu.normalize(x, gamma, beta, mean, variance, y, eps=eps, **options)
+    if x.size == channels:
+        raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
+    for name, array in running.items():
+        if array is not None:
+            apart[name] = expect.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
+    y = batch_checks.output(out, x, apart)
+    mean, invstd = cpu.forward(x, gamma, beta, y, running_mean, running_var, momentum=momentum, eps=eps, **options)
+    return y, mean, invstd
+
+
+def batch_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    *,
+    beta: np.ndarray | None = None,
+    training: bool = True,
+    channel_axis: int = 1,
+    activation: Activation = None,
+    residual: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+    out_residual: np.ndarray | None = None,
+) -> tuple[Any, ...]:
+    """Return the gradients of batch norm: dx = gamma invstd (dy − mean(dy) − x̂ mean(dy x̂)), dgamma, dbeta.
+
+    Parameters
+    ----------
+    dy : array like x
+        The loss's gradient with respect to y. Any strides.
+    x : array (N, C, ...), float32 or float64
+        The forward's input, as it was.
+    gamma : array (C,), dtype of x
+        The forward's scale, as it was.
+    mean, invstd : float64 arrays (C,)
+        What the forward returned.
+    beta : array (C,), dtype of x, or None
+        The forward's shift; required with activation="relu".
+    training, channel_axis, activation
+        As in the forward. With training=False the statistics are constants: dx = gamma invstd dy.
+    residual : array like x, or None
+        The forward's residual, as it was, where it had one.
+    out : array like x, or None
+        Where dx goes; may be dy itself.
+    out_residual : array like x, or None
+        Where the residual's gradient goes, with an activation; may be dy itself, if `out` isn't.
+
+    Returns
+    -------
+    dx : array like x
+        `out`, or a new array laid out in memory as x is.
+    dgamma, dbeta : arrays (C,), dtype of x
+    dresidual : array like x
+        Only where a residual was given: dy as the activation lets it through. Without an activation it is dy itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps `out`, or is missing. Nothing
+        has been written then.
+
+    Notes
+    -----
+    The same gradients as torch's and Keras's.
+
+    Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
+    NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64. torch and Keras give the
+    same gradients; torch keeps mean and invstd in the type of x, whose rounding shows where the mean is large.
+
+    References
+    ----------
+    Ioffe and Szegedy 2015, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x, gamma = np.array([[1.0], [3.0], [5.0]]), np.ones(1)
+    >>> y, mean, invstd = fo.normalization.batch_norm_forward(x, gamma, np.zeros(1))
+    >>> dx, dgamma, dbeta = fo.normalization.batch_norm_backward(np.ones((3, 1)), x, gamma, mean, invstd)
+    >>> dx.ravel().round(6), dbeta
+    (array([0., 0., 0.]), array([3.]))
+    """
+    axis = batch_checks.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
+    parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}
+    training = expect.flag(training, "training")
+    options = {"axis": axis, "activation": activation, "residual": batch_checks.residual_of(residual, x)}
+    dx = batch_checks.output(out, x, parts, same="dy")
+    dresidual = batch_checks.residual_output(out_residual, dy, dx, residual, activation, parts)
+    kept = dresidual if activation else None
+    gradients = cpu.backward(dy, x, gamma, beta, mean, invstd, dx, kept, training=training, **options)
+    return (dx, *gradients) if residual is None else (dx, *gradients, dresidual)

@@ -1,0 +1,193 @@
+"""Batch normalization as a layer, which keeps its parameters, statistics and gradients."""
+
+from typing import Any
+
+import numpy as np
+
+from fastopt import expect
+from fastopt.normalization import batch_checks
+from fastopt.normalization.batch import batch_norm_backward, batch_norm_forward
+from fastopt.normalization.batch_checks import Activation
+
+
+class BatchNorm:
+    """A batch norm layer: parameters, running statistics, and gradients, over :func:`batch_norm_forward`.
+
+    Parameters
+    ----------
+    features : int ≥ 1
+        Channels of the input.
+    momentum : float in [0, 1] or None, default 0.1
+        Weight of a new batch in the running statistics; None averages all batches alike.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    channel_axis : int, default 1
+        Which axis of the input holds the channels; -1 for channels-last.
+    affine : bool, default True
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    activation : {None, "relu"}
+        Applied to the output in the same pass, and undone in the backward.
+    dtype : {"float32", "float64"}
+        Of inputs, parameters and statistics.
+
+    Attributes
+    ----------
+    gamma, beta : arrays (features,)
+        Start at 1 and 0; give them to an optimizer.
+    grad_gamma, grad_beta : arrays (features,)
+        Written in place by every `backward`, not added up.
+    running_mean, running_var : arrays (features,)
+        Start at 0 and 1; written in place by `forward` in training.
+    num_batches_tracked : int
+        Batches that the running statistics have seen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch's BatchNorm1d to 3d with track_running_stats is the same. In Keras momentum (0.99) weighs the old value,
+    epsilon is 1e-3, and the moving variance is biased: give momentum=0.01, eps=1e-3.
+
+    To train on frozen statistics, call `forward(x, training=False)`: its backward takes them for constants.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", ICML 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> bn = fo.normalization.BatchNorm(2, activation="relu", dtype="float64")
+    >>> bn.forward(np.array([[1.0, 10.0], [3.0, 10.0]])).round(3)
+    array([[0., 0.],
+           [1., 0.]])
+    >>> bn.running_mean
+    array([0.2, 1. ])
+    >>> bn.backward(np.ones((2, 2))).shape, bn.grad_beta
+    ((2, 2), array([1., 0.]))
+    """
+
+    def __init__(
+        self,
+        features: int,
+        momentum: float | None = 0.1,
+        eps: float = 1e-5,
+        channel_axis: int = 1,
+        affine: bool = True,
+        activation: Activation = None,
+        dtype: str = "float32",
+    ):
+        if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
+            raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
+        self.features, self.channel_axis = int(features), batch_checks.channel_axis_of(channel_axis)
+        self.momentum = None if momentum is None else expect.number(momentum, "momentum", expect.UNIT)
+        self.eps = expect.number(eps, "eps", expect.POSITIVE)
+        self.affine = expect.flag(affine, "affine")
+        self.activation = batch_checks.activation_of(activation)
+        self.dtype = np.dtype(expect.choice(str(dtype), "dtype", ("float32", "float64")))
+        self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
+        self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
+            (*self._parameters, *np.zeros((2, features), self.dtype)) if affine else (None,) * 4
+        )
+        self.running_mean, self.running_var = np.zeros(features, self.dtype), np.ones(features, self.dtype)
+        self.num_batches_tracked = 0
+        self._kept: tuple | None = None
+
+    def forward(
+        self,
+        x: np.ndarray,
+        training: bool = True,
+        residual: np.ndarray | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the normalized x, and keep what `backward` needs: x itself, not a copy.
+
+        Parameters
+        ----------
+        x : array, `features` long on `channel_axis`, of the layer's dtype
+            Not written; must stay as it is until `backward`.
+        training : bool, default True
+            Normalize by the statistics of x and update the running ones, or normalize by those.
+        residual : array like x, or None
+            Added before the activation; must stay as it is until `backward`.
+        out : array like x, or None
+            Where the result goes. In inference it may be x itself; no backward can follow then.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`batch_norm_forward`. The layer is as it was then.
+        """
+        expect.array(x, "x", dtype=self.dtype)
+        axis, channels = batch_checks.geometry(x, self.channel_axis)
+        if channels != self.features:
+            raise ValueError(f"x: expected {self.features} channels on axis {axis}, got shape {x.shape}")
+        gamma, beta = self._parameters
+        y, mean, invstd = batch_norm_forward(
+            x,
+            gamma,
+            beta,
+            running_mean=self.running_mean,
+            running_var=self.running_var,
+            momentum=1.0 / (self.num_batches_tracked + 1) if self.momentum is None else self.momentum,
+            eps=self.eps,
+            training=training,
+            channel_axis=axis,
+            activation=self.activation,
+            residual=residual,
+            out=out,
+        )
+        self.num_batches_tracked += bool(training)
+        self._kept = None if out is x else (x, mean, invstd, training, residual)
+        return y
+
+    def backward(self, dy: np.ndarray, out: np.ndarray | None = None, out_residual: np.ndarray | None = None) -> Any:
+        """Return the gradient with respect to the last forward's x, and write `grad_gamma` and `grad_beta`.
+
+        Where the forward had a residual, return a pair: the residual's gradient comes second.
+
+        Parameters
+        ----------
+        dy : array like x
+            The loss's gradient with respect to what `forward` returned.
+        out : array like x, or None
+            Where the result goes; may be dy itself.
+        out_residual : array like x, or None
+            Where the residual's gradient goes, with an activation; without one it is dy itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`batch_norm_backward`, and if no forward has kept its x. The layer is as it was then.
+        """
+        if self._kept is None:
+            raise ValueError("backward: expected a forward before it, with an `out` other than x, got none")
+        x, mean, invstd, training, residual = self._kept
+        gamma, beta = self._parameters
+        dx, dgamma, dbeta, *dresidual = batch_norm_backward(
+            dy,
+            x,
+            gamma,
+            mean,
+            invstd,
+            beta=beta,
+            training=training,
+            channel_axis=self.channel_axis,
+            activation=self.activation,
+            residual=residual,
+            out=out,
+            out_residual=out_residual,
+        )
+        if self.grad_gamma is not None and self.grad_beta is not None:
+            self.grad_gamma[...], self.grad_beta[...] = dgamma, dbeta
+        return (dx, *dresidual) if dresidual else dx
+
+    def __repr__(self) -> str:
+        return (
+            f"BatchNorm({self.features}, momentum={self.momentum}, eps={self.eps}, channel_axis={self.channel_axis}, "
+            f"affine={self.affine}, activation={self.activation!r}, dtype={str(self.dtype)!r})"
+        )

@@ -1,0 +1,37 @@
+"""Optimizers: one small class each. Names and defaults are PyTorch's; a step is one pass over memory
+(where it depends on a whole layer, one that measures comes before).
+
+All of them share `step(grads)`, `lr`, `steps`, `groups`, `state`, `state_dict()` and `load_state_dict()`:
+see :class:`Optimizer`. `lr` may be a schedule, a callable that takes the number of steps taken and returns the
+learning rate; nothing compiles anew when a hyper-parameter changes.
+"""
+
+from fastopt.optimizers.adam import FTRL, AdamWScheduleFree, AdEMAMix, Lion
+from fastopt.optimizers.adaptive import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
+from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.descent import SGD, Adagrad, Adam, AdamW, Momentum, RMSprop
+from fastopt.optimizers.layers import LAMB, LARS, Adafactor, Muon
+
+__all__ = [
+    "ASGD",
+    "FTRL",
+    "LAMB",
+    "LARS",
+    "SGD",
+    "AdEMAMix",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "AdamWScheduleFree",
+    "Adamax",
+    "Lion",
+    "Momentum",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+]

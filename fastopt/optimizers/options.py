@@ -1,0 +1,77 @@
+"""What every optimizer can do besides its rule, and how it keeps numbers: options of the whole optimizer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict
+
+from fastopt import expect
+
+STATE_DTYPES = ("float32", "bfloat16", "8bit")
+COPY_DTYPES = ("bfloat16", "float16")
+ROUNDINGS = ("nearest", "stochastic", "exact")
+
+
+class StepOptions(TypedDict, total=False):
+    """Keyword arguments of every optimizer, checked in :class:`CheckedOptions`; see :class:`Optimizer`."""
+
+    clip_norm: float | None
+    clip_value: float | None
+    decoupled_weight_decay: bool
+    ema_decay: float | None
+    copy_to: str | None
+    state_dtype: str | None
+    rounding: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class CheckedOptions:
+    """The options, checked."""
+
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    decoupled_weight_decay: bool = False
+    ema_decay: float | None = None
+    copy_to: str | None = None
+    state_dtype: str | None = None
+    rounding: str = "nearest"
+    seed: int = 0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "CheckedOptions":
+        known = cls.__dataclass_fields__
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise TypeError(f"{unknown[0]}: expected one of the options {', '.join(known)}, got {unknown[0]!r}")
+        checked = dict(options)
+        for name, domain in (("clip_norm", expect.POSITIVE), ("clip_value", expect.POSITIVE)):
+            if options.get(name) is not None:
+                checked[name] = expect.number(options[name], name, domain)
+        if options.get("ema_decay") is not None:
+            checked["ema_decay"] = expect.number(options["ema_decay"], "ema_decay", expect.FRACTION)
+        if "decoupled_weight_decay" in options:
+            checked["decoupled_weight_decay"] = expect.flag(options["decoupled_weight_decay"], "decoupled_weight_decay")
+        for name, among in (("copy_to", COPY_DTYPES), ("state_dtype", STATE_DTYPES)):
+            if options.get(name) is not None:
+                expect.choice(options[name], name, among)
+        expect.choice(options.get("rounding", "nearest"), "rounding", ROUNDINGS)
+        checked["seed"] = expect.integer(options.get("seed", 0), "seed", 0, 2**32)
+        return cls(**checked)
+
+
+class Stats(NamedTuple):
+    """What a step learned on the way, over all parameters together.
+
+    Attributes
+    ----------
+    gradient_norm : float
+        Euclidean norm of the gradients, after `grad_scale`, before clipping.
+    update_norm : float
+        Euclidean norm of what was added to the parameters, in the type the optimizer computes in.
+    skipped : bool
+        Whether a gradient that was not finite kept everything as it was.
+    """
+
+    gradient_norm: float
+    update_norm: float
+    skipped: bool

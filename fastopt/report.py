@@ -1,0 +1,125 @@
+"""What this installation has and uses, for people and for bug reports."""
+
+import platform
+import sys
+from typing import Any
+
+from fastopt.kernels.runtime import settings
+
+NO_OPENMP = "BUILT WITHOUT OPENMP: ONE THREAD, whatever was asked for"
+PEERS = ("torch", "scikit-learn", "jax", "keras", "optax")
+
+
+def config() -> dict[str, Any]:
+    """Return what this installation has and uses, as plain data. Nothing heavy is imported for it."""
+    from importlib.metadata import version
+
+    from fastopt.kernels.runtime import jit, launch
+
+    return {
+        "fastopt": _own_version(),
+        "target": settings.get_target(),
+        "targets": {name: why_not(name) or "available" for name in settings.TARGETS},
+        "instruction_set": launch.instruction_set(),
+        "device": device(),
+        "threads": settings.get_num_threads(),
+        "threads_from": settings.where_threads_come_from(),
+        "openmp": f"version of {launch.OPENMP}" if launch.OPENMP else NO_OPENMP,
+        "forked_child": launch.is_forked_child(),
+        "kernel_cache": str(jit.cache_folder()),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": version("numpy"),
+            "numba": installed("numba") or "not installed",
+        },
+        "peers": {name: installed(name) or "not installed" for name in PEERS},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
+    """Print what this installation has and uses: targets, instruction set, threads, versions.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        Print it, or return it as a dict (as NumPy's function of this name does).
+
+    Returns
+    -------
+    dict or None
+        Plain data that `json` can write, with mode="dicts".
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode, or if FASTOPT_TARGET or FASTOPT_NUM_THREADS holds a wrong value.
+
+    Examples
+    --------
+    >>> import fastopt as fo
+    >>> fo.show_config("dicts")["targets"]["cython"]
+    'available'
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"mode: expected 'stdout' or 'dicts', got {mode!r}")
+    found = config()
+    if mode == "dicts":
+        return found
+    width = max(len(name) for name, _ in lines(found))
+    sys.stdout.write("".join(f"{name:<{width}}  {value}\n" for name, value in lines(found)))
+    return None
+
+
+def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a configuration as names and sentences."""
+    targets = [(f"target {name}", state) for name, state in found["targets"].items()]
+    versions = [*found["versions"].items(), *found["peers"].items()]
+    child = "yes: one thread, since OpenMP's threads do not survive a fork" if found["forked_child"] else "no"
+    return [
+        ("fastopt", found["fastopt"]),
+        ("target in use", found["target"]),
+        *targets,
+        ("instruction set", found["instruction_set"]),
+        ("device", found["device"]),
+        ("threads", f"{found['threads']} (from {found['threads_from']})"),
+        ("OpenMP", found["openmp"]),
+        ("forked child", child),
+        ("kernel cache", found["kernel_cache"]),
+        *versions,
+        ("system", found["system"]),
+    ]
+
+
+def why_not(target: str) -> str | None:
+    """Return the reason why a target can't be used here, or None."""
+    if target == "cuda":
+        return settings.why_no_cuda()
+    if target == "numba" and installed("numba") is None:
+        return "the package numba is not installed"
+    return None
+
+
+def installed(distribution: str) -> str | None:
+    """Return the version of an installed distribution, without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def device() -> str:
+    """Return the processor's name."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _own_version() -> str:
+    import fastopt
+
+    return fastopt.__version__

@@ -1,0 +1,96 @@
+"""Rows of the table for the rest of the losses of regression, and of those with two classes."""
+
+import numpy as np
+
+from fastopt.table.losses import wrong
+from fastopt.table.losses.cases import (
+    LOG_TOLERANCE,
+    LOGITS,
+    REDUCING,
+    REDUCTIONS,
+    binary,
+    normal,
+    op,
+    real,
+    signs,
+)
+from fastopt.table.op import Bad
+
+# log1p and 1 / (1 + p) of numbers of order 1, squared; a percentage divides by |t|, of at least 0.5 here.
+PERCENT_TOLERANCE = {"float32": (3e-6, 1e-4), "float64": (6e-15, 2e-13)}
+# A power of the miss, whose logarithm is multiplied by gamma, and a slope that is a difference of such.
+FOCAL_TOLERANCE = {"float32": (2e-5, 2e-5), "float64": (4e-14, 4e-14)}
+
+
+def _positive(rng, shape, dtype, options):
+    return {name: np.exp(array) for name, array in real(rng, shape, dtype, options).items()}
+
+
+def _far_from_zero(rng, shape, dtype, options):
+    arrays = real(rng, shape, dtype, options)
+    return {name: array + np.copysign(array.dtype.type(0.5), array) for name, array in arrays.items()}
+
+
+def _counts(rng, shape, dtype, options):
+    return {
+        "y_true": np.asarray(rng.poisson(2.0, shape)).astype(dtype), "y_pred": np.exp(normal(rng, shape, dtype)),
+    }  # fmt: skip
+
+
+SMOOTH = (
+    Bad("beta negative", lambda o, a: o.update(beta=-1.0), ("beta", "≥ 0", "-1.0")),
+    Bad("beta a string", lambda o, a: o.update(beta="wide"), ("beta", "wide"), TypeError),
+)
+QUANTILE = (
+    Bad("quantile of 1", lambda o, a: o.update(quantile=1.0), ("quantile", "(0, 1)", "1.0")),
+    Bad("quantile a string", lambda o, a: o.update(quantile="median"), ("quantile", "median"), TypeError),
+)
+FOCAL = (
+    Bad("alpha above 1", lambda o, a: o.update(alpha=1.5), ("alpha", "[0, 1]", "1.5")),
+    Bad("gamma negative", lambda o, a: o.update(gamma=-1.0), ("gamma", "≥ 0", "-1.0")),
+    Bad(
+        "apply_class_balancing not a flag", lambda o, a: o.update(apply_class_balancing=1),
+        ("apply_class_balancing", "True or False"), TypeError,
+    ),
+)  # fmt: skip
+
+OPS = (
+    op(
+        "mean_squared_logarithmic_error", f"mean_squared_logarithmic_error {REDUCING}", "Tofallis 2015", _positive,
+        REDUCTIONS[:4], wrong.DENSE, LOG_TOLERANCE,
+    ),
+    op(
+        "mean_absolute_percentage_error", f"mean_absolute_percentage_error {REDUCING}",
+        "Makridakis 1993", _far_from_zero, REDUCTIONS[1:4], wrong.DENSE, PERCENT_TOLERANCE,
+    ),
+    op("log_cosh", f"log_cosh {REDUCING}", "Green 1990", real, REDUCTIONS[:4], wrong.DENSE, LOG_TOLERANCE),
+    op(
+        "smooth_l1", f"smooth_l1 {REDUCING}", "Girshick 2015, equation 3", real,
+        ({}, {"beta": 0.3, "reduction": "sum"}, {"beta": 0.0, "weighted": True}), (*wrong.DENSE, *SMOOTH),
+    ),
+    op(
+        "quantile", f"quantile {REDUCING}", "Koenker and Bassett 1978, equation 2.1", real,
+        ({}, {"quantile": 0.9, "weighted": True}, {"quantile": 0.1, "reduction": "none"}),
+        (*wrong.DENSE, *QUANTILE),
+    ),
+    op(
+        "poisson", f"poisson {REDUCING}", "Nelder and Wedderburn 1972", _counts, REDUCTIONS[:4], wrong.DENSE,
+        LOG_TOLERANCE,
+    ),
+    op(
+        "squared_hinge", f"squared_hinge signs {REDUCING}", "Rosasco et al. 2004", signs, REDUCTIONS[1:4],
+        (*wrong.DENSE, *wrong.SIGN), LOG_TOLERANCE,
+    ),
+    op(
+        "binary_focal_crossentropy",
+        f"binary_focal_crossentropy binary_focal_crossentropy_logits {REDUCING}", "Lin et al. 2017, equations 4 and 5",
+        binary,
+        (
+            {}, LOGITS, {**LOGITS, "label_smoothing": 0.1, "apply_class_balancing": True, "alpha": 0.4},
+            {"gamma": 0.5, "apply_class_balancing": True, "weighted": True, "reduction": "none"},
+            {**LOGITS, "gamma": 0.0, "reduction": "sum"},
+        ),
+        (*wrong.DENSE, *wrong.BINARY, *wrong.PROBABILITY, *wrong.SMOOTHING, *wrong.LOGITS, *FOCAL),
+        FOCAL_TOLERANCE, bench=((LOGITS, (100,)), (LOGITS, (10_000_000,))),
+    ),
+)  # fmt: skip

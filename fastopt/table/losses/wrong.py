@@ -1,0 +1,190 @@
+"""Wrong calls of the losses, and the words of their errors."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastopt.table.op import Bad
+
+
+def _shifted(a):
+    """Give y_pred and out memory that overlaps, one element apart."""
+    memory = np.append(a["y_pred"].ravel(), a["y_pred"].ravel()[:1])
+    a.update(y_pred=memory[:-1].reshape(a["y_pred"].shape), out=memory[1:].reshape(a["y_pred"].shape))
+
+
+def _set(name, value, index=3):
+    return lambda o, a: a[name].__setitem__(np.unravel_index(index, a[name].shape), value)
+
+
+def _leading(a):
+    return a["y_pred"].shape[:-1] if a["y_pred"].ndim > 1 else a["y_pred"].shape
+
+
+def _weight(value):
+    return lambda o, a: a.update(sample_weight=np.full(_leading(a), value, a["y_pred"].dtype))
+
+
+SHARED = (
+    Bad("no such axis", lambda o, a: o.update(axis=9), ("axis", "y_pred", "9")),
+    Bad("half an axis", lambda o, a: o.update(axis=0.5), ("axis", "integer", "0.5"), TypeError),
+    Bad("unknown reduction", lambda o, a: o.update(reduction="median"), ("reduction", "'mean'", "'median'")),
+    Bad(
+        "integer predictions",
+        lambda o, a: a.update(y_pred=a["y_pred"].astype(int)),
+        ("y_pred", "float32", "int64"),
+        TypeError,
+    ),
+    Bad(
+        "complex predictions",
+        lambda o, a: a.update(y_pred=a["y_pred"].astype(complex)),
+        ("y_pred", "complex"),
+        TypeError,
+    ),
+    Bad(
+        "object predictions", lambda o, a: a.update(y_pred=a["y_pred"].astype(object)), ("y_pred", "object"), TypeError
+    ),
+    Bad(
+        "float16 predictions",
+        lambda o, a: a.update(y_pred=a["y_pred"].astype(np.float16)),
+        ("y_pred", "float16"),
+        TypeError,
+    ),
+    Bad(
+        "a list for predictions", lambda o, a: a.update(y_pred=[1.0, 2.0]), ("y_pred", "NumPy array", "list"), TypeError
+    ),
+    Bad("a list for labels", lambda o, a: a.update(y_true=[1.0, 2.0]), ("y_true", "NumPy array", "list"), TypeError),
+    Bad("nothing for labels", lambda o, a: a.update(y_true=None), ("y_true", "NumPy array", "None"), TypeError),
+    Bad("complex labels", lambda o, a: a.update(y_true=a["y_true"].astype(complex)), ("y_true", "complex"), TypeError),
+    Bad("labels of another shape", lambda o, a: a.update(y_true=a["y_true"][:-1]), ("y_true", "shape")),
+    Bad(
+        "empty",
+        lambda o, a: a.update(y_pred=a["y_pred"][:0], y_true=a["y_true"][:0]),
+        ("y_pred", "at least one element"),
+    ),
+    Bad("no axis", lambda o, a: a.update(y_pred=np.ones((), "f4")), ("y_pred", "at least")),
+    Bad("weights negative", _weight(-0.5), ("sample_weight", "≥ 0", "-0.5")),
+    Bad("weights NaN", _weight(np.nan), ("sample_weight", "≥ 0", "nan")),
+    Bad("weights infinite", _weight(np.inf), ("sample_weight", "finite", "inf")),
+    Bad(
+        "weights of another shape",
+        lambda o, a: a.update(sample_weight=np.ones((*_leading(a), 2), a["y_pred"].dtype)),
+        ("sample_weight", "shape"),
+    ),
+    Bad(
+        "weights of another dtype",
+        lambda o, a: a.update(sample_weight=np.ones(_leading(a), int)),
+        ("sample_weight", "int64"),
+        TypeError,
+    ),
+    Bad("out of another shape", lambda o, a: a.update(out=a["y_pred"][:-1].copy()), ("out", "shape")),
+    Bad(
+        "out of another dtype",
+        lambda o, a: a.update(out=a["y_pred"].astype(np.float64)),
+        ("out", "float32", "float64"),
+        TypeError,
+    ),
+    Bad("out of another type", lambda o, a: a.update(out=[0.0]), ("out", "NumPy array"), TypeError),
+    Bad("out shifted against y_pred", lambda o, a: _shifted(a), ("out", "y_pred", "overlap")),
+    Bad(
+        "out read-only",
+        lambda o, a: a.update(out=np.broadcast_to(a["y_pred"][:1], a["y_pred"].shape)),
+        ("out", "writable"),
+    ),
+    Bad(
+        "out broadcast",
+        lambda o, a: a.update(
+            out=np.lib.stride_tricks.as_strided(a["y_pred"].copy(), a["y_pred"].shape, (0,) * a["y_pred"].ndim)
+        ),
+        ("out", "broadcast"),
+    ),
+)
+DENSE = (
+    Bad(
+        "integer labels",
+        lambda o, a: a.update(y_true=a["y_true"].astype(int)),
+        ("y_true", "float32", "int64"),
+        TypeError,
+    ),
+    Bad(
+        "labels of another float",
+        lambda o, a: a.update(y_true=a["y_true"].astype(float)),
+        ("y_true", "float32", "float64"),
+        TypeError,
+    ),
+    Bad("out in the labels' memory", lambda o, a: a.update(out=a["y_true"]), ("out", "y_true", "overlap")),
+)
+
+
+def _as_probabilities(bad):
+    return replace(bad, spoil=lambda o, a: (o.update(from_logits=False), a["y_pred"].fill(0.5), bad.spoil(o, a)))
+
+
+PROBABILITY = (
+    Bad("a probability above 1", _set("y_pred", 1.5), ("y_pred", "[0, 1]", "1.5")),
+    Bad("a probability below 0", _set("y_pred", -0.5), ("y_pred", "[0, 1]", "-0.5")),
+)
+# the same for losses whose first options ask for logits
+PROBABILITY_NOT_LOGITS = tuple(map(_as_probabilities, PROBABILITY))
+SMOOTHING = (
+    Bad("label_smoothing above 1", lambda o, a: o.update(label_smoothing=1.5), ("label_smoothing", "[0, 1]", "1.5")),
+    Bad("label_smoothing a string", lambda o, a: o.update(label_smoothing="no"), ("label_smoothing",), TypeError),
+)
+LOGITS = (
+    Bad("from_logits not a flag", lambda o, a: o.update(from_logits=1), ("from_logits", "True or False"), TypeError),
+)
+DISTRIBUTION = (
+    Bad("labels not one-hot", lambda o, a: a["y_true"].fill(1.0), ("y_true", "one-hot", "sum")),
+    Bad("a label below 0", _set("y_true", -1.0), ("y_true", "one-hot", "minimum -1")),
+    Bad("a label NaN", _set("y_true", np.nan), ("y_true", "one-hot", "nan")),
+)
+FLAT = (
+    Bad("one axis alone", lambda o, a: a.update(y_pred=a["y_pred"].ravel()), ("y_pred", "at least 2 axes", "shape")),
+)
+
+
+HUBER = (
+    Bad("delta zero", lambda o, a: o.update(delta=0.0), ("delta", "> 0", "0.0")),
+    Bad("delta infinite", lambda o, a: o.update(delta=np.inf), ("delta", "finite", "inf")),
+    Bad("delta a string", lambda o, a: o.update(delta="wide"), ("delta", "wide"), TypeError),
+)
+BINARY = (
+    Bad("a label above 1", _set("y_true", 2.0), ("y_true", "[0, 1]", "2.0")),
+    Bad("a label NaN", _set("y_true", np.nan), ("y_true", "[0, 1]", "nan")),
+)
+SIGN = (
+    Bad("a label of 2", _set("y_true", 2.0), ("y_true", "-1 and 1", "2.0")),
+    Bad("labels mixed", lambda o, a: a["y_true"].__setitem__(slice(0, 2), (0, -1)), ("y_true", "1 of 0")),
+)
+LABEL = (
+    Bad("a label too large", lambda o, a: a["y_true"].fill(a["y_pred"].shape[-1]), ("y_true", "labels in [0, ")),
+    Bad("a label below 0", lambda o, a: a["y_true"].fill(-1), ("y_true", "labels in [0, ", "-1")),
+    Bad("float labels", lambda o, a: a.update(y_true=a["y_true"].astype(float)), ("y_true", "integer"), TypeError),
+    Bad("ignore_class a float", lambda o, a: o.update(ignore_class=0.5), ("ignore_class", "integer"), TypeError),
+)
+SMOOTHED_LABELS = (
+    Bad(
+        "label_smoothing of probabilities", lambda o, a: o.update(label_smoothing=0.1, from_logits=False),
+        ("label_smoothing", "from_logits=True"),
+    ),
+    Bad(
+        "label_smoothing beside class weights",
+        lambda o, a: o.update(label_smoothing=0.1, class_weight=np.ones(a["y_pred"].shape[-1], a["y_pred"].dtype)),
+        ("label_smoothing", "class_weight"),
+    ),
+)  # fmt: skip
+CLASSES = (
+    Bad("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
+    Bad("z_loss without logits", lambda o, a: o.update(z_loss=0.1, from_logits=False), ("z_loss", "from_logits")),
+    Bad("logit_softcap zero", lambda o, a: o.update(logit_softcap=0.0), ("logit_softcap", "> 0", "0.0")),
+    Bad("class_weight a list", lambda o, a: o.update(class_weight=[1.0]), ("class_weight", "NumPy array"), TypeError),
+    Bad(
+        "class_weight of another length", lambda o, a: o.update(class_weight=np.ones(99, a["y_pred"].dtype)),
+        ("class_weight", "shape", "(99,)"),
+    ),
+    Bad(
+        "class_weight negative",
+        lambda o, a: o.update(class_weight=np.full(a["y_pred"].shape[-1], -1, a["y_pred"].dtype)),
+        ("class_weight", "≥ 0", "-1.0"),
+    ),
+)  # fmt: skip
