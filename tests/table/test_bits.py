@@ -1,6 +1,6 @@
 """The bits of every op's results, so that a change which should not alter them is seen to alter none.
 
-`python tests/test_bits.py` writes the file anew, after a change that is meant to alter bits. Ops that
+`python tests/table/test_bits.py` writes the file anew, after a change that is meant to alter bits. Ops that
 multiply matrices are left out: those bits are the BLAS library's.
 """
 

@@ -17,7 +17,7 @@ import fastopt as fo
 from fastopt.kernels.runtime.kernel import DTYPES
 from fastopt.table import FAMILIES, OPS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MODULES = [path for folder in ("fastopt", "kernels") for path in sorted((ROOT / folder).rglob("*.py"))]
 SOURCES = [*MODULES, *sorted((ROOT / "kernels").rglob("*.p[yx][xd]")), *sorted((ROOT / "kernels").rglob("*.h"))]
 LONGEST = 300  # lines of code in a module
