@@ -17,9 +17,15 @@ from fastopt.normalization.batch_parts import (
     batch_norm_stats,
     merge_stats,
 )
-from fastopt.normalization.group import group_norm_backward, group_norm_forward
 from fastopt.normalization.layers import BatchNorm
-from fastopt.normalization.sample import layer_norm_backward, layer_norm_forward, rms_norm_backward, rms_norm_forward
+from fastopt.normalization.sample import (
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+    rms_norm_backward,
+    rms_norm_forward,
+)
 from fastopt.normalization.sample_layers import GroupNorm, LayerNorm, RMSNorm
 
 __all__ = [

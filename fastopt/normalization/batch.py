@@ -1,13 +1,13 @@
-"""Batch normalization as two functions."""
+"""Batch normalization as two functions, and the checks that everything about it shares."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.normalization import cpu
-from fastopt.normalization import batch_checks
-from fastopt.normalization.batch_checks import Activation
+from fastopt.kernels.runtime.targets import way
+
+Activation = Literal["relu"] | None
 
 
 def batch_norm_forward(
@@ -86,28 +86,30 @@ def batch_norm_forward(
     >>> mean
     array([ 2., 10.])
     """
-    axis, channels = batch_checks.geometry(x, channel_axis)
+    axis, channels = geometry(x, channel_axis)
     expect.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
     eps, momentum = expect.number(eps, "eps", expect.POSITIVE), expect.number(momentum, "momentum", expect.UNIT)
     options = {
         "axis": axis,
-        "activation": batch_checks.activation_of(activation),
-        "residual": batch_checks.residual_of(residual, x),
+        "activation": activation_of(activation),
+        "residual": residual_of(residual, x),
     }
     apart = {"x": x, "residual": residual, "gamma": gamma, "beta": beta}
     running = {"running_mean": running_mean, "running_var": running_var}
     if not expect.flag(training, "training"):
         expect.arrays(x.dtype, (channels,), **running)
-        y = batch_checks.output(out, x, apart | running, same="x")
+        y = output(out, x, apart | running, same="x")
         mean, variance = (array.astype(np.float64) for array in (running_mean, running_var))  # type: ignore[union-attr]
-        return y, mean, cpu.normalize(x, gamma, beta, mean, variance, y, eps=eps, **options)
+        return y, mean, way("normalization").batch_normalize(x, gamma, beta, mean, variance, y, eps=eps, **options)
     if x.size == channels:
         raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
     for name, array in running.items():
         if array is not None:
             apart[name] = expect.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
-    y = batch_checks.output(out, x, apart)
-    mean, invstd = cpu.forward(x, gamma, beta, y, running_mean, running_var, momentum=momentum, eps=eps, **options)
+    y = output(out, x, apart)
+    mean, invstd = way("normalization").batch_forward(
+        x, gamma, beta, y, running_mean, running_var, momentum=momentum, eps=eps, **options
+    )
     return y, mean, invstd
 
 
@@ -165,8 +167,6 @@ def batch_norm_backward(
 
     Notes
     -----
-    The same gradients as torch's and Keras's.
-
     Which values ReLU let through is found anew from x, by the forward's own arithmetic, so no array is kept for it. At
     NaN the gradient passes. Sums run in 32 lanes of the arrays' type and go on in float64. torch and Keras give the
     same gradients; torch keeps mean and invstd in the type of x, whose rounding shows where the mean is large.
@@ -184,12 +184,79 @@ def batch_norm_backward(
     >>> dx.ravel().round(6), dbeta
     (array([0., 0., 0.]), array([3.]))
     """
-    axis = batch_checks.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
+    axis = slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}
     training = expect.flag(training, "training")
-    options = {"axis": axis, "activation": activation, "residual": batch_checks.residual_of(residual, x)}
-    dx = batch_checks.output(out, x, parts, same="dy")
-    dresidual = batch_checks.residual_output(out_residual, dy, dx, residual, activation, parts)
+    options = {"axis": axis, "activation": activation, "residual": residual_of(residual, x)}
+    dx = output(out, x, parts, same="dy")
+    dresidual = residual_output(out_residual, dy, dx, residual, activation, parts)
     kept = dresidual if activation else None
-    gradients = cpu.backward(dy, x, gamma, beta, mean, invstd, dx, kept, training=training, **options)
+    gradients = way("normalization").batch_backward(
+        dy, x, gamma, beta, mean, invstd, dx, kept, training=training, **options
+    )
     return (dx, *gradients) if residual is None else (dx, *gradients, dresidual)
+
+
+# ---- checks
+
+
+def channel_axis_of(channel_axis: Any) -> int:
+    if isinstance(channel_axis, bool) or not isinstance(channel_axis, int | np.integer):
+        raise TypeError(f"channel_axis: expected an integer, got {expect.describe(channel_axis)}")
+    return int(channel_axis)
+
+
+def geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
+    """Return the channel axis, counted from the front, and the number of channels."""
+    expect.not_empty(expect.array(x, "x"), "x")
+    axis, shape = channel_axis_of(channel_axis), x.shape
+    if len(shape) < 2:
+        raise ValueError(f"x: expected two or more axes, got shape {shape}")
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"channel_axis: expected an axis of x with shape {shape}, got {channel_axis}")
+    return axis % len(shape), shape[axis]
+
+
+def activation_of(activation: Any) -> Activation:
+    if activation is None:
+        return None
+    if not isinstance(activation, str) or activation != "relu":
+        raise ValueError(f"activation: expected None or 'relu', got {activation!r}")
+    return "relu"
+
+
+def residual_of(residual: Any, x: np.ndarray) -> np.ndarray | None:
+    return None if residual is None else expect.array(residual, "residual", dtype=x.dtype, shape=x.shape)
+
+
+def slopes(dy: Any, x: Any, gamma: Any, mean: Any, invstd: Any, beta: Any, channel_axis: Any, activation: Any) -> int:
+    """Check what a backward takes; return the channel axis, counted from the front."""
+    axis, channels = geometry(x, channel_axis)
+    expect.array(gamma, "gamma", dtype=x.dtype, shape=(channels,))
+    expect.array(dy, "dy", dtype=x.dtype, shape=x.shape)
+    expect.arrays(expect.FLOAT64, (channels,), mean=mean, invstd=invstd)
+    if activation_of(activation) is not None or beta is not None:
+        expect.array(beta, "beta", dtype=x.dtype, shape=(channels,))
+    return axis
+
+
+def output(out: Any, x: np.ndarray, apart: Any, same: str = "") -> np.ndarray:
+    """Return `out`, checked, or a new array in the memory layout of x; it may be `same`."""
+    if out is None:
+        return np.empty_like(x, subok=False)
+    return expect.output(out, "out", dtype=x.dtype, shape=x.shape, apart=apart, same=same)
+
+
+def residual_output(
+    out: Any, dy: np.ndarray, dx: np.ndarray, residual: Any, activation: Activation, parts: dict[str, Any]
+) -> np.ndarray | None:
+    """Return where the residual's gradient goes, checked: a new array if none was given, dy itself where it is dy."""
+    if residual is None or activation is None:
+        if out is not None:
+            wanted = "a residual and an activation with it" if residual is None else "an activation with it"
+            raise ValueError(f"out_residual: expected {wanted}, got an array that nothing would be written to")
+        return None if residual is None else dy
+    if out is None:
+        return np.empty_like(dy, subok=False)
+    same = "" if dx is dy else "dy"
+    return expect.output(out, "out_residual", dtype=dy.dtype, shape=dy.shape, apart=parts | {"out": dx}, same=same)

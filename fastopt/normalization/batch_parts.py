@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.normalization import cpu
-from fastopt.normalization import batch_checks
-from fastopt.normalization.batch_checks import Activation
+from fastopt.kernels.runtime.targets import way
+from fastopt.normalization import batch
+from fastopt.normalization.batch import Activation
 
 Statistics = tuple[np.ndarray, np.ndarray, int]
 
@@ -50,8 +50,8 @@ def batch_norm_stats(x: np.ndarray, *, channel_axis: int = 1) -> Statistics:
     >>> fo.normalization.batch_norm_stats(np.array([[1.0, 10.0], [3.0, 10.0]]))
     (array([ 2., 10.]), array([1., 0.]), 2)
     """
-    axis, channels = batch_checks.geometry(x, channel_axis)
-    return *cpu.statistics(x, axis=axis), x.size // channels
+    axis, channels = batch.geometry(x, channel_axis)
+    return *way("normalization").batch_statistics(x, axis=axis), x.size // channels
 
 
 def merge_stats(stats: Sequence[Statistics]) -> Statistics:
@@ -170,18 +170,18 @@ def batch_norm_apply(
     array([[-1.,  0.],
            [ 1.,  0.]])
     """
-    axis, channels = batch_checks.geometry(x, channel_axis)
+    axis, channels = batch.geometry(x, channel_axis)
     expect.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
     expect.arrays(expect.FLOAT64, (channels,), mean=mean, variance=variance)
     parts = {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance, "residual": residual}
     options = {
         "eps": expect.number(eps, "eps", expect.POSITIVE),
         "axis": axis,
-        "activation": batch_checks.activation_of(activation),
-        "residual": batch_checks.residual_of(residual, x),
+        "activation": batch.activation_of(activation),
+        "residual": batch.residual_of(residual, x),
     }
-    y = batch_checks.output(out, x, parts, same="x")
-    return y, cpu.normalize(x, gamma, beta, mean, variance, y, **options)
+    y = batch.output(out, x, parts, same="x")
+    return y, way("normalization").batch_normalize(x, gamma, beta, mean, variance, y, **options)
 
 
 def batch_norm_gradient_sums(
@@ -235,10 +235,10 @@ def batch_norm_gradient_sums(
     array([[3.],
            [0.]])
     """
-    axis = batch_checks.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
-    residual = batch_checks.residual_of(residual, x)
+    axis = batch.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
+    residual = batch.residual_of(residual, x)
     options: dict[str, Any] = {"axis": axis, "activation": activation, "residual": residual}
-    sums = cpu.gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
+    sums = way("normalization").batch_gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
     return sums[0], sums[1]
 
 
@@ -305,15 +305,16 @@ def batch_norm_gradient_apply(
     >>> fo.normalization.batch_norm_gradient_apply(dy, x, gamma, mean, invstd, *sums, count).ravel().round(6)
     array([0., 0., 0.])
     """
-    axis = batch_checks.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
+    axis = batch.slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
     expect.arrays(expect.FLOAT64, gamma.shape, sum_dy=sum_dy, sum_dy_xhat=sum_dy_xhat)
     count = expect.integer(count, "count", 1)
-    residual = batch_checks.residual_of(residual, x)
+    residual = batch.residual_of(residual, x)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}
     parts |= {"sum_dy": sum_dy, "sum_dy_xhat": sum_dy_xhat}
-    dx = batch_checks.output(out, x, parts, same="dy")
-    dresidual = batch_checks.residual_output(out_residual, dy, dx, residual, activation, parts)
+    dx = batch.output(out, x, parts, same="dy")
+    dresidual = batch.residual_output(out_residual, dy, dx, residual, activation, parts)
     options: dict[str, Any] = {"axis": axis, "activation": activation, "residual": residual, "training": True}
     kept = dresidual if activation else None
-    cpu.gradient(dy, x, gamma, beta, mean, invstd, (sum_dy, sum_dy_xhat), count, dx, kept, **options)
+    sums = sum_dy, sum_dy_xhat
+    way("normalization").batch_gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, kept, **options)
     return dx if dresidual is None else (dx, dresidual)

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.normalization import batch_checks
-from fastopt.normalization.batch import batch_norm_backward, batch_norm_forward
-from fastopt.normalization.batch_checks import Activation
+from fastopt.normalization import batch
+from fastopt.normalization.batch import Activation, batch_norm_backward, batch_norm_forward
 
 
 class BatchNorm:
@@ -83,11 +82,11 @@ class BatchNorm:
     ):
         if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
             raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
-        self.features, self.channel_axis = int(features), batch_checks.channel_axis_of(channel_axis)
+        self.features, self.channel_axis = int(features), batch.channel_axis_of(channel_axis)
         self.momentum = None if momentum is None else expect.number(momentum, "momentum", expect.UNIT)
         self.eps = expect.number(eps, "eps", expect.POSITIVE)
         self.affine = expect.flag(affine, "affine")
-        self.activation = batch_checks.activation_of(activation)
+        self.activation = batch.activation_of(activation)
         self.dtype = np.dtype(expect.choice(str(dtype), "dtype", ("float32", "float64")))
         self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
         self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
@@ -123,7 +122,7 @@ class BatchNorm:
             As :func:`batch_norm_forward`. The layer is as it was then.
         """
         expect.array(x, "x", dtype=self.dtype)
-        axis, channels = batch_checks.geometry(x, self.channel_axis)
+        axis, channels = batch.geometry(x, self.channel_axis)
         if channels != self.features:
             raise ValueError(f"x: expected {self.features} channels on axis {axis}, got shape {x.shape}")
         gamma, beta = self._parameters

@@ -1,9 +1,12 @@
-"""Layer and RMS norm, each as two functions."""
+"""Layer, RMS and group norm, each as two functions."""
+
+from typing import Any
 
 import numpy as np
 
 from fastopt import expect
-from fastopt.normalization import across
+from fastopt.kernels.runtime.checks import all_fit
+from fastopt.kernels.runtime.targets import way
 
 
 def layer_norm_forward(
@@ -62,12 +65,12 @@ def layer_norm_forward(
     >>> mean
     array([ 2., 20.])
     """
-    shape = across.normalized(x, gamma, normalized_shape)
-    across.vectors(x, shape, gamma=gamma, beta=beta)
+    shape = _normalized(x, gamma, normalized_shape)
+    _vectors(x, shape, gamma=gamma, beta=beta)
     eps = expect.number(eps, "eps", expect.POSITIVE)
-    y = across.output(out, x, "x", x=x, gamma=gamma, beta=beta)
+    y = _output(out, x, "x", x=x, gamma=gamma, beta=beta)
     outer = x.shape[: x.ndim - len(shape)]
-    mean, invstd = across.forward("layer", x, gamma, beta, y, outer, eps, normalized_shape=shape)
+    mean, invstd = way("normalization").sample_forward("layer", x, gamma, beta, y, outer, shape, 0, eps)
     return y, mean, invstd
 
 
@@ -129,11 +132,11 @@ def layer_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-2.,  2.]), array([2., 2.]))
     """
-    shape = across.normalized(x, gamma, normalized_shape)
-    across.vectors(x, shape, gamma=gamma)
-    across.slopes(dy, x, x.shape[: x.ndim - len(shape)], mean=mean, invstd=invstd)
-    dx = across.output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
-    dgamma, dbeta = across.backward("layer", dy, x, gamma, (mean, invstd), dx, shape, normalized_shape=shape)
+    shape = _normalized(x, gamma, normalized_shape)
+    _vectors(x, shape, gamma=gamma)
+    _slopes(dy, x, x.shape[: x.ndim - len(shape)], mean=mean, invstd=invstd)
+    dx = _output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
+    dgamma, dbeta = way("normalization").sample_backward("layer", dy, x, gamma, (mean, invstd), dx, shape, 0)
     return dx, dgamma, dbeta
 
 
@@ -192,12 +195,12 @@ def rms_norm_forward(
     >>> invrms.round(3)
     array([0.5, 0.2])
     """
-    shape = across.normalized(x, gamma, normalized_shape)
-    across.vectors(x, shape, gamma=gamma)
+    shape = _normalized(x, gamma, normalized_shape)
+    _vectors(x, shape, gamma=gamma)
     eps = float(np.finfo(x.dtype).eps) if eps is None else expect.number(eps, "eps", expect.POSITIVE)
-    y = across.output(out, x, "x", x=x, gamma=gamma)
+    y = _output(out, x, "x", x=x, gamma=gamma)
     outer = x.shape[: x.ndim - len(shape)]
-    (invrms,) = across.forward("rms", x, gamma, None, y, outer, eps, normalized_shape=shape)
+    (invrms,) = way("normalization").sample_forward("rms", x, gamma, None, y, outer, shape, 0, eps)
     return y, invrms
 
 
@@ -258,9 +261,192 @@ def rms_norm_backward(
     (array([[ 0.5  ,  0.5  ],
            [ 0.168, -0.024]]), array([1.2, 0.4]))
     """
-    shape = across.normalized(x, gamma, normalized_shape)
-    across.vectors(x, shape, gamma=gamma)
-    across.slopes(dy, x, x.shape[: x.ndim - len(shape)], invrms=invrms)
-    dx = across.output(out, x, "dy", dy=dy, x=x, gamma=gamma, invrms=invrms)
-    (dgamma,) = across.backward("rms", dy, x, gamma, (invrms,), dx, shape, normalized_shape=shape)
+    shape = _normalized(x, gamma, normalized_shape)
+    _vectors(x, shape, gamma=gamma)
+    _slopes(dy, x, x.shape[: x.ndim - len(shape)], invrms=invrms)
+    dx = _output(out, x, "dy", dy=dy, x=x, gamma=gamma, invrms=invrms)
+    (dgamma,) = way("normalization").sample_backward("rms", dy, x, gamma, (invrms,), dx, shape, 0)
     return dx, dgamma
+
+
+def group_norm_forward(
+    x: np.ndarray,
+    num_groups: int,
+    gamma: np.ndarray | None = None,
+    beta: np.ndarray | None = None,
+    *,
+    eps: float = 1e-5,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Normalize every group of channels of every sample, then scale and shift by channel.
+
+    Parameters
+    ----------
+    x : array (N, C, ...), float32 or float64
+        Any strides; at least two axes. Not written.
+    num_groups : int ≥ 1
+        Neighbouring channels make C / num_groups a group; it divides C. 1 normalizes whole samples, C each channel of
+        a sample by itself (instance norm).
+    gamma, beta : arrays (C,), dtype of x, or None
+        Scale and shift, in units of y; None: 1 and 0.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    out : array like x, or None
+        Where y goes. May be x itself, where no backward follows.
+
+    Returns
+    -------
+    y : array like x
+        `out`, or a new array laid out in memory as x is.
+    mean, invstd : float64 arrays (N, num_groups)
+        What groups were normalized by, 1 / √(variance + eps) being `invstd`: the backward's arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, overlaps an output, or is outside its
+        domain. Nothing has been written then.
+
+    Notes
+    -----
+    The biased variance, taken about the mean in two passes. A NaN or Inf in x makes its group NaN, and no other. A
+    group of one value becomes beta. torch.nn.functional.group_norm is the same; Keras has the channels last, and its
+    epsilon is 1e-3.
+
+    References
+    ----------
+    Wu and He, "Group normalization", ECCV 2018, equations 1 to 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> y, mean, invstd = fo.normalization.group_norm_forward(np.array([[1.0, 3.0, 10.0, 30.0]]), 2)
+    >>> y.round(3), mean
+    (array([[-1.,  1., -1.,  1.]]), array([[ 2., 20.]]))
+    """
+    groups = _grouped(x, num_groups)
+    _vectors(x, x.shape[1:2], gamma=gamma, beta=beta)
+    eps = expect.number(eps, "eps", expect.POSITIVE)
+    y = _output(out, x, "x", x=x, gamma=gamma, beta=beta)
+    outer, shape = (len(x), groups), x.shape[1:2]
+    mean, invstd = way("normalization").sample_forward("group", x, gamma, beta, y, outer, shape, groups, eps)
+    return y, mean, invstd
+
+
+def group_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    num_groups: int,
+    gamma: np.ndarray | None,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    *,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the gradients of group norm: dx = invstd (g − mean(g) − x̂ mean(g x̂)) with g = gamma dy, dgamma, dbeta.
+
+    Parameters
+    ----------
+    dy : array like x
+        The loss's gradient with respect to y. Any strides.
+    x : array (N, C, ...), float32 or float64
+        The forward's input, as it was.
+    num_groups : int ≥ 1
+        As in the forward.
+    gamma : array (C,), dtype of x, or None
+        The forward's scale, as it was.
+    mean, invstd : float64 arrays (N, num_groups)
+        What the forward returned.
+    out : array like x, or None
+        Where dx goes; may be dy itself.
+
+    Returns
+    -------
+    dx : array like x
+        `out`, or a new array laid out in memory as x is.
+    dgamma, dbeta : arrays (C,), dtype of x
+        Also where the forward had no gamma or no beta.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, dtype or shape, empty, read-only, or overlaps `out`. Nothing has been
+        written then.
+
+    Notes
+    -----
+    A group is in cache between its two passes. torch and Keras give the same gradients.
+
+    References
+    ----------
+    Wu and He 2018, equations 1 to 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> x = np.array([[1.0, 3.0, 10.0, 30.0]])
+    >>> y, mean, invstd = fo.normalization.group_norm_forward(x, 2)
+    >>> dx, dgamma, dbeta = fo.normalization.group_norm_backward(np.ones((1, 4)), x, 2, None, mean, invstd)
+    >>> dgamma.round(3), dbeta
+    (array([-1.,  1., -1.,  1.]), array([1., 1., 1., 1.]))
+    """
+    groups = _grouped(x, num_groups)
+    _vectors(x, x.shape[1:2], gamma=gamma)
+    _slopes(dy, x, (len(x), groups), mean=mean, invstd=invstd)
+    dx = _output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
+    statistics, shape = (mean, invstd), x.shape[1:2]
+    dgamma, dbeta = way("normalization").sample_backward("group", dy, x, gamma, statistics, dx, shape, groups)
+    return dx, dgamma, dbeta
+
+
+# ---- checks
+
+
+def _normalized(x: Any, gamma: Any, normalized_shape: Any) -> tuple[int, ...]:
+    """Return the shape of a row: `normalized_shape`, or gamma's, or the last axis; x is checked on the way."""
+    expect.not_empty(expect.array(x, "x"), "x")
+    if normalized_shape is not None:
+        whole = isinstance(normalized_shape, int | np.integer) and not isinstance(normalized_shape, bool)
+        name, shape = (
+            "normalized_shape",
+            expect.shape((normalized_shape,) if whole else normalized_shape, "normalized_shape"),
+        )
+    elif gamma is not None:
+        name, shape = "gamma", expect.array(gamma, "gamma").shape
+    else:
+        name, shape = "x", x.shape[-1:]
+    if not 1 <= len(shape) <= x.ndim or x.shape[x.ndim - len(shape) :] != shape:
+        raise ValueError(f"{name}: expected the shape of the last axes of x, {x.shape}, got {shape}")
+    return shape
+
+
+def _grouped(x: Any, num_groups: Any) -> int:
+    """Return the number of groups; x is checked on the way."""
+    expect.not_empty(expect.array(x, "x"), "x")
+    if x.ndim < 2:
+        raise ValueError(f"x: expected two or more axes, got shape {x.shape}")
+    groups = expect.integer(num_groups, "num_groups", 1)
+    if x.shape[1] % groups:
+        raise ValueError(f"num_groups: expected a divisor of the {x.shape[1]} channels of x, got {groups}")
+    return groups
+
+
+def _vectors(x: np.ndarray, shape: tuple[int, ...], **given: Any) -> None:
+    """Check parameters, which may be None."""
+    if not all_fit(given.values(), x.dtype, shape):
+        for name, array in given.items():
+            if array is not None:
+                expect.array(array, name, dtype=x.dtype, shape=shape)
+
+
+def _slopes(dy: Any, x: np.ndarray, shape: tuple[int, ...], **statistics: Any) -> None:
+    """Check what only a backward takes: dy, and the statistics that the forward returned."""
+    expect.array(dy, "dy", dtype=x.dtype, shape=x.shape)
+    expect.arrays(expect.FLOAT64, shape, **statistics)
+
+
+def _output(out: Any, x: np.ndarray, same: str, /, **apart: np.ndarray | None) -> np.ndarray:
+    """Return `out`, checked, or a new array in the memory layout of x."""
+    if out is None:
+        return np.empty_like(x, subok=False)
+    return expect.output(out, "out", dtype=x.dtype, shape=x.shape, apart=apart, same=same)

@@ -2,8 +2,14 @@
 
 from fastopt import expect
 from fastopt.normalization.across_layers import RowNorm, row_shape
-from fastopt.normalization.group import group_norm_backward, group_norm_forward
-from fastopt.normalization.sample import layer_norm_backward, layer_norm_forward, rms_norm_backward, rms_norm_forward
+from fastopt.normalization.sample import (
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+    rms_norm_backward,
+    rms_norm_forward,
+)
 
 
 class LayerNorm(RowNorm):

@@ -1,7 +1,7 @@
 """Normalization of rows by themselves, ahead of time. jit.py holds the same operations in the same order.
 
 layer_*, rms_*: the unit is a row of `columns` elements; group_*: a row of `width` planes of `inner` elements each, one for
-each of the group's channels. The parts are in across.pxd.
+each of the group's channels. The parts are in sample.pxd.
 """
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t

@@ -1,4 +1,4 @@
-"""What the loops of jit.py do with rows that are normalized by themselves, for Numba: the operations of across.pxd,
+"""What the loops of jit.py do with rows that are normalized by themselves, for Numba: the operations of sample.pxd,
 explained there, in the same order.
 
 `real`, the kernel's type, and the two `on_stack` belong to every kernel's module.
