@@ -1,9 +1,10 @@
 # Two commands: `make demo` and `make test`. Each makes .venv where it is missing, installs, and runs.
+# `make test-hosts` runs what needs other frameworks and their suites.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find kernels fastopt -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test test-hosts bench lint clean
 
 demo: .venv/installed-cli
 	$(BIN)/fastopt demo
@@ -12,7 +13,11 @@ test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto --maxprocesses=4
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
+
+test-hosts: .venv/installed-hosts
+	$(BIN)/python -m pytest tests/hosts -n auto --maxprocesses=2
 
 bench: .venv/installed-test
 	$(BIN)/fastopt bench --peers
@@ -31,6 +36,10 @@ lint: .venv/installed-test
 
 .venv/installed-test: .venv/bin/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv/installed-hosts: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[hosts]'
 	touch $@
 
 clean:

@@ -20,6 +20,8 @@ from fastopt.table import FAMILIES, OPS
 ROOT = Path(__file__).parents[2]
 MODULES = [path for folder in ("fastopt", "kernels") for path in sorted((ROOT / folder).rglob("*.py"))]
 SOURCES = [*MODULES, *sorted((ROOT / "kernels").rglob("*.p[yx][xd]")), *sorted((ROOT / "kernels").rglob("*.h"))]
+ADAPTERS = ("torch", "keras", "jax", "sklearn")  # their examples run in tests/hosts
+WITH_EXAMPLES = [path for path in MODULES if ">>>" in path.read_text() and path.parts[-2] not in ADAPTERS]
 LONGEST = 300  # lines of code in a module
 LONGEST_BENCH = 700  # where kernels stand one after the other (compiled.pyx, jit.py), each read by itself
 
@@ -27,6 +29,12 @@ KERNELS = {(kernel.family, kernel.name): kernel for op in OPS for kernel in op.k
 EACH_OP = [pytest.param(op, id=op.name) for op in OPS]
 EACH_KERNEL = [pytest.param(kernel, id=f"{family}-{name}") for (family, name), kernel in KERNELS.items()]
 for_each_family = pytest.mark.parametrize("family", [f for f in FAMILIES if any(op.family == f for op in OPS)])
+
+
+def dotted(path):
+    """Return the name that a file is imported by."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts[0] == "fastopt" else ("fastopt", *parts)).removesuffix(".__init__")
 
 
 def room(family, bench):
@@ -264,13 +272,10 @@ def test_ops_state_shapes_dtypes_and_source(op):
     assert re.search(r"Keras|torch", " ".join(found.values())), "how rivals do it"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[-2] == "fastopt"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_the_examples_run(path):
-    if path.stem == "__main__":
-        pytest.skip("it runs the command")
-    module = importlib.import_module("fastopt" if path.stem == "__init__" else f"fastopt.{path.stem}")
     threads = fo.get_num_threads()
-    result = doctest.testmod(module)
+    result = doctest.testmod(importlib.import_module(dotted(path)))
     fo.set_num_threads(threads)
     assert result.failed == 0
 
@@ -285,10 +290,10 @@ def test_every_public_class_and_function_has_an_example():
 
 def test_every_name_of_all_exists():
     for path in MODULES:
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        if not re.search(r"^__all__", path.read_text(), flags=re.MULTILINE) or name.endswith("__main__"):
+        if not re.search(r"^__all__", path.read_text(), flags=re.MULTILINE) or path.parts[-2] in ADAPTERS:
             continue
-        module = importlib.import_module(name.replace("kernels", "fastopt.kernels", 1))
+        name = dotted(path)
+        module = importlib.import_module(name)
         assert len(set(module.__all__)) == len(module.__all__), name
         assert all(hasattr(module, part) for part in module.__all__), name
 
