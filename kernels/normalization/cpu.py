@@ -1,7 +1,8 @@
 """Normalization on CPUs: which kernels a call runs, and over what. Every argument has been checked.
 
-by_reference.py has the same functions. `y` and `dx` are written, and may be x and dy. x, dy and results are of one type,
-parameters and running statistics of the same, or float32 where that is bfloat16 or float16; statistics are float64.
+by_reference.py has the same functions. `y` and `dx` are written, and may be x and dy. x, dy and results are of one
+type, parameters and running statistics of the same, or float32 where that is bfloat16 or float16; statistics are
+float64.
 """
 
 from math import prod

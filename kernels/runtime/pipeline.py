@@ -1,7 +1,8 @@
 """One job through the launcher: kernels in a row, over arrays of any strides.
 
-A strided array gets a gather stage in front and, if it is written, a scatter stage behind; an array of 16-bit numbers is
-decoded and encoded in the same way. Kernels see packed blocks of their own type alone, and no array is copied as a whole.
+A strided array gets a gather stage in front and, if it is written, a scatter stage behind; an array of 16-bit numbers
+is decoded and encoded in the same way. Kernels see packed blocks of their own type alone, and no array is copied as a
+whole.
 """
 
 from collections.abc import Collection, Mapping, Sequence
