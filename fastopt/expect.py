@@ -3,9 +3,10 @@
 Nothing is written before all is checked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,14 +98,31 @@ def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
     return value
 
 
-Domain = tuple[Callable[[float], bool], str]
-NOT_NEGATIVE: Domain = (lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
-NOT_POSITIVE: Domain = (lambda x: -np.inf < x <= 0, "a finite number ≤ 0")
-POSITIVE: Domain = (lambda x: 0 < x < np.inf, "a finite number > 0")
-FRACTION: Domain = (lambda x: 0 <= x < 1, "a number in [0, 1)")
-INSIDE: Domain = (lambda x: 0 < x < 1, "a number in (0, 1)")
-UNIT: Domain = (lambda x: 0 <= x <= 1, "a number in [0, 1]")
-FINITE: Domain = (lambda x: -np.inf < x < np.inf, "a finite number")
+def unknown(name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """Return the sentence for an argument that there is not: the nearest that there is, and all of them."""
+    names = list(known)
+    near = [(synonyms or {}).get(name, ""), *get_close_matches(name, names, 1)]
+    meant = next((f"; did you mean {each!r}?" for each in near if each in names), "")
+    return f"expected one of {', '.join(names)}, got {name!r}{meant}"
+
+
+class Domain(NamedTuple):
+    """What a number may be: a test of it, and what an error says was expected."""
+
+    holds: Callable[[float], bool]
+    wanted: str
+
+    def __repr__(self) -> str:
+        return self.wanted  # signatures show it
+
+
+NOT_NEGATIVE = Domain(lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
+NOT_POSITIVE = Domain(lambda x: -np.inf < x <= 0, "a finite number ≤ 0")
+POSITIVE = Domain(lambda x: 0 < x < np.inf, "a finite number > 0")
+FRACTION = Domain(lambda x: 0 <= x < 1, "a number in [0, 1)")
+INSIDE = Domain(lambda x: 0 < x < 1, "a number in (0, 1)")
+UNIT = Domain(lambda x: 0 <= x <= 1, "a number in [0, 1]")
+FINITE = Domain(lambda x: -np.inf < x < np.inf, "a finite number")
 
 
 def number(value: Any, name: str, domain: Domain) -> float:

@@ -17,8 +17,8 @@ __all__ = [
     "PiecewiseConstant", "PolynomialDecay", "StepDecay",
 ]  # fmt: skip
 
-SHARE: expect.Domain = (lambda x: 0 < x <= 1, "a number in (0, 1]")
-GROWTH: expect.Domain = (lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
+SHARE = expect.Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
+GROWTH = expect.Domain(lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
 
 
 def _step(step: int) -> int:

@@ -6,10 +6,10 @@ see :class:`Optimizer`. `lr` may be a schedule, a callable that takes the number
 learning rate; nothing compiles anew when a hyper-parameter changes.
 """
 
-from fastopt.optimizers.adam import FTRL, AdamWScheduleFree, AdEMAMix, Lion
-from fastopt.optimizers.adaptive import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
+from fastopt.optimizers.adam import Adam, Adamax, AdamW, AdamWScheduleFree, AdEMAMix, NAdam, RAdam
+from fastopt.optimizers.adaptive import FTRL, Adadelta, Adagrad, RMSprop
 from fastopt.optimizers.base import Optimizer
-from fastopt.optimizers.descent import SGD, Adagrad, Adam, AdamW, Momentum, RMSprop
+from fastopt.optimizers.descent import ASGD, SGD, Lion, Momentum, Rprop
 from fastopt.optimizers.layers import LAMB, LARS, Adafactor, Muon
 
 __all__ = [

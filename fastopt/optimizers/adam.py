@@ -1,85 +1,381 @@
-"""Optimizers that torch.optim lacks, from their papers: Lion, AdEMAMix, FTRL, schedule-free AdamW."""
+"""Adam and its kin: steps along averages of gradients, divided by the root of an average of squares."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, ClassVar, Unpack
+from typing import Annotated, Any, Unpack
 
 import numpy as np
 
 from fastopt import expect
+from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.kernels.optimizers.kernels import INTERPOLATE, KERNELS
-from fastopt.kernels.optimizers.plan import FLOATS, Recipe
-from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
-from fastopt.optimizers.base import Group, Optimizer
+from fastopt.kernels.runtime.signals import signals_wait
+from fastopt.kernels.runtime.targets import way
+from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.options import Stats, StepOptions
+from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule, Triple
 
-Rate = float | Callable[[int], float]
+
+def _adam_kernel(group: Group) -> str:
+    return "adam_amsgrad" if group["amsgrad"] else "adam"
 
 
-class Lion(Optimizer):
-    """Steps of one length, along the sign of an average that leans towards the new gradient.
+def _z_from_param(name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
+    return param if name == "z" else 0.0
 
-    θ ← (1 − lr weight_decay) θ − lr sign(β₁ m + (1 − β₁) g);  then m ← β₂ m + (1 − β₂) g.
+
+def _weights(group: Group, step: int) -> dict[str, float]:
+    """Return the sum of the steps' weights, and the largest lr so far."""
+    try:
+        carried = scalars.schedule_free_carried(group, step)
+    except OverflowError:
+        carried = {"weight_sum": np.inf}
+    if not carried["weight_sum"] < np.inf:
+        r, power = group["r"], group["weight_lr_power"]
+        raise ValueError(
+            f"r: expected finite weights of the steps, got {step}^{r} {group['lr']}^{power} at step {step}"
+        )
+    return carried
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running averages of the gradient and its square; AMSGrad if asked.
+
+    m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − lr m̂ / (√v̂ + eps), with m̂ = m / (1 − β₁ᵗ) and
+    v̂ = v / (1 − β₂ᵗ). With amsgrad, the largest v so far takes v's place.
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr : float ≥ 0 or callable(steps) -> float, default 1e-4
-        Length of every element's step, in the parameter's units; a third to a tenth of AdamW's.
-    betas : two floats in [0, 1), default (0.9, 0.99)
-        Shares of the old average: in the direction, and kept.
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-3
+        Bound of a step, in the parameter's units.
+    betas : two floats in [0, 1), default (0.9, 0.999)
+        Shares of the old averages kept.
+    eps : float > 0, default 1e-8
+        Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
-        Decoupled decay: share of the parameter taken away per step and unit of lr.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+        Coupled (L2) decay, per step: added to the gradient.
+    amsgrad : bool, default False
+        Divide by the largest average so far.
+    eps_hat : bool, default False
+        Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
-    State: `exp_avg`, of the parameter's shape: half of Adam's. A NaN in the gradient makes the parameter NaN.
-    The authors' code and optax are the same (optax's weight_decay is 1e-3); Keras too, with an lr of 1e-3. torch
-    has no such class.
+    State: `exp_avg`, `exp_avg_sq` (and `max_exp_avg_sq`), of the parameter's shape and dtype. torch is the same.
+    Keras's epsilon (default 1e-7) is the paper's "epsilon hat" of section 2 (`eps_hat=True`), and its weight_decay is
+    decoupled.
 
     References
     ----------
-    Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, Algorithm 2.
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1. Reddi, Kale and Kumar,
+    "On the convergence of Adam and beyond", ICLR 2018, Algorithm 2.
 
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> w = np.ones(3)
-    >>> fo.optimizers.Lion(w, lr=0.5).step(np.array([0.01, -3.0, 0.0]))
-    >>> w
-    array([0.5, 1.5, 1. ])
+    >>> w = np.ones(2)
+    >>> fo.optimizers.Adam(w, lr=0.5).step(np.array([1.0, -3.0]))
+    >>> w.round(6)
+    array([0.5, 1.5])
     """
 
-    _reference = staticmethod(reference.lion)
-    _scalars = staticmethod(scalars.lion)
+    rule = Rule(_adam_kernel, scalars.adam, reference.adam)
 
     def __init__(
         self,
         params: Any,
-        lr: Rate = 1e-4,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        lr: Rate = 1e-3,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        amsgrad: bool = False,
+        maximize: bool = False,
+        eps_hat: bool = False,
+        **options: Unpack[StepOptions],
+    ):
+        super().__init__(
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            eps_hat=eps_hat,
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: θ ← (1 − lr weight_decay) θ − lr m̂ / (√v̂ + eps).
+
+    Parameters
+    ----------
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-3
+        Bound of a step, in the parameter's units.
+    betas : two floats in [0, 1), default (0.9, 0.999)
+        Shares of the old averages kept.
+    eps : float > 0, default 1e-8
+        Added to the root, outside it.
+    weight_decay : float ≥ 0, default 0.01
+        Decoupled decay: share of the parameter taken away per step and unit of lr.
+    amsgrad : bool, default False
+        Divide by the largest average so far.
+    eps_hat : bool, default False
+        Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
+    params, maximize, **options
+        As in :class:`Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in :class:`Optimizer`.
+
+    Notes
+    -----
+    State: as in :class:`Adam`. torch is the same; Keras (default 0.004) differs in epsilon as for
+    Adam (`eps_hat=True`).
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> w = np.ones(2)
+    >>> fo.optimizers.AdamW({"w": w}, lr=0.5, weight_decay=0.1).step({"w": np.array([1.0, -3.0])})
+    >>> w.round(6)
+    array([0.45, 1.45])
+    """
+
+    rule = Rule(_adam_kernel, scalars.adamw, reference.adamw)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Rate = 1e-3,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 1e-2,
+        amsgrad: bool = False,
+        maximize: bool = False,
+        eps_hat: bool = False,
+        **options: Unpack[StepOptions],
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, eps_hat, **options)
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm: steps divided by the largest gradient, old ones fading.
+
+    m ← β₁ m + (1 − β₁) g;  u ← max(β₂ u, |g| + eps);  θ ← θ − lr / (1 − β₁ᵗ) · m / u.
+
+    Parameters
+    ----------
+    lr : float ≥ 0 or callable(steps) -> float, default 2e-3
+        Bound of a step, in the parameter's units.
+    betas : two floats in [0, 1), default (0.9, 0.999)
+        Share of the old average kept; share of the old maximum left after a step.
+    eps : float > 0, default 1e-8
+        Added to the gradient's size.
+    weight_decay : float ≥ 0, default 0
+        Coupled (L2) decay, per step.
+    eps_in_divisor : bool, default False
+        Add eps to u where it divides, as Keras does, rather than to |g|.
+    params, maximize, **options
+        As in :class:`Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in :class:`Optimizer`.
+
+    Notes
+    -----
+    State: `exp_avg`, `exp_inf`, of the parameter's shape. torch is the same. The paper has no epsilon;
+    Keras adds it (1e-7) to u where it divides: `eps_in_divisor=True`.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> w = np.ones(2)
+    >>> fo.optimizers.Adamax(w, lr=0.5).step(np.array([1.0, -3.0]))
+    >>> w.round(6)
+    array([0.5, 1.5])
+    """
+
+    rule = Rule("adamax", scalars.adamax, reference.adamax)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Rate = 2e-3,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        maximize: bool = False,
+        eps_in_divisor: bool = False,
+        **options: Unpack[StepOptions],
+    ):
+        super().__init__(
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            eps_in_divisor=eps_in_divisor,
+        )
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum, whose strength μ grows with the steps.
+
+    μₜ = β₁ (1 − ½ 0.96^(t momentum_decay));  m and v as in :class:`Adam`;
+    θ ← θ − lr (μₜ₊₁ m / (1 − μ₁…μₜ₊₁) + (1 − μₜ) g / (1 − μ₁…μₜ)) / (√v̂ + eps).
+
+    Parameters
+    ----------
+    lr : float ≥ 0 or callable(steps) -> float, default 2e-3
+        Rough bound of a step, in the parameter's units.
+    betas : two floats in [0, 1), default (0.9, 0.999)
+        Shares of the old averages kept; the first is also where μ ends.
+    eps : float > 0, default 1e-8
+        Added to the root, outside it.
+    weight_decay : float ≥ 0, default 0
+        Coupled (L2) decay, per step; decoupled with the option of that name.
+    momentum_decay : float ≥ 0, default 4e-3
+        How fast μ grows from β₁ / 2 to β₁; 1 is the paper's schedule with its 250 left out.
+    params, maximize, **options
+        As in :class:`Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in :class:`Optimizer`.
+
+    Notes
+    -----
+    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape; `mu_product`, the product of all μ so far, is
+    carried by the group in double precision, so it stays right if betas change between steps. torch is the same,
+    but for its `mu_product` in float32. Keras is momentum_decay=1, with an epsilon of 1e-7 and decoupled decay.
+
+    References
+    ----------
+    Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop, 2016, Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> w = np.ones(2)
+    >>> opt = fo.optimizers.NAdam(w, lr=0.5)
+    >>> opt.step(np.array([1.0, -3.0]))
+    >>> w.round(3), round(opt.carried[0]["mu_product"], 4)
+    (array([0.472, 1.528]), 0.4501)
+    """
+
+    rule = Rule(
+        "nadam", scalars.nadam, reference.nadam, carries={"mu_product": 1.0}, carry=scalars.nadam_carried
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Rate = 2e-3,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        momentum_decay: Annotated[float, NOT_NEGATIVE] = 4e-3,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(params, options, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum_decay=momentum_decay,
+            maximize=maximize,
+        )
 
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["lion"]
+
+class RAdam(Optimizer):
+    """Adam that waits until its divisor can be trusted, and shortens its steps by how far it can.
+
+    m and v as in :class:`Adam`;  ρ∞ = 2 / (1 − β₂) − 1,  ρ = ρ∞ − 2 t β₂ᵗ / (1 − β₂ᵗ). Where ρ > 5:
+    r = √((ρ − 4)(ρ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρ)) and θ ← θ − lr r m̂ √(1 − β₂ᵗ) / (√v + eps); before, θ ← θ − lr m̂.
+
+    Parameters
+    ----------
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-3
+        Bound of a rectified step, in the parameter's units; step per unit of averaged gradient before.
+    betas : two floats in [0, 1), default (0.9, 0.999)
+        Shares of the old averages kept.
+    eps : float > 0, default 1e-8
+        Added to √v, outside the root and before its correction.
+    weight_decay : float ≥ 0, default 0
+        Coupled (L2) decay, per step; decoupled with the option of that name.
+    params, maximize, **options
+        As in :class:`Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in :class:`Optimizer`.
+
+    Notes
+    -----
+    State: `exp_avg`, `exp_avg_sq`, of the parameter's shape. torch is the same. The paper rectifies from
+    ρ > 4 on, has no epsilon, and its authors' code decouples the decay. Keras has no such class.
+
+    References
+    ----------
+    Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020, Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> w = np.ones(2)
+    >>> fo.optimizers.RAdam(w, lr=0.5).step(np.array([1.0, -3.0]))
+    >>> w.round(6)
+    array([0.5, 2.5])
+    """
+
+    rule = Rule("radam", scalars.radam, reference.radam)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Rate = 1e-3,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        maximize: bool = False,
+        **options: Unpack[StepOptions],
+    ):
+        super().__init__(
+            params,
+            options,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
 
 
 class AdEMAMix(Optimizer):
@@ -90,8 +386,6 @@ class AdEMAMix(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Bound of the fast average's part of a step, in the parameter's units.
     betas : three floats in [0, 1), default (0.9, 0.999, 0.9999)
@@ -105,16 +399,13 @@ class AdEMAMix(Optimizer):
         Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -134,20 +425,18 @@ class AdEMAMix(Optimizer):
     array([0.25, 1.75])
     """
 
-    _reference = staticmethod(reference.ademamix)
-    _scalars = staticmethod(scalars.ademamix)
-    _domains: ClassVar = {"betas": [expect.FRACTION] * 3, "alpha": expect.NOT_NEGATIVE}
+    rule = Rule("ademamix", scalars.ademamix, reference.ademamix)
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-3,
-        betas: tuple[float, float, float] = (0.9, 0.999, 0.9999),
-        alpha: float = 5.0,
-        beta3_warmup: float = 0.0,
-        alpha_warmup: float = 0.0,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        betas: Annotated[Triple, (FRACTION, FRACTION, FRACTION)] = (0.9, 0.999, 0.9999),
+        alpha: Annotated[float, NOT_NEGATIVE] = 5.0,
+        beta3_warmup: Annotated[float, NOT_NEGATIVE] = 0.0,
+        alpha_warmup: Annotated[float, NOT_NEGATIVE] = 0.0,
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
@@ -164,100 +453,6 @@ class AdEMAMix(Optimizer):
             maximize=maximize,
         )
 
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["ademamix"]
-
-
-class FTRL(Optimizer):
-    """Follow the regularized leader, proximal: per-coordinate rates, and weights that are exactly 0 where l1 says so.
-
-    σ = (√(n + g²) − √n) / lr;  z ← z + g − σ θ;  n ← n + g²;
-    θ ← 0 where |z| ≤ l1, else −(z − l1 sign(z)) / ((beta + √n) / lr + l2).
-
-    Parameters
-    ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place. Begin at 0: z knows nothing of
-        other starts, so beta, l1 and l2 draw them to 0.
-    lr : float > 0 or callable(steps) -> float, default 1e-2
-        Step per unit of scaled gradient; the paper's α.
-    beta : float ≥ 0, default 1.0
-        Added to √n: how much the first steps are shortened.
-    l1 : float ≥ 0, default 0
-        Strength of the L1 norm, in units of the gradient's sum.
-    l2 : float ≥ 0, default 0
-        Strength of the squared L2 norm.
-    initial_accumulator_value : float ≥ 0, default 0
-        Where n starts, in squared units of the gradient.
-    weight_decay : float ≥ 0, default 0
-        Coupled (L2) decay, per step: added to the gradient.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    State: `z`, `n`, of the parameter's shape. Keras calls them `linear` and `accumulator`, starts n at 0.1,
-    has a beta of 0, and an l2 of half ours; its learning_rate_power is −½ here. torch has no such class.
-
-    References
-    ----------
-    McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013, Algorithm 1.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> w = np.zeros(3)
-    >>> fo.optimizers.FTRL(w, lr=0.5, l1=1.0).step(np.array([3.0, 1.0, -1.5]))
-    >>> w
-    array([-0.25,  0.  ,  0.1 ])
-    """
-
-    _reference = staticmethod(reference.ftrl)
-    _scalars = staticmethod(scalars.ftrl)
-    _only_at_start = ("initial_accumulator_value",)
-    _lr_domain = expect.POSITIVE
-    _domains: ClassVar = {"beta": expect.NOT_NEGATIVE}
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Rate = 1e-2,
-        beta: float = 1.0,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        weight_decay: float = 0.0,
-        maximize: bool = False,
-        **options: Unpack[StepOptions],
-    ):
-        super().__init__(
-            params,
-            options,
-            lr=lr,
-            beta=beta,
-            l1=l1,
-            l2=l2,
-            initial_accumulator_value=initial_accumulator_value,
-            weight_decay=weight_decay,
-            maximize=maximize,
-        )
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["ftrl"]
-
-    def _initial(self, name: str, group: Group, param: np.ndarray) -> float:
-        return group["initial_accumulator_value"] if name == "n" else 0.0
-
 
 class AdamWScheduleFree(Optimizer):
     """AdamW whose steps need no schedule of lr: gradients are taken between its iterate z and the average x of all z.
@@ -271,8 +466,6 @@ class AdamWScheduleFree(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 2.5e-3
         Bound of z's step, in the parameter's units.
     betas : two floats in (0, 1) and [0, 1), default (0.9, 0.999)
@@ -287,11 +480,8 @@ class AdamWScheduleFree(Optimizer):
         Power of the step's number in its weight.
     weight_lr_power : float ≥ 0, default 2.0
         Power of the largest lr so far in a step's weight.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Attributes
     ----------
@@ -301,7 +491,7 @@ class AdamWScheduleFree(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -328,25 +518,25 @@ class AdamWScheduleFree(Optimizer):
     array([0.])
     """
 
-    _reference = staticmethod(reference.adamwschedulefree)
-    _scalars = staticmethod(scalars.schedule_free_adamw)
-    _carries: ClassVar = {"weight_sum": 0.0, "lr_max": 0.0}
-    _domains: ClassVar = {"betas": [expect.INSIDE, expect.FRACTION]}
+    rule = Rule(
+        "schedule_free_adamw", scalars.schedule_free_adamw, reference.adamwschedulefree, start=_z_from_param,
+        carries={"weight_sum": 0.0, "lr_max": 0.0}, carry=_weights, decays=False,
+    )  # fmt: skip
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 2.5e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        warmup_steps: float = 0.0,
-        r: float = 0.0,
-        weight_lr_power: float = 2.0,
+        betas: Annotated[Pair, (INSIDE, FRACTION)] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-8,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        warmup_steps: Annotated[float, NOT_NEGATIVE] = 0.0,
+        r: Annotated[float, NOT_NEGATIVE] = 0.0,
+        weight_lr_power: Annotated[float, NOT_NEGATIVE] = 2.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
-        self.training = True
+        self._training = True
         super().__init__(
             params,
             options,
@@ -360,29 +550,10 @@ class AdamWScheduleFree(Optimizer):
             maximize=maximize,
         )
 
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["schedule_free_adamw"]
-
-    @staticmethod
-    def _carry(group: Group, step: int) -> dict[str, float]:
-        try:
-            carried = scalars.schedule_free_carried(group, step)
-        except OverflowError:
-            carried = {"weight_sum": np.inf}
-        if not carried["weight_sum"] < np.inf:
-            r, power = group["r"], group["weight_lr_power"]
-            raise ValueError(
-                f"r: expected finite weights of the steps, got {step}^{r} {group['lr']}^{power} at step {step}"
-            )
-        return carried
-
-    def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
-        return param if name == "z" else 0.0
-
-    def recipe(self, i: int, grad: str) -> Recipe:
-        """Return what :meth:`Optimizer.recipe` does; the decay is decoupled as it is, and z must have its share."""
-        return replace(super().recipe(i, grad), decay=False)
+    @property
+    def training(self) -> bool:
+        """Whether the parameters hold y."""
+        return self._training
 
     def step(self, grads: Any, *args: Any, **kwargs: Any) -> Stats | None:
         """Update every parameter, and its state, in place, in one pass: see :meth:`Optimizer.step`.
@@ -392,46 +563,43 @@ class AdamWScheduleFree(Optimizer):
         TypeError, ValueError
             As there, and after `eval()`. Nothing has been written then.
         """
-        if not self.training:
-            raise ValueError("step: expected parameters as train() leaves them, got them as eval() does")
+        self._expect_training("step")
         return super().step(grads, *args, **kwargs)
+
+    def step_rows(self, index: int, rows: np.ndarray, values: np.ndarray, *args: Any, **kwargs: Any) -> Stats | None:
+        """Update some rows of one parameter: see :meth:`Optimizer.step_rows`, and :meth:`step`."""
+        self._expect_training("step_rows")
+        return super().step_rows(index, rows, values, *args, **kwargs)
+
+    def _expect_training(self, name: str) -> None:
+        if not self._training:
+            raise ValueError(f"{name}: expected parameters as train() leaves them, got them as eval() does")
 
     def eval(self) -> None:
         """Turn the parameters from y into the average x, in place, to be measured or kept; nothing if they are."""
-        if self.training:
-            self._move(lambda beta1: 1.0 - 1.0 / beta1)
-        self.training = False
+        self._move(lambda beta1: 1.0 - 1.0 / beta1, training=False)
 
     def train(self) -> None:
         """Turn the parameters from x back into y, in place, to go on training; nothing if they are."""
-        if not self.training:
-            self._move(lambda beta1: 1.0 - beta1)
-        self.training = True
+        self._move(lambda beta1: 1.0 - beta1, training=True)
 
-    def _move(self, share: Callable[[float], float]) -> None:
+    def _move(self, share: Callable[[float], float], training: bool) -> None:
         """Move every parameter by a share of its way to z."""
-        for name, param, shape in zip(self._names, self._params, self._shapes):
-            expect.writable(expect.array(param, name, shape=shape, among=FLOATS), name)
-        weights = [share(group["betas"][0]) for group in self._digested()]
-        for param, state, k in zip(self._params, self.state, self._group_of):
-            if get_target() == "reference" or param.dtype not in expect.DTYPES:  # 16 bits: in NumPy
-                wide, end = param.astype(np.float64), state["z"].astype(np.float64)
-                param[...] = (1.0 - weights[k]) * wide + weights[k] * end
-                continue
-            pipeline.run(
-                ((INTERPOLATE, INTERPOLATE.buffers, 1),),
-                {"param": param, "end": state["z"]},
-                param.size,
-                dtype=str(param.dtype),
-                target=get_target(),
-                threads=get_num_threads(),
-                grain=pipeline.GRAIN,
-                scalars=(weights[k],),
-            )
+        store = self._store
+        with self._turn:
+            if self._training == training:
+                return
+            store.check_params()
+            weights = [share(group["betas"][0]) for group in store.digested()]
+            with signals_wait():
+                way("optimizers").interpolate(
+                    store.params, [state["z"] for state in store.state], [weights[k] for k in store.group_of]
+                )
+                self._training = training
 
     def state_dict(self) -> dict[str, Any]:
         """Return what :meth:`Optimizer.state_dict` does, and whether the parameters were y."""
-        return {**super().state_dict(), "training": self.training}
+        return {**super().state_dict(), "training": self._training}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; the parameters are y or x as they were there.
@@ -445,4 +613,4 @@ class AdamWScheduleFree(Optimizer):
             raise ValueError(f"state_dict: expected the key 'training', got {expect.describe(state_dict)}")
         training = expect.flag(state_dict["training"], "state_dict['training']")
         super().load_state_dict(state_dict)
-        self.training = training
+        self._training = training

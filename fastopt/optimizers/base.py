@@ -1,49 +1,27 @@
 """What all optimizers share: parameter groups, storage, the step and everything that one step can do."""
 
-from collections.abc import Callable, Iterator
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.optimizers.plan import FLOATS, WORK, Recipe, state_kind, states
-from fastopt.kernels.runtime import kinds
-from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.pipeline import GRAIN
-from fastopt.kernels.runtime.settings import get_target
-from fastopt.kernels.runtime.tables import holds_the_same
-from fastopt.optimizers import row_steps, step
-from fastopt.optimizers.checkpoint import STEPS, Group, StateDict, of_rows
-from fastopt.optimizers.options import CheckedOptions, Stats, StepOptions
-from fastopt.trees import Tree
-
-DOMAINS: dict[str, expect.Domain | list[expect.Domain]] = {  # a list: as many numbers, each of its own
-    "betas": [expect.FRACTION, expect.FRACTION],
-    "momentum": expect.FRACTION,
-    "dampening": expect.UNIT,
-    "beta": expect.FRACTION,
-    "alpha": expect.FRACTION,
-    "eps": expect.POSITIVE,
-    "weight_decay": expect.NOT_NEGATIVE,
-    "lr_decay": expect.NOT_NEGATIVE,
-    "initial_accumulator_value": expect.NOT_NEGATIVE,
-    "momentum_decay": expect.NOT_NEGATIVE,
-    "rho": expect.FRACTION,
-    "lambd": expect.NOT_NEGATIVE,
-    "t0": expect.NOT_NEGATIVE,
-    "l1": expect.NOT_NEGATIVE,
-    "l2": expect.NOT_NEGATIVE,
-    "alpha_warmup": expect.NOT_NEGATIVE,
-    "beta3_warmup": expect.NOT_NEGATIVE,
-    "warmup_steps": expect.NOT_NEGATIVE,
-    "r": expect.NOT_NEGATIVE,
-    "weight_lr_power": expect.NOT_NEGATIVE,
-}
+from fastopt.kernels.optimizers.batch import Asked
+from fastopt.kernels.runtime.jobs import Call
+from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.turn import Turn
+from fastopt.kernels.runtime.whole import whole
+from fastopt.optimizers import checkpoint, row_steps, torch_state
+from fastopt.optimizers.memory import State
+from fastopt.optimizers.options import Options, Stats, StepOptions
+from fastopt.optimizers.rule import Group, Rule
+from fastopt.optimizers.store import Store
 
 
-class Optimizer(StateDict):
+class Optimizer:
     """Base of all optimizers: `step(grads)` updates the parameters it was given, in place.
 
     Parameters
@@ -122,170 +100,59 @@ class Optimizer(StateDict):
     (dtype('uint8'), dtype('float32'))
     """
 
-    _reference: ClassVar[Callable[..., tuple]]
-    _scalars: ClassVar[Callable[[Group, int], tuple]]
-    _only_at_start: ClassVar[tuple[str, ...]] = ()
-    _lr_domain: ClassVar[expect.Domain] = expect.NOT_NEGATIVE
-    _domains: ClassVar[dict[str, expect.Domain | list[expect.Domain]]] = {}  # where they are not DOMAINS'
+    rule: ClassVar[Rule]  # what a subclass says of itself
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "rule" in vars(cls):
+            cls.rule = cls.rule.of_class(cls)
 
     def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
-        self.steps = 0
-        self.options = CheckedOptions.of(options or {})
-        self._tree = Tree(params)
-        self._names = self._tree.names
-        self._params = [
-            expect.writable(expect.array(leaf, name, among=FLOATS), name)
-            for name, leaf in zip(self._names, self._tree.leaves, strict=True)
-        ]
-        self._group_of = self._tree.group_of
-        self.groups: list[Group] = []
-        for k, own in enumerate(self._tree.options):
-            unknown = [key for key in own if key not in hyper]
-            if unknown:
-                raise ValueError(f"params[{k}]: expected only {', '.join(hyper)} beside 'params', got {unknown[0]!r}")
-            self.groups.append(self._checked({**hyper, **own}))
-        self._seen = [dict(group) for group in self.groups]
-        self._shapes = [param.shape for param in self._params]  # an array can be resized behind our back
-        self._build_tables()
-        self.state = [self._new_state(i) for i in range(len(self._params))]
-        self._by_rows = False  # whether rows count their own steps
-        self.carried = [dict(self._carries) for _ in self.groups]
-        self._copies = [
-            param.astype(kinds.dtype(self.options.copy_to)) for param in self._params if self.options.copy_to
-        ]
+        given: Mapping[str, Any] = options or {}
+        known = (*hyper, *Options.__dataclass_fields__)
+        for name in given:
+            if name not in known:
+                raise TypeError(f"{name}: {expect.unknown(name, known)}")
+        self.options = Options.of(given)
+        self._store = Store(self.rule, self.options, params, hyper)
+        self._turn = Turn()  # a step, or any look at what it writes, at a time
 
-    # ---- what a subclass says
+    # ---- what it holds
 
-    @staticmethod
-    def _kernel(group: Group) -> Kernel:
-        """Return the kernel that a group's options ask for."""
-        raise NotImplementedError
+    @property
+    def groups(self) -> list[Group]:
+        """The hyper-parameters of each group; may be changed between steps."""
+        return self._store.groups
 
-    def _initial(self, name: str, group: Group, param: np.ndarray) -> float | np.ndarray:
-        """Return the value, or values, that a state array starts from."""
-        return 0.0
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        return self._store.steps
 
-    def _state_shape(self, name: str, param: np.ndarray) -> tuple[int, ...]:
-        """Return the shape of a state array."""
-        return param.shape
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self._store.steps = expect.integer(value, "steps", 0)
 
-    @staticmethod
-    def _carry(group: Group, step: int) -> dict[str, float]:
-        """Return what a group carries after this step; `group` holds what it carried before, too."""
-        return {}
+    @property
+    def state(self) -> tuple[State, ...]:
+        """Each parameter's state, by name, in the order of the parameters."""
+        return tuple(State.of(arrays) for arrays in self._store.state)
 
-    # ---- what a subclass says whose steps pass over a parameter more than once
-
-    _passes: ClassVar[tuple[Kernel, ...]] = ()  # they measure, before the rule runs
-    _one_by_one: ClassVar[bool] = False  # whether all passes go over one parameter before the next
-
-    def _kernels(self, i: int) -> tuple[Kernel, tuple[Kernel, ...]]:
-        """Return the rule of a parameter, and the passes before it."""
-        return self._kernel(self.groups[self._group_of[i]]), self._passes
-
-    def _dims(self, i: int) -> tuple[int, ...]:
-        """Return the sizes that a parameter's kernels ask for."""
-        return ()
-
-    def _work(self, names: list[str], indices: list[int]) -> dict[str, list[np.ndarray]]:
-        """Return arrays, one per parameter, that passes hand on to each other."""
-        return {}
-
-    def _extent(self, number: int, i: int) -> tuple[int, int]:
-        """Return how many sums a pass adds up, and how many elements a thread takes at a time."""
-        return 2, GRAIN
-
-    def _settle(
-        self, number: int, group: Group, arrays: dict[str, np.ndarray], sums: np.ndarray, scalars: np.ndarray
-    ) -> None:
-        """Fill in a parameter's scalars, which follow from what a pass has summed up."""
-
-    # ---- setting up
-
-    def _checked(self, group: Group) -> Group:
-        """Return the group with every hyper-parameter checked."""
-        checked = dict(group)
-        for name, value in group.items():
-            if name == "lr":
-                checked[name] = value if callable(value) else expect.number(value, name, self._lr_domain)
-                continue
-            domain = self._domains.get(name, DOMAINS.get(name))
-            if domain is None:
-                checked[name] = expect.flag(value, name)
-            elif isinstance(domain, list):
-                checked[name] = expect.numbers(value, name, domain)
-            else:
-                checked[name] = expect.number(value, name, domain)
-        return checked
-
-    def recipe(self, i: int, grad: str) -> Recipe:
-        """Return what a step does to parameter `i` (in the parameters' order) when its gradient is of type `grad`."""
-        param, options = self._params[i], self.options
-        (kernel, passes), kind = self._kernels(i), str(param.dtype)
-        compute = "float64" if kind == "float64" else "float32"
-        if kind == "bfloat16" and options.rounding != "nearest":
-            kind = {"stochastic": "stochastic", "exact": "split"}[options.rounding]
-        state = tuple(
-            state_kind(name, options.state_dtype or compute, compute, param.size) for name in states(passes, kernel)
-        )
-        return Recipe(
-            kernel, passes, compute, kind, grad, state, clip=options.clip_value is not None,
-            decay=options.decoupled_weight_decay, average=options.ema_decay is not None, copy=options.copy_to,
-        )  # fmt: skip
-
-    def _new_state(self, i: int) -> dict[str, np.ndarray]:
-        recipe, param = self.recipe(i, "float32"), self._params[i]
-        group, state = self.groups[self._group_of[i]], {}
-        if recipe.param == "split":
-            state["param_lost_bits"] = np.zeros(param.shape, np.uint16)
-        for name in states(recipe.passes, recipe.kernel):
-            if name in WORK:
-                continue
-            kind, shape = recipe.kinds[name], self._state_shape(name, param)
-            arrays = kinds.arrays_for(kind, shape)
-            kinds.write(kind, arrays, np.full(shape, self._initial(name, group, param), recipe.compute))
-            state |= dict(zip((name, f"{name}_scale"), arrays, strict=False))
-        if recipe.average:
-            state["average"] = kinds.read(str(param.dtype), [param], recipe.compute)
-        return state
-
-    def _build_tables(self) -> None:
-        """Refuse parameters that overlap, and keep their ranges of memory, to hold gradients against."""
-        bounds = sorted((*np.lib.array_utils.byte_bounds(p), k) for k, p in enumerate(self._params) if p.size)
-        for (_, stop, i), (start, _, j) in pairwise(bounds):
-            if start < stop and np.shares_memory(self._params[i], self._params[j]):
-                raise ValueError(
-                    f"{self._names[j]}: expected memory apart from every other parameter, got an overlap with "
-                    f"{self._names[i]}"
-                )
-        merged: list[list[int]] = []
-        for start, stop, _ in bounds:  # views that interleave share one range
-            if merged and start < merged[-1][1]:
-                merged[-1][1] = max(stop, merged[-1][1])
-            else:
-                merged.append([start, stop])
-        self._starts = np.array([start for start, _ in merged], np.uintp)
-        self._stops = np.array([stop for _, stop in merged], np.uintp)
-        self._plans: dict[tuple[str, ...], list[step.Part]] = {}
-        self._kinds: tuple[str, ...] = ()  # of the last step's gradients
-        self._seen_zeroed = False  # whether those were found apart from each other, too
-
-    # ---- the learning rate
+    @property
+    def carried(self) -> list[dict[str, float]]:
+        """What each group carries from step to step beside arrays: copies."""
+        return [dict(numbers) for numbers in self._store.carried]
 
     @property
     def lr(self) -> float:
         """The first group's learning rate for the next step; setting it sets every group's."""
-        return self._lr(self.groups[0])
+        return self.rule.lr(self.groups[0], self.steps)
 
     @lr.setter
     def lr(self, value: float | Callable[[int], float]) -> None:
-        checked = value if callable(value) else expect.number(value, "lr", self._lr_domain)
+        checked = self.rule.hyper["lr"](value, "lr")
         for group in self.groups:
             group["lr"] = checked
-
-    def _lr(self, group: Group) -> float:
-        lr = group["lr"]
-        return expect.number(lr(self.steps), f"lr at step {self.steps}", self._lr_domain) if callable(lr) else lr
 
     # ---- the step
 
@@ -327,31 +194,36 @@ class Optimizer(StateDict):
             zero_grads = expect.flag(zero_grads, "zero_grads")
             skip_nonfinite = expect.flag(skip_nonfinite, "skip_nonfinite")
             return_stats = expect.flag(return_stats, "return_stats")
-        if self._by_rows:
-            raise ValueError("step: expected step_rows, which has counted every row's steps by itself, got step")
-        gradients = self._tree.flatten(grads, "grads")
-        groups = self._digested()
-        parts, contiguous = step.bound(self, gradients, zero_grads)
-        options, factor, norm = self.options, unscale, 0.0
-        if return_stats or skip_nonfinite or options.clip_norm is not None:
-            norm, finite = step.norm(parts, contiguous)
-            norm *= unscale
-            if skip_nonfinite and not finite:
-                if zero_grads:
-                    for gradient in gradients:
-                        gradient[...] = 0
-                return Stats(norm, 0.0, True) if return_stats else None
-            if options.clip_norm is not None and not norm <= options.clip_norm:
-                factor *= options.clip_norm / norm
-        run, carried = step.run_reference if get_target() == "reference" else step.run, self.carried
-        if self._carries:
-            carried = [self._carry({**g, **before}, self.steps + 1) for g, before in zip(groups, carried, strict=True)]
-            # the reference works out for itself what the others get ready made
-            numbers = self.carried if run is step.run_reference else carried
-            groups = [{**group, **own} for group, own in zip(groups, numbers, strict=True)]
-        update = run(self, parts, contiguous, groups, factor, zero_grads, return_stats)
-        self.steps, self.carried = self.steps + 1, carried
-        return Stats(norm, update, False) if return_stats else None
+        store = self._store
+        with self._turn:
+            if store.by_rows:
+                raise ValueError("step: expected step_rows, which has counted every row's steps by itself, got step")
+            gradients = store.tree.flatten(grads, "grads")
+            settings = store.settings()
+            batches = store.bind(gradients, zero_grads)
+            try:
+                options, factor, norm, door = self.options, unscale, 0.0, way("optimizers")
+                if return_stats or skip_nonfinite or options.clip_norm is not None:
+                    squares, finite = door.squares(batches)
+                    norm = unscale * math.sqrt(squares)
+                    if skip_nonfinite and not finite:
+                        if zero_grads:
+                            for gradient in gradients:
+                                gradient[...] = 0
+                        return Stats(norm, 0.0, True) if return_stats else None
+                    if options.clip_norm is not None and not norm <= options.clip_norm:
+                        factor *= options.clip_norm / norm
+                done: list[Call] = [(setattr, (store, "steps", store.steps + 1), {})]
+                if self.rule.carries:
+                    done.append((setattr, (store, "carried", [dict(setting.after) for setting in settings]), {}))
+                asked = Asked(
+                    factor, store.steps + 1, options.clip_value, options.ema_decay, options.seed, zero_grads,
+                    return_stats, done,
+                )  # fmt: skip
+                update = door.step(batches, self.rule, settings, asked)
+            finally:
+                store.release(batches)
+        return Stats(norm, math.sqrt(update), False) if return_stats else None
 
     def step_rows(
         self,
@@ -410,38 +282,8 @@ class Optimizer(StateDict):
         >>> opt.state[0]["steps_of_rows"]
         array([1, 0, 1, 0])
         """
-        return row_steps.step(self, index, rows, values, grad_scale, skip_nonfinite, return_stats)
-
-    def _counted(self, i: int) -> list[np.ndarray]:
-        """Return what the rows of a parameter count by themselves; from here on, they do."""
-        if not self._by_rows:
-            for k in range(len(self._params)):
-                self.state[k] |= self._new_counts(k)
-            self._by_rows = True
-        return [self.state[i][of_rows(name)] for name in (STEPS, *self._carries)]
-
-    def _digested(self) -> list[Group]:
-        """Return the groups with this step's lr, checked again where somebody changed them."""
-        if len(self.groups) != len(self._seen):
-            raise ValueError(f"groups: expected {len(self._seen)} groups, got {len(self.groups)}")
-        changed = {}
-        for k, (group, seen) in enumerate(zip(self.groups, self._seen, strict=True)):
-            if type(group) is dict and holds_the_same(group, seen):
-                continue
-            if type(group) is not dict or group.keys() != seen.keys():
-                got = f"the keys {sorted(map(str, group))}" if type(group) is dict else expect.describe(group)
-                raise ValueError(f"groups[{k}]: expected the keys {sorted(seen)}, got {got}")
-            changed[k] = self._checked(group)
-            self._keeps_state(changed[k], seen, f"groups[{k}]")
-        for k, checked in changed.items():  # in place: others may hold the group
-            self.groups[k].update(checked)
-            self._seen[k] = dict(self.groups[k])
-        return [{**group, "lr": self._lr(group)} if callable(group["lr"]) else group for group in self.groups]
-
-    def _keeps_state(self, group: Group, seen: Group, name: str) -> None:
-        """Refuse options that ask for another kernel, whose state is another."""
-        if self._kernel(group) is not self._kernel(seen):
-            raise ValueError(f"{name}: expected options that keep the optimizer's state, got {expect.describe(group)}")
+        with self._turn:
+            return row_steps.step(self._store, index, rows, values, grad_scale, skip_nonfinite, return_stats)
 
     # ---- what steps keep beside the parameters
 
@@ -450,23 +292,158 @@ class Optimizer(StateDict):
         """The averaged parameters, in the structure of `params`; None without `ema_decay`."""
         if self.options.ema_decay is None:
             return None
-        return self._tree.build([state["average"] for state in self.state])
+        return self._store.tree.build([state["average"].view() for state in self._store.state])
 
     @property
     def copies(self) -> Any:
         """The parameters in the type of `copy_to`, in the structure of `params`; None without it."""
-        return self._tree.build(self._copies) if self.options.copy_to else None
+        return self._store.tree.build([copy.view() for copy in self._store.copies]) if self.options.copy_to else None
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the averages into the parameters for the time of a `with` block, and the parameters back behind it."""
         if self.options.ema_decay is None:
             raise ValueError("ema_decay: expected a number in [0, 1) at the optimizer's start, got None")
-        kept = [param.copy() for param in self._params]
-        for param, state in zip(self._params, self.state, strict=True):
-            param[...] = state["average"].astype(param.dtype)
+        store = self._store
+        with self._turn:
+            kept = [param.copy() for param in store.params]
+            with np.errstate(all="ignore"):
+                averages = [s["average"].astype(p.dtype) for p, s in zip(store.params, store.state, strict=True)]
         try:
+            self._write(averages)
             yield
         finally:
-            for param, own in zip(self._params, kept, strict=True):
-                param[...] = own
+            self._write(kept)
+
+    def _write(self, values: list[np.ndarray]) -> None:
+        """Write values into the parameters: into all, or none."""
+        store = self._store
+        with self._turn:
+            store.check_params()
+            whole([(np.copyto, (p, value), {}) for p, value in zip(store.params, values, strict=True)])
+
+    # ---- state that outlives the process
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
+        with self._turn:
+            return checkpoint.state_dict(self._store)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
+        """
+        with self._turn:
+            checkpoint.load_state_dict(self._store, state_dict)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write what `state_dict` holds to a safetensors file; parameters are not part of it.
+
+        The file is written beside its place and then moved there: whatever interrupts it, the old file or the new one
+        is there, whole. Needs the package safetensors (`pip install 'fastopt[save]'`).
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If it can't be written.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo, tempfile, os
+        >>> opt = fo.optimizers.Adam(np.ones(3))
+        >>> opt.step(np.ones(3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     opt.save(os.path.join(folder, "adam.safetensors"))
+        ...     other = fo.optimizers.Adam(np.ones(3))
+        ...     other.load(os.path.join(folder, "adam.safetensors"))
+        >>> other.steps
+        1
+        """
+        checkpoint.save(self.state_dict(), path)
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take over what `save` wrote; a group whose saved lr is None (a schedule) keeps its own.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        FileNotFoundError, TypeError, ValueError
+            If there is no such file, it is damaged, or of another optimizer, other parameters, shapes or types;
+            nothing has been changed then.
+        """
+        self.load_state_dict(checkpoint.load(path))
+
+    def torch_state_dict(self) -> dict[str, Any]:
+        """Return the state as the state_dict of torch's optimizer of this name, for its `load_state_dict`.
+
+        Tensors own their memory, in the type that this optimizer computes in: bfloat16 and 8-bit state is decoded.
+        A schedule becomes its present value. Averages and copies of parameters and their lost bits have no place in it.
+
+        Returns
+        -------
+        dict
+            "state" by the parameters' numbers, and "param_groups" with torch's own keys.
+
+        Raises
+        ------
+        ImportError, ValueError
+            If torch isn't installed, or has no such optimizer or option.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo
+        >>> opt = fo.optimizers.Adam(np.ones(3))
+        >>> opt.step(np.ones(3))
+        >>> found = opt.torch_state_dict()
+        >>> found["state"][0]["step"], found["param_groups"][0]["betas"]
+        (tensor(1.), (0.9, 0.999))
+        """
+        with self._turn:
+            return torch_state.to_torch(self._store)
+
+    def load_torch_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the state_dict of torch's optimizer of this name: state, steps and hyper-parameters.
+
+        Numbers are converted to how this optimizer keeps them: bfloat16 and 8-bit state is encoded. Schedules stay.
+        torch counts no steps for SGD: there the number stays, too, and is at least 1 where there is momentum.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            What `torch.optim.Optimizer.state_dict` returned, all parameters at the same step; or none of them stepped.
+
+        Raises
+        ------
+        ImportError, TypeError, ValueError
+            If torch isn't installed, has no such optimizer, or the state is of other parameters, shapes or options;
+            nothing has been changed then.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo, torch
+        >>> w = torch.nn.Parameter(torch.ones(3))
+        >>> theirs = torch.optim.Adam([w], lr=0.5)
+        >>> w.sum().backward()
+        >>> theirs.step()
+        >>> ours = fo.optimizers.Adam(w.detach().numpy())
+        >>> ours.load_torch_state_dict(theirs.state_dict())
+        >>> ours.steps, ours.lr
+        (1, 0.5)
+        """
+        with self._turn:
+            torch_state.from_torch(self._store, state_dict)
+
+    def __repr__(self) -> str:
+        hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
+        return f"{type(self).__name__}({len(self._store.params)} parameters, {hyper}, steps={self.steps})"

@@ -1,16 +1,37 @@
-"""The optimizers that everybody starts with: gradient descent, momentum, Adam, RMSprop, Adagrad."""
+"""Descent along the gradient, an average of it, or its sign: SGD, Momentum, Rprop, ASGD, Lion."""
 
-from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 import numpy as np
 
+from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE, UNIT, Domain
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.kernels.optimizers.kernels import KERNELS
-from fastopt.optimizers.base import Group, Optimizer
+from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.options import StepOptions
+from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule
 
-Rate = float | Callable[[int], float]
+ABOVE_ONE = Domain(lambda x: 1 < x < np.inf, "a finite number > 1")
+
+
+def _sgd_kernel(group: Group) -> str:
+    return "sgd" if group["momentum"] == 0 else "sgd_momentum"
+
+
+def _nesterov_fits(group: Group) -> None:
+    if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+        raise ValueError(
+            "nesterov: expected momentum > 0 and dampening 0 with it, got "
+            f"momentum {group['momentum']} and dampening {group['dampening']}"
+        )
+
+
+def _step_sizes_fit(group: Group) -> None:
+    if group["step_sizes"][0] > group["step_sizes"][1]:
+        raise ValueError(f"step_sizes: expected the shortest before the longest, got {group['step_sizes']}")
+
+
+def _first_step_size(name: str, group: Group, param: np.ndarray) -> float:
+    return group["lr"] if name == "step_size" else 0.0
 
 
 class SGD(Optimizer):
@@ -21,8 +42,6 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Step per unit of gradient.
     momentum : float in [0, 1), default 0
@@ -33,18 +52,15 @@ class SGD(Optimizer):
         Coupled (L2) decay, per step.
     nesterov : bool, default False
         Needs momentum > 0.
-    maximize : bool, default False
-        Ascend instead.
     lr_in_momentum : bool, default False
         Let the buffer hold steps, b ← momentum b + lr g, as Keras does: lr then weighs gradients as they come.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -67,16 +83,15 @@ class SGD(Optimizer):
     array([0.5, 0. ])
     """
 
-    _reference = staticmethod(reference.sgd)
-    _scalars = staticmethod(scalars.sgd)
+    rule = Rule(_sgd_kernel, scalars.sgd, reference.sgd, check=_nesterov_fits)
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        momentum: Annotated[float, FRACTION] = 0.0,
+        dampening: Annotated[float, UNIT] = 0.0,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         nesterov: bool = False,
         maximize: bool = False,
         lr_in_momentum: bool = False,
@@ -94,19 +109,6 @@ class SGD(Optimizer):
             lr_in_momentum=lr_in_momentum,
         )
 
-    def _checked(self, group: Group) -> Group:
-        group = super()._checked(group)
-        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
-            raise ValueError(
-                "nesterov: expected momentum > 0 and dampening 0 with it, got "
-                f"momentum {group['momentum']} and dampening {group['dampening']}"
-            )
-        return group
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["sgd" if group["momentum"] == 0 else "sgd_momentum"]
-
 
 class Momentum(Optimizer):
     """Gradient descent along a running average of gradients.
@@ -115,24 +117,19 @@ class Momentum(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Step per unit of averaged gradient.
     beta : float in [0, 1), default 0.9
         Share of the old average kept.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -153,343 +150,196 @@ class Momentum(Optimizer):
     array([0.5])
     """
 
-    _reference = staticmethod(reference.momentum)
-    _scalars = staticmethod(scalars.momentum)
+    rule = Rule("momentum", scalars.momentum, reference.momentum)
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-2,
-        beta: float = 0.9,
-        weight_decay: float = 0.0,
+        beta: Annotated[float, FRACTION] = 0.9,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(params, options, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize)
 
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["momentum"]
 
+class Rprop(Optimizer):
+    """Steps by the gradient's sign alone, each element's length growing while the sign stays.
 
-class Adam(Optimizer):
-    """Adam: steps scaled by running averages of the gradient and its square; AMSGrad if asked.
-
-    m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − lr m̂ / (√v̂ + eps), with m̂ = m / (1 − β₁ᵗ) and
-    v̂ = v / (1 − β₂ᵗ). With amsgrad, the largest v so far takes v's place.
+    Where g agrees in sign with the last one, its step grows by η₊; where it doesn't, the step shrinks by η₋ and g
+    counts as 0, this time and as the last one next time; then θ ← θ − step sign(g). For full batches, not for
+    noisy gradients.
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr : float ≥ 0 or callable(steps) -> float, default 1e-3
-        Bound of a step, in the parameter's units.
-    betas : two floats in [0, 1), default (0.9, 0.999)
-        Shares of the old averages kept.
-    eps : float > 0, default 1e-8
-        Added to the root, outside it.
-    weight_decay : float ≥ 0, default 0
-        Coupled (L2) decay, per step: added to the gradient.
-    amsgrad : bool, default False
-        Divide by the largest average so far.
-    maximize : bool, default False
-        Ascend instead.
-    eps_hat : bool, default False
-        Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-2
+        Length of the first step, in the parameter's units; what it becomes later changes nothing.
+    etas : two floats in (0, 1) and > 1, default (0.5, 1.2)
+        Factors η₋ and η₊ of the step.
+    step_sizes : two floats > 0, default (1e-6, 50)
+        Shortest and longest step, in the parameter's units.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is outside its domain, or the shortest step is longer than the longest.
 
     Notes
     -----
-    State: `exp_avg`, `exp_avg_sq` (and `max_exp_avg_sq`), of the parameter's shape and dtype. torch is the same.
-    Keras's epsilon (default 1e-7) is the paper's "epsilon hat" of section 2 (`eps_hat=True`), and its weight_decay is
-    decoupled.
+    State: `prev`, the last gradient, and `step_size`, of the parameter's shape. A NaN in the gradient makes
+    the parameter NaN. torch is the same; there is no way back after a change of sign, as in what Igel and Hüsken
+    call iRprop−. Keras has no such class.
 
     References
     ----------
-    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1. Reddi, Kale and Kumar,
-    "On the convergence of Adam and beyond", ICLR 2018, Algorithm 2.
+    Riedmiller and Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", ICNN
+    1993. Igel and Hüsken, "Improving the Rprop learning algorithm", NC 2000.
 
     Examples
     --------
     >>> import numpy as np, fastopt as fo
     >>> w = np.ones(2)
-    >>> fo.optimizers.Adam(w, lr=0.5).step(np.array([1.0, -3.0]))
-    >>> w.round(6)
-    array([0.5, 1.5])
+    >>> opt = fo.optimizers.Rprop(w, lr=0.25)
+    >>> opt.step(np.array([5.0, -0.1])); w
+    array([0.75, 1.25])
+    >>> opt.step(np.array([5.0, 0.1])); w
+    array([0.45, 1.25])
     """
 
-    _reference = staticmethod(reference.adam)
-    _scalars = staticmethod(scalars.adam)
+    rule = Rule(
+        "rprop", scalars.rprop, reference.rprop, start=_first_step_size, only_at_start=("lr",), check=_step_sizes_fit,
+        decays=False,
+    )  # fmt: skip
 
     def __init__(
         self,
         params: Any,
-        lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
+        lr: Rate = 1e-2,
+        etas: Annotated[Pair, (INSIDE, ABOVE_ONE)] = (0.5, 1.2),
+        step_sizes: Annotated[Pair, (POSITIVE, POSITIVE)] = (1e-6, 50),
         maximize: bool = False,
-        eps_hat: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(
-            params,
-            options,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-            amsgrad=amsgrad,
-            maximize=maximize,
-            eps_hat=eps_hat,
-        )
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["adam_amsgrad" if group["amsgrad"] else "adam"]
+        super().__init__(params, options, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
 
 
-class AdamW(Adam):
-    """Adam with decoupled weight decay: θ ← (1 − lr weight_decay) θ − lr m̂ / (√v̂ + eps).
+class ASGD(Optimizer):
+    """Gradient descent with ever shorter steps, and the average of the parameters beside it.
+
+    ηₜ = lr / (1 + lambd lr (t − 1))^alpha;  θ ← (1 − lambd ηₜ) θ − ηₜ g;  ā ← ā + μₜ (θ − ā), with
+    μₜ = 1 / max(1, t − 1 − t0). The average ā is in `state` as `ax`; use it where the training is done.
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr, betas, eps, amsgrad, maximize, eps_hat
-        As in :class:`Adam`, with the same defaults, domains and units.
-    weight_decay : float ≥ 0, default 0.01
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-2
+        Step per unit of gradient, at first.
+    lambd : float ≥ 0, default 1e-4
+        Decay: share of the parameter taken away per step and unit of η; and how fast η falls.
+    alpha : float ≥ 0, default 0.75
+        Power by which η falls.
+    t0 : float ≥ 0, default 1e6
+        Steps before averaging begins.
+    weight_decay : float ≥ 0, default 0
+        Coupled (L2) decay, per step.
+    params, maximize, **options
+        As in :class:`Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in :class:`Optimizer`.
+
+    Notes
+    -----
+    State: `ax`, of the parameter's shape. torch is the same while lr stays; when lr changes, torch uses the
+    new one a step later, as it computes η after its step. Keras has no such class.
+
+    References
+    ----------
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 30, 1992,
+    equation 2; step lengths as in Bottou, "Stochastic gradient descent tricks", 2012.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> w = np.ones(1)
+    >>> opt = fo.optimizers.ASGD(w, lr=0.5, lambd=0.0, t0=0)
+    >>> for _ in range(3):
+    ...     opt.step(np.ones(1))
+    >>> w, opt.state[0]["ax"]
+    (array([-0.5]), array([-0.25]))
+    """
+
+    rule = Rule("asgd", scalars.asgd, reference.asgd)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Rate = 1e-2,
+        lambd: Annotated[float, NOT_NEGATIVE] = 1e-4,
+        alpha: Annotated[float, NOT_NEGATIVE] = 0.75,
+        t0: Annotated[float, NOT_NEGATIVE] = 1e6,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        maximize: bool = False,
+        **options: Unpack[StepOptions],
+    ):
+        super().__init__(
+            params, options, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize
+        )
+
+
+class Lion(Optimizer):
+    """Steps of one length, along the sign of an average that leans towards the new gradient.
+
+    θ ← (1 − lr weight_decay) θ − lr sign(β₁ m + (1 − β₁) g);  then m ← β₂ m + (1 − β₂) g.
+
+    Parameters
+    ----------
+    lr : float ≥ 0 or callable(steps) -> float, default 1e-4
+        Length of every element's step, in the parameter's units; a third to a tenth of AdamW's.
+    betas : two floats in [0, 1), default (0.9, 0.99)
+        Shares of the old average: in the direction, and kept.
+    weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    State: as in :class:`Adam`. torch is the same; Keras (default 0.004) differs in epsilon as for
-    Adam (`eps_hat=True`).
-
-    References
-    ----------
-    Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, Algorithm 2.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> w = np.ones(2)
-    >>> fo.optimizers.AdamW({"w": w}, lr=0.5, weight_decay=0.1).step({"w": np.array([1.0, -3.0])})
-    >>> w.round(6)
-    array([0.45, 1.45])
-    """
-
-    _reference = staticmethod(reference.adamw)
-    _scalars = staticmethod(scalars.adamw)
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        maximize: bool = False,
-        eps_hat: bool = False,
-        **options: Unpack[StepOptions],
-    ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, eps_hat, **options)
-
-
-class RMSprop(Optimizer):
-    """Steps divided by a running root mean square of the gradient; centered and with momentum if asked.
-
-    s ← α s + (1 − α) g²;  θ ← θ − lr g / (√s + eps). Centered: a ← α a + (1 − α) g and √(s − a²) in place of √s.
-    With momentum: b ← momentum b + g / (√s + eps);  θ ← θ − lr b.
-
-    Parameters
-    ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr : float ≥ 0 or callable(steps) -> float, default 1e-2
-        Step per unit of scaled gradient.
-    alpha : float in [0, 1), default 0.99
-        Share of the old averages kept.
-    eps : float > 0, default 1e-8
-        Added to the root, outside it.
-    weight_decay : float ≥ 0, default 0
-        Coupled (L2) decay, per step.
-    momentum : float in [0, 1), default 0
-        Share of the old direction kept; 0 keeps no direction.
-    centered : bool, default False
-        Divide by the standard deviation instead.
-    maximize : bool, default False
-        Ascend instead.
-    eps_in_root : bool, default False
-        Add eps inside the root, as Keras and optax do.
-    lr_in_momentum : bool, default False
-        Let the buffer hold steps, b ← momentum b + lr g / …, as Keras does: lr then weighs gradients as they come.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
-    State: `square_avg`, then `grad_avg` if centered, then `momentum_buffer` with momentum; of the parameter's shape
-    and dtype. torch is the same, but for s − a² below zero by rounding, which it turns into NaN and fastopt into 0.
-    Keras and optax add epsilon inside the root (`eps_in_root=True`), and Keras's buffer holds steps
-    (`lr_in_momentum=True`).
+    State: `exp_avg`, of the parameter's shape: half of Adam's. A NaN in the gradient makes the parameter NaN.
+    The authors' code and optax are the same (optax's weight_decay is 1e-3); Keras too, with an lr of 1e-3. torch
+    has no such class.
 
     References
     ----------
-    Tieleman and Hinton, "Lecture 6.5: rmsprop", Coursera, 2012. Graves, "Generating sequences with recurrent neural
-    networks", 2013, equations 38 to 45.
+    Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, Algorithm 2.
 
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> w = np.ones(1)
-    >>> fo.optimizers.RMSprop(w, lr=0.1, alpha=0.75).step(np.ones(1))
-    >>> w.round(6)
-    array([0.8])
+    >>> w = np.ones(3)
+    >>> fo.optimizers.Lion(w, lr=0.5).step(np.array([0.01, -3.0, 0.0]))
+    >>> w
+    array([0.5, 1.5, 1. ])
     """
 
-    _reference = staticmethod(reference.rmsprop)
-    _scalars = staticmethod(scalars.rmsprop)
+    rule = Rule("lion", scalars.lion, reference.lion)
 
     def __init__(
         self,
         params: Any,
-        lr: Rate = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
+        lr: Rate = 1e-4,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.99),
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
-        eps_in_root: bool = False,
-        lr_in_momentum: bool = False,
         **options: Unpack[StepOptions],
     ):
-        super().__init__(
-            params,
-            options,
-            lr=lr,
-            alpha=alpha,
-            eps=eps,
-            weight_decay=weight_decay,
-            momentum=momentum,
-            centered=centered,
-            maximize=maximize,
-            eps_in_root=eps_in_root,
-            lr_in_momentum=lr_in_momentum,
-        )
-
-    @staticmethod
-    def _kernel(group: Group):
-        name = "rmsprop" + ("_centered" if group["centered"] else "") + ("_momentum" if group["momentum"] else "")
-        return KERNELS[name]
-
-
-class Adagrad(Optimizer):
-    """Steps divided by the root of the sum of all squared gradients so far.
-
-    s ← s + g²;  θ ← θ − lr / (1 + (t − 1) lr_decay) · g / (√s + eps).
-
-    Parameters
-    ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
-    lr : float ≥ 0 or callable(steps) -> float, default 1e-2
-        Step per unit of scaled gradient.
-    lr_decay : float ≥ 0, default 0
-        Growth of lr's divisor per step.
-    weight_decay : float ≥ 0, default 0
-        Coupled (L2) decay, per step.
-    initial_accumulator_value : float ≥ 0, default 0
-        Where s starts, in squared units of the gradient.
-    eps : float > 0, default 1e-10
-        Added to the root, outside it.
-    maximize : bool, default False
-        Ascend instead.
-    eps_in_root : bool, default False
-        Add eps inside the root, as Keras and optax do.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    State: `sum_of_squares`, of the parameter's shape and dtype (torch calls it `sum`). torch is the same; Keras and
-    optax start s at 0.1, and add epsilon inside the root (`eps_in_root=True`).
-
-    References
-    ----------
-    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR
-    12, 2011, Figure 1 (diagonal matrices).
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> w = np.ones(1)
-    >>> fo.optimizers.Adagrad(w, lr=0.5).step(np.full(1, 3.0))
-    >>> w.round(6)
-    array([0.5])
-    """
-
-    _reference = staticmethod(reference.adagrad)
-    _scalars = staticmethod(scalars.adagrad)
-    _only_at_start = ("initial_accumulator_value",)
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Rate = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        maximize: bool = False,
-        eps_in_root: bool = False,
-        **options: Unpack[StepOptions],
-    ):
-        super().__init__(
-            params,
-            options,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-            maximize=maximize,
-            eps_in_root=eps_in_root,
-        )
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["adagrad"]
-
-    def _initial(self, name: str, group: Group, param: np.ndarray) -> float:
-        return group["initial_accumulator_value"]
+        super().__init__(params, options, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)

@@ -1,21 +1,12 @@
 """Optimizers whose step depends on a whole layer: LARS, LAMB, Adafactor, Muon. They measure first, then step."""
 
-from collections.abc import Callable
-from math import ceil, sqrt
-from typing import Any, ClassVar, Unpack
+from typing import Annotated, Any, Unpack
 
-import numpy as np
-
-from fastopt import expect
-from fastopt.kernels.optimizers import orthogonal, reference, scalars
-from fastopt.kernels.optimizers.kernels import KERNELS
-from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.pipeline import GRAIN
-from fastopt.optimizers.base import Group, Optimizer
+from fastopt.expect import FINITE, FRACTION, NOT_NEGATIVE, NOT_POSITIVE, POSITIVE
+from fastopt.kernels.optimizers import layers, reference, scalars
+from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.options import StepOptions
-
-Rate = float | Callable[[int], float]
-SUMS = 1 << 17  # float64 sums of columns that a launch may hold: 1 MiB
+from fastopt.optimizers.rule import BETAS, Pair, Rate, Rule, Triple
 
 
 class LARS(Optimizer):
@@ -26,9 +17,8 @@ class LARS(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place. Give biases and the scales of
-        norms to a plain optimizer, as the paper does.
+    params
+        As in :class:`Optimizer`. Give biases and the scales of norms to a plain optimizer, as the paper does.
     lr : float ≥ 0 or callable(steps) -> float, default 1.0
         Rate on top of λ, of order 1.
     momentum : float in [0, 1), default 0.9
@@ -41,16 +31,13 @@ class LARS(Optimizer):
         Added to the divisor of λ.
     nesterov : bool, default False
         Step along g + momentum b rather than b.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -71,19 +58,16 @@ class LARS(Optimizer):
     array([3. , 3.5])
     """
 
-    _reference = staticmethod(reference.lars)
-    _scalars = staticmethod(scalars.lars)
-    _passes: ClassVar = (KERNELS["lars_norms"],)
-    _domains: ClassVar = {"eps": expect.NOT_NEGATIVE, "trust_coefficient": expect.POSITIVE}
+    rule = Rule("lars", scalars.lars, reference.lars, layers=layers.Lars())
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        trust_coefficient: float = 0.001,
-        eps: float = 0.0,
+        momentum: Annotated[float, FRACTION] = 0.9,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        trust_coefficient: Annotated[float, POSITIVE] = 0.001,
+        eps: Annotated[float, NOT_NEGATIVE] = 0.0,
         nesterov: bool = False,
         maximize: bool = False,
         **options: Unpack[StepOptions],
@@ -100,17 +84,6 @@ class LARS(Optimizer):
             maximize=maximize,
         )
 
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["lars"]
-
-    def _settle(self, number, group, arrays, sums, row) -> None:
-        param_norm, grad_norm, decay = sqrt(sums[0]), sqrt(sums[1]), row[3]
-        trust = 1.0
-        if param_norm > 0.0 and grad_norm > 0.0:
-            trust = group["trust_coefficient"] * param_norm / (grad_norm + decay * param_norm + group["eps"])
-        row[0] = group["lr"] * trust
-
 
 class LAMB(Optimizer):
     """Adam's direction, layer by layer as long as the parameter itself: for batches of tens of thousands.
@@ -120,8 +93,6 @@ class LAMB(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-3
         Length of a step beside the parameter's.
     betas : two floats in [0, 1), default (0.9, 0.999)
@@ -130,16 +101,13 @@ class LAMB(Optimizer):
         Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
         Decay within the direction, before its length is taken.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -160,29 +128,19 @@ class LAMB(Optimizer):
     array([2.6464, 4.3536])
     """
 
-    _reference = staticmethod(reference.lamb)
-    _scalars = staticmethod(scalars.lamb)
-    _passes: ClassVar = (KERNELS["lamb_norms"],)
+    rule = Rule("lamb", scalars.lamb, reference.lamb, layers=layers.Lamb())
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
+        betas: Annotated[Pair, BETAS] = (0.9, 0.999),
+        eps: Annotated[float, POSITIVE] = 1e-6,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["lamb"]
-
-    def _settle(self, number, group, arrays, sums, row) -> None:
-        length, stride = sqrt(sums[0]), sqrt(sums[1])
-        row[0] = group["lr"] * (length / stride if length > 0.0 and stride > 0.0 else 1.0)
 
 
 class Adafactor(Optimizer):
@@ -195,8 +153,6 @@ class Adafactor(Optimizer):
 
     Parameters
     ----------
-    params : array, sequence or mapping of arrays, or list of groups
-        float32, float64, bfloat16 or float16, any shape and strides; updated in place.
     lr : float ≥ 0 or callable(steps) -> float, default 1e-2
         Bound of a step's RMS beside the parameter's.
     beta2_decay : float ≤ 0, default -0.8
@@ -207,16 +163,13 @@ class Adafactor(Optimizer):
         Longest RMS of u; longer ones are scaled down to it.
     weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    params, maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        As in :class:`Optimizer`.
 
     Notes
     -----
@@ -239,83 +192,22 @@ class Adafactor(Optimizer):
     (array([0.5, 0.5, 0.5]), {'row_var': (2, 1), 'col_var': (1, 3)})
     """
 
-    _reference = staticmethod(reference.adafactor)
-    _scalars = staticmethod(scalars.adafactor)
-    _one_by_one = True
-    _domains: ClassVar = {
-        "eps": [expect.NOT_NEGATIVE, expect.NOT_NEGATIVE],
-        "beta2_decay": expect.NOT_POSITIVE,
-        "d": expect.POSITIVE,
-    }
+    rule = Rule("adafactor", scalars.adafactor, reference.adafactor, layers=layers.Adafactor())
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-2,
-        beta2_decay: float = -0.8,
-        eps: tuple[float, float] = (1.1920929e-07, 1e-3),
-        d: float = 1.0,
-        weight_decay: float = 0.0,
+        beta2_decay: Annotated[float, NOT_POSITIVE] = -0.8,
+        eps: Annotated[Pair, (NOT_NEGATIVE, NOT_NEGATIVE)] = (1.1920929e-07, 1e-3),
+        d: Annotated[float, POSITIVE] = 1.0,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
         super().__init__(
             params, options, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, maximize=maximize
         )
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["adafactor"]
-
-    def _kernels(self, i: int) -> tuple[Kernel, tuple[Kernel, ...]]:
-        if self._params[i].ndim < 2:
-            return KERNELS["adafactor_vector"], (KERNELS["adafactor_vector_norms"],)
-        return KERNELS["adafactor"], (KERNELS["adafactor_factors"], KERNELS["adafactor_norms"])
-
-    def _state_shape(self, name: str, param: np.ndarray) -> tuple[int, ...]:
-        if name == "row_var":
-            return (*param.shape[:-1], 1)
-        return (*param.shape[:-2], 1, param.shape[-1]) if name == "col_var" else param.shape
-
-    def _work(self, names: list[str], indices: list[int]) -> dict[str, list[np.ndarray]]:
-        if not names:
-            return {}
-        factors = [self.state[i]["col_var"] for i in indices]
-        return {"row_mean": [np.zeros((*col.shape[:-2], 1, 1), col.dtype) for col in factors]}
-
-    def _dims(self, i: int) -> tuple[int, ...]:
-        """Return columns, rows, and whether every grain holds whole matrices."""
-        param = self._params[i]
-        if param.ndim < 2:
-            return ()
-        return param.shape[-1], param.shape[-2], int(_whole(param.shape))
-
-    def _extent(self, number: int, i: int) -> tuple[int, int]:
-        if self._params[i].ndim < 2 or number == 1:
-            return 2, GRAIN
-        columns, rows, whole = self._dims(i)
-        unit = max(1, rows * columns if whole else columns)
-        wanted = max(GRAIN, self._params[i].size * (columns + 1) / SUMS)
-        return 1 + columns, unit * ceil(wanted / unit)
-
-    def _settle(self, number, group, arrays, sums, row) -> None:
-        param, vector = arrays["param"], arrays["param"].ndim < 2
-        size = max(1, param.size)
-        if number == 0:
-            row[0] *= max(group["eps"][1], sqrt(sums[0] / size))
-        if number == 0 and not vector:
-            row_var, col_var = arrays["row_var"], arrays["col_var"]
-            if not _whole(param.shape):
-                col_var[...] = row[1] * col_var + row[2] / row_var.size * sums[1:]
-            if row_var.size:
-                arrays["row_mean"][...] = np.maximum(row_var.mean(axis=-2, keepdims=True), group["eps"][0])
-        if vector or number == 1:
-            row[0] /= max(1.0, sqrt(sums[int(vector)] / size) / group["d"])
-
-
-def _whole(shape: tuple[int, ...]) -> bool:
-    """Whether grains hold whole matrices: many of them, or a small one."""
-    return any(n != 1 for n in shape[:-2]) or shape[-2] * shape[-1] <= GRAIN
 
 
 class Muon(Optimizer):
@@ -346,11 +238,8 @@ class Muon(Optimizer):
         Iterations.
     adjust_lr_fn : {"original", "match_rms_adamw"}, default "original"
         Which s.
-    maximize : bool, default False
-        Ascend instead.
-
-    **options
-        Clipping, averages, storage and more: see :class:`Optimizer`.
+    maximize, **options
+        As in :class:`Optimizer`.
 
     Raises
     ------
@@ -378,23 +267,19 @@ class Muon(Optimizer):
            [0., 1.]])
     """
 
-    _reference = staticmethod(reference.muon)
-    _scalars = staticmethod(scalars.muon)
-    _passes: ClassVar = (KERNELS["muon_momentum"],)
-    _one_by_one = True
-    _domains: ClassVar = {"ns_coefficients": [expect.FINITE] * 3}
+    rule = Rule("muon", scalars.muon, reference.muon, layers=layers.Muon())
 
     def __init__(
         self,
         params: Any,
         lr: Rate = 1e-3,
-        weight_decay: float = 0.1,
-        momentum: float = 0.95,
+        weight_decay: Annotated[float, NOT_NEGATIVE] = 0.1,
+        momentum: Annotated[float, FRACTION] = 0.95,
         nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        eps: float = 1e-7,
-        ns_steps: int = 5,
-        adjust_lr_fn: str = "original",
+        ns_coefficients: Annotated[Triple, (FINITE, FINITE, FINITE)] = (3.4445, -4.775, 2.0315),
+        eps: Annotated[float, POSITIVE] = 1e-7,
+        ns_steps: Annotated[int, range(1, 101)] = 5,
+        adjust_lr_fn: Annotated[str, ("original", "match_rms_adamw")] = "original",
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
@@ -411,33 +296,3 @@ class Muon(Optimizer):
             adjust_lr_fn=adjust_lr_fn,
             maximize=maximize,
         )
-
-    def _checked(self, group: Group) -> Group:
-        ns_steps = expect.integer(group["ns_steps"], "ns_steps", 1, 101)
-        adjust_lr_fn = expect.choice(group["adjust_lr_fn"], "adjust_lr_fn", tuple(orthogonal.ADJUSTMENTS))
-        rest = {name: value for name, value in group.items() if name not in ("ns_steps", "adjust_lr_fn")}
-        return {**group, **super()._checked(rest), "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
-
-    @staticmethod
-    def _kernel(group: Group):
-        return KERNELS["muon"]
-
-    def _kernels(self, i: int) -> tuple[Kernel, tuple[Kernel, ...]]:
-        if self._params[i].ndim != 2:
-            raise ValueError(f"{self._names[i]}: expected a matrix, got shape {self._params[i].shape}")
-        return super()._kernels(i)
-
-    def _work(self, names: list[str], indices: list[int]) -> dict[str, list[np.ndarray]]:
-        """Return views of one piece of memory: the parameters take turns."""
-        params = [self._params[i] for i in indices]
-        dtype = np.float64 if params[0].dtype == np.float64 else np.float32
-        work = np.zeros(max(param.size for param in params), dtype)
-        return {"update": [work[: param.size].reshape(param.shape) for param in params]}
-
-    def _extent(self, number: int, i: int) -> tuple[int, int]:
-        return 0, GRAIN
-
-    def _settle(self, number, group, arrays, sums, row) -> None:
-        update = arrays["update"]
-        orthogonal.newton_schulz(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
-        row[0] *= orthogonal.ADJUSTMENTS[group["adjust_lr_fn"]](*update.shape)

@@ -1,1 +1,1 @@
-"""The initializers' kernels, their references, and the ways to call them."""
+"""The initializers' benches."""

@@ -1,1 +1,1 @@
-"""The losses' kernels, their references, and the ways to call them."""
+"""The losses' benches."""

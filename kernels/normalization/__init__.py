@@ -1,1 +1,1 @@
-"""The normalizations' kernels, their references, and the ways to call them."""
+"""The normalizations' benches."""

@@ -1,1 +1,1 @@
-"""The optimizers' kernels, their references, and the ways to call them."""
+"""The optimizers' benches."""

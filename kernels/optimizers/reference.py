@@ -33,6 +33,32 @@ def momentum(param, grad, velocity, *, lr, beta, weight_decay=0.0, maximize=Fals
     return param - lr * v, v
 
 
+def rprop(param, grad, prev, step_size, *, etas, step_sizes, maximize=False, t):
+    """Riedmiller and Braun 1993, without the way back: a gradient that changed its sign counts as zero."""
+    g = -grad if maximize else grad
+    agreement = np.sign(g * prev)
+    factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
+    size = np.clip(step_size * factor, *step_sizes)
+    g = np.where(agreement < 0, 0.0, g)
+    return param - np.sign(g) * size, g, size
+
+
+def asgd(param, grad, ax, *, lr, lambd, alpha, t0, weight_decay=0.0, maximize=False, t):
+    """Polyak and Juditsky 1992, with Bottou's decay and step lengths as in torch."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    eta = lr * (1 + lambd * lr * (t - 1)) ** -alpha
+    param = param * (1 - lambd * eta) - eta * g
+    averaged = t - 1 - t0
+    return param, param if averaged <= 1 else ax + (param - ax) / averaged
+
+
+def lion(param, grad, exp_avg, *, lr, betas, weight_decay=0.0, maximize=False, t):
+    """Chen et al. 2023, Algorithm 2; decay as a product, so that an infinite parameter stays infinite."""
+    g = -grad if maximize else grad
+    c = betas[0] * exp_avg + (1 - betas[0]) * g
+    return (1 - lr * weight_decay) * param - lr * np.sign(c), betas[1] * exp_avg + (1 - betas[1]) * g
+
+
 def _adam(param, g, m, v, v_max, lr, betas, eps, amsgrad, eps_hat, t):
     m = betas[0] * m + (1 - betas[0]) * g
     v = betas[1] * v + (1 - betas[1]) * g**2
@@ -65,36 +91,6 @@ def adamw(
     g = -grad if maximize else grad
     shrunk = (1 - lr * weight_decay) * param
     return _adam(shrunk, g, exp_avg, exp_avg_sq, max_exp_avg_sq, lr, betas, eps, amsgrad, eps_hat, t)
-
-
-def rmsprop(
-    param, grad, square_avg, grad_avg=None, momentum_buffer=None, *, lr, alpha, eps, momentum=0.0, centered=False,
-    weight_decay=0.0, eps_in_root=False, lr_in_momentum=False, maximize=False, t,
-):  # fmt: skip
-    """Tieleman and Hinton 2012; centered: Graves 2013, equations 38 to 45; epsilon outside the root, as in torch."""
-    g = _decayed_gradient(param, grad, weight_decay, maximize)
-    s = alpha * square_avg + (1 - alpha) * g**2
-    state = [s]
-    variance = s
-    if centered:
-        mean = alpha * grad_avg + (1 - alpha) * g
-        state.append(mean)
-        variance = np.maximum(s - mean**2, 0)
-    update = g / (np.sqrt(variance + eps) if eps_in_root else np.sqrt(variance) + eps)
-    if momentum:
-        update, lr = (lr * update, 1.0) if lr_in_momentum else (update, lr)
-        update = momentum * momentum_buffer + update
-        state.append(update)
-    return param - lr * update, *state
-
-
-def adagrad(
-    param, grad, sum_of_squares, *, lr, lr_decay=0.0, eps, weight_decay=0.0, eps_in_root=False, maximize=False, t,
-):  # fmt: skip
-    """Duchi et al. 2011, diagonal form, with torch's decay of the learning rate."""
-    g = _decayed_gradient(param, grad, weight_decay, maximize)
-    s = sum_of_squares + g**2
-    return param - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s + eps) if eps_in_root else np.sqrt(s) + eps), s
 
 
 def adamax(
@@ -139,40 +135,6 @@ def radam(
     return param - lr * rectification * m_hat * adaptive, m, v
 
 
-def adadelta(param, grad, square_avg, acc_delta, *, lr, rho, eps, weight_decay=0.0, maximize=False, t):
-    """Zeiler 2012, Algorithm 1, with torch's learning rate on top."""
-    g = _decayed_gradient(param, grad, weight_decay, maximize)
-    s = rho * square_avg + (1 - rho) * g**2
-    delta = np.sqrt(acc_delta + eps) / np.sqrt(s + eps) * g
-    return param - lr * delta, s, rho * acc_delta + (1 - rho) * delta**2
-
-
-def rprop(param, grad, prev, step_size, *, etas, step_sizes, maximize=False, t):
-    """Riedmiller and Braun 1993, without the way back: a gradient that changed its sign counts as zero."""
-    g = -grad if maximize else grad
-    agreement = np.sign(g * prev)
-    factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
-    size = np.clip(step_size * factor, *step_sizes)
-    g = np.where(agreement < 0, 0.0, g)
-    return param - np.sign(g) * size, g, size
-
-
-def asgd(param, grad, ax, *, lr, lambd, alpha, t0, weight_decay=0.0, maximize=False, t):
-    """Polyak and Juditsky 1992, with Bottou's decay and step lengths as in torch."""
-    g = _decayed_gradient(param, grad, weight_decay, maximize)
-    eta = lr * (1 + lambd * lr * (t - 1)) ** -alpha
-    param = param * (1 - lambd * eta) - eta * g
-    averaged = t - 1 - t0
-    return param, param if averaged <= 1 else ax + (param - ax) / averaged
-
-
-def lion(param, grad, exp_avg, *, lr, betas, weight_decay=0.0, maximize=False, t):
-    """Chen et al. 2023, Algorithm 2; decay as a product, so that an infinite parameter stays infinite."""
-    g = -grad if maximize else grad
-    c = betas[0] * exp_avg + (1 - betas[0]) * g
-    return (1 - lr * weight_decay) * param - lr * np.sign(c), betas[1] * exp_avg + (1 - betas[1]) * g
-
-
 def ademamix(
     param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq, *, lr, betas, alpha, beta3_warmup, alpha_warmup, eps,
     weight_decay=0.0, maximize=False, t,
@@ -190,17 +152,6 @@ def ademamix(
     v = beta2 * exp_avg_sq + (1 - beta2) * g**2
     update = (m1 / (1 - beta1**t) + alpha * m2) / (np.sqrt(v / (1 - beta2**t)) + eps)
     return (1 - lr * weight_decay) * param - lr * update, m1, m2, v
-
-
-def ftrl(param, grad, z, n, *, lr, beta, l1, l2, weight_decay=0.0, maximize=False, t):
-    """McMahan et al. 2013, Algorithm 1; the weights that the next gradient is taken at are written at once."""
-    g = _decayed_gradient(param, grad, weight_decay, maximize)
-    sigma = (np.sqrt(n + g**2) - np.sqrt(n)) / lr
-    z = z + g - sigma * param
-    n = n + g**2
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 only where l1 decides
-        w = -(z - np.sign(z) * l1) / ((beta + np.sqrt(n)) / lr + l2)
-    return np.where(np.abs(z) <= l1, 0.0, w), z, n
 
 
 def adamwschedulefree(
@@ -221,6 +172,55 @@ def adamwschedulefree(
     z = z - lr * (direction + weight_decay * param if weight_decay else direction)
     x = (1 - c) * x + c * z
     return (1 - beta1) * z + beta1 * x, v, z, weight_sum, lr_max
+
+
+def rmsprop(
+    param, grad, square_avg, grad_avg=None, momentum_buffer=None, *, lr, alpha, eps, momentum=0.0, centered=False,
+    weight_decay=0.0, eps_in_root=False, lr_in_momentum=False, maximize=False, t,
+):  # fmt: skip
+    """Tieleman and Hinton 2012; centered: Graves 2013, equations 38 to 45; epsilon outside the root, as in torch."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    s = alpha * square_avg + (1 - alpha) * g**2
+    state = [s]
+    variance = s
+    if centered:
+        mean = alpha * grad_avg + (1 - alpha) * g
+        state.append(mean)
+        variance = np.maximum(s - mean**2, 0)
+    update = g / (np.sqrt(variance + eps) if eps_in_root else np.sqrt(variance) + eps)
+    if momentum:
+        update, lr = (lr * update, 1.0) if lr_in_momentum else (update, lr)
+        update = momentum * momentum_buffer + update
+        state.append(update)
+    return param - lr * update, *state
+
+
+def adagrad(
+    param, grad, sum_of_squares, *, lr, lr_decay=0.0, eps, weight_decay=0.0, eps_in_root=False, maximize=False, t,
+):  # fmt: skip
+    """Duchi et al. 2011, diagonal form, with torch's decay of the learning rate."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    s = sum_of_squares + g**2
+    return param - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s + eps) if eps_in_root else np.sqrt(s) + eps), s
+
+
+def adadelta(param, grad, square_avg, acc_delta, *, lr, rho, eps, weight_decay=0.0, maximize=False, t):
+    """Zeiler 2012, Algorithm 1, with torch's learning rate on top."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    s = rho * square_avg + (1 - rho) * g**2
+    delta = np.sqrt(acc_delta + eps) / np.sqrt(s + eps) * g
+    return param - lr * delta, s, rho * acc_delta + (1 - rho) * delta**2
+
+
+def ftrl(param, grad, z, n, *, lr, beta, l1, l2, weight_decay=0.0, maximize=False, t):
+    """McMahan et al. 2013, Algorithm 1; the weights that the next gradient is taken at are written at once."""
+    g = _decayed_gradient(param, grad, weight_decay, maximize)
+    sigma = (np.sqrt(n + g**2) - np.sqrt(n)) / lr
+    z = z + g - sigma * param
+    n = n + g**2
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 only where l1 decides
+        w = -(z - np.sign(z) * l1) / ((beta + np.sqrt(n)) / lr + l2)
+    return np.where(np.abs(z) <= l1, 0.0, w), z, n
 
 
 def lars(

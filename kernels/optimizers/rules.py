@@ -35,6 +35,36 @@ def momentum(param, grad, velocity, lr, beta, one_minus_beta, weight_decay, grad
     return param - lr * velocity, velocity
 
 
+def sign(x):
+    """-1, 0 or 1; NaN stays NaN."""
+    below = -1.0 if x < 0.0 else x
+    return 1.0 if x > 0.0 else below
+
+
+def rprop(param, grad, prev, step_size, eta_minus, eta_plus, smallest, largest, grad_scale):
+    grad = grad_scale * grad
+    agreement = grad * prev
+    factor = eta_minus if agreement < 0.0 else 1.0
+    factor = eta_plus if agreement > 0.0 else factor
+    step_size = step_size * factor
+    step_size = smallest if step_size < smallest else step_size
+    step_size = largest if step_size > largest else step_size
+    grad = 0.0 if agreement < 0.0 else grad
+    return param - step_size * sign(grad), grad, step_size
+
+
+def asgd(param, grad, ax, eta, decay, mu, weight_decay, grad_scale):
+    param = decay * param - eta * gradient(param, grad, weight_decay, grad_scale)
+    average = ax + mu * (param - ax)
+    return param, (param if mu == 1.0 else average)
+
+
+def lion(param, grad, exp_avg, lr, beta1, one_minus_beta1, beta2, one_minus_beta2, decay, grad_scale):
+    grad = grad_scale * grad
+    direction = sign(beta1 * exp_avg + one_minus_beta1 * grad)
+    return decay * param - lr * direction, beta2 * exp_avg + one_minus_beta2 * grad
+
+
 def adam(
     param, grad, exp_avg, exp_avg_sq,
     step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, root_correction, eps, weight_decay, decay, grad_scale,
@@ -56,6 +86,71 @@ def adam_amsgrad(
     max_exp_avg_sq = max_exp_avg_sq if max_exp_avg_sq > exp_avg_sq else exp_avg_sq
     param = decay * param - step_size * exp_avg / (sqrt(max_exp_avg_sq) * root_correction + eps)
     return param, exp_avg, exp_avg_sq, max_exp_avg_sq
+
+
+def adamax(
+    param, grad, exp_avg, exp_inf,
+    step_size, beta1, one_minus_beta1, beta2, eps, weight_decay, eps_in_divisor, grad_scale,
+):  # fmt: skip
+    grad = gradient(param, grad, weight_decay, grad_scale)
+    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
+    faded = beta2 * exp_inf
+    fresh = abs(grad) + eps
+    larger = faded if faded > fresh else fresh
+    exp_inf = faded if faded != faded else larger  # once NaN, for ever NaN
+    return param - step_size * exp_avg / (exp_inf + eps_in_divisor), exp_avg, exp_inf
+
+
+def nadam(
+    param, grad, exp_avg, exp_avg_sq,
+    grad_step, step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, root_correction, eps, weight_decay,
+    grad_scale,
+):  # fmt: skip
+    grad = gradient(param, grad, weight_decay, grad_scale)
+    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    update = (grad_step * grad + step_size * exp_avg) / (sqrt(exp_avg_sq) * root_correction + eps)
+    return param - update, exp_avg, exp_avg_sq
+
+
+def radam(
+    param, grad, exp_avg, exp_avg_sq,
+    step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, rectified, eps, weight_decay, grad_scale,
+):  # fmt: skip
+    grad = gradient(param, grad, weight_decay, grad_scale)
+    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    scaled = exp_avg / (sqrt(exp_avg_sq) + eps)
+    return param - step_size * (scaled if rectified != 0.0 else exp_avg), exp_avg, exp_avg_sq
+
+
+def ademamix(
+    param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq,
+    step_size, slow_step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3,
+    root_correction, eps, decay, grad_scale,
+):  # fmt: skip
+    grad = grad_scale * grad
+    exp_avg_fast = beta1 * exp_avg_fast + one_minus_beta1 * grad
+    exp_avg_slow = beta3 * exp_avg_slow + one_minus_beta3 * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    update = (step_size * exp_avg_fast + slow_step_size * exp_avg_slow) / (sqrt(exp_avg_sq) * root_correction + eps)
+    return decay * param - update, exp_avg_fast, exp_avg_slow, exp_avg_sq
+
+
+def schedule_free_adamw(
+    param, grad, exp_avg_sq, z,
+    lr, averaging, step_size, beta2, one_minus_beta2, root_correction, eps, weight_decay, grad_scale,
+):  # fmt: skip
+    grad = grad_scale * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    direction = grad / (sqrt(exp_avg_sq) * root_correction + eps)
+    if weight_decay != 0.0:
+        direction = direction + weight_decay * param
+    return param + averaging * (z - param) - step_size * direction, exp_avg_sq, z - lr * direction
+
+
+def interpolate(param, end, weight):
+    return param + weight * (end - param)
 
 
 def rmsprop(param, grad, square_avg, lr, alpha, one_minus_alpha, eps, weight_decay, eps_in_root, grad_scale):
@@ -108,91 +203,12 @@ def adagrad(param, grad, sum_of_squares, lr, eps, weight_decay, eps_in_root, gra
     return param - lr * grad / (sqrt(sum_of_squares + eps_in_root) + eps), sum_of_squares
 
 
-def sign(x):
-    """-1, 0 or 1; NaN stays NaN."""
-    below = -1.0 if x < 0.0 else x
-    return 1.0 if x > 0.0 else below
-
-
-def adamax(
-    param, grad, exp_avg, exp_inf,
-    step_size, beta1, one_minus_beta1, beta2, eps, weight_decay, eps_in_divisor, grad_scale,
-):  # fmt: skip
-    grad = gradient(param, grad, weight_decay, grad_scale)
-    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
-    faded = beta2 * exp_inf
-    fresh = abs(grad) + eps
-    larger = faded if faded > fresh else fresh
-    exp_inf = faded if faded != faded else larger  # once NaN, for ever NaN
-    return param - step_size * exp_avg / (exp_inf + eps_in_divisor), exp_avg, exp_inf
-
-
-def nadam(
-    param, grad, exp_avg, exp_avg_sq,
-    grad_step, step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, root_correction, eps, weight_decay,
-    grad_scale,
-):  # fmt: skip
-    grad = gradient(param, grad, weight_decay, grad_scale)
-    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
-    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
-    update = (grad_step * grad + step_size * exp_avg) / (sqrt(exp_avg_sq) * root_correction + eps)
-    return param - update, exp_avg, exp_avg_sq
-
-
-def radam(
-    param, grad, exp_avg, exp_avg_sq,
-    step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, rectified, eps, weight_decay, grad_scale,
-):  # fmt: skip
-    grad = gradient(param, grad, weight_decay, grad_scale)
-    exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
-    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
-    scaled = exp_avg / (sqrt(exp_avg_sq) + eps)
-    return param - step_size * (scaled if rectified != 0.0 else exp_avg), exp_avg, exp_avg_sq
-
-
 def adadelta(param, grad, square_avg, acc_delta, lr, rho, one_minus_rho, eps, weight_decay, grad_scale):
     grad = gradient(param, grad, weight_decay, grad_scale)
     square_avg = rho * square_avg + one_minus_rho * grad * grad
     delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
     acc_delta = rho * acc_delta + one_minus_rho * delta * delta
     return param - lr * delta, square_avg, acc_delta
-
-
-def rprop(param, grad, prev, step_size, eta_minus, eta_plus, smallest, largest, grad_scale):
-    grad = grad_scale * grad
-    agreement = grad * prev
-    factor = eta_minus if agreement < 0.0 else 1.0
-    factor = eta_plus if agreement > 0.0 else factor
-    step_size = step_size * factor
-    step_size = smallest if step_size < smallest else step_size
-    step_size = largest if step_size > largest else step_size
-    grad = 0.0 if agreement < 0.0 else grad
-    return param - step_size * sign(grad), grad, step_size
-
-
-def asgd(param, grad, ax, eta, decay, mu, weight_decay, grad_scale):
-    param = decay * param - eta * gradient(param, grad, weight_decay, grad_scale)
-    average = ax + mu * (param - ax)
-    return param, (param if mu == 1.0 else average)
-
-
-def lion(param, grad, exp_avg, lr, beta1, one_minus_beta1, beta2, one_minus_beta2, decay, grad_scale):
-    grad = grad_scale * grad
-    direction = sign(beta1 * exp_avg + one_minus_beta1 * grad)
-    return decay * param - lr * direction, beta2 * exp_avg + one_minus_beta2 * grad
-
-
-def ademamix(
-    param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq,
-    step_size, slow_step_size, beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3,
-    root_correction, eps, decay, grad_scale,
-):  # fmt: skip
-    grad = grad_scale * grad
-    exp_avg_fast = beta1 * exp_avg_fast + one_minus_beta1 * grad
-    exp_avg_slow = beta3 * exp_avg_slow + one_minus_beta3 * grad
-    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
-    update = (step_size * exp_avg_fast + slow_step_size * exp_avg_slow) / (sqrt(exp_avg_sq) * root_correction + eps)
-    return decay * param - update, exp_avg_fast, exp_avg_slow, exp_avg_sq
 
 
 def ftrl(param, grad, z, n, inverse_lr, beta, l1, l2, weight_decay, grad_scale):
@@ -204,22 +220,6 @@ def ftrl(param, grad, z, n, inverse_lr, beta, l1, l2, weight_decay, grad_scale):
     shrunk = z - l1 * sign(z)
     param = -shrunk / ((beta + after) * inverse_lr + l2)
     return (0.0 if abs(z) <= l1 else param), z, n
-
-
-def schedule_free_adamw(
-    param, grad, exp_avg_sq, z,
-    lr, averaging, step_size, beta2, one_minus_beta2, root_correction, eps, weight_decay, grad_scale,
-):  # fmt: skip
-    grad = grad_scale * grad
-    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
-    direction = grad / (sqrt(exp_avg_sq) * root_correction + eps)
-    if weight_decay != 0.0:
-        direction = direction + weight_decay * param
-    return param + averaging * (z - param) - step_size * direction, exp_avg_sq, z - lr * direction
-
-
-def interpolate(param, end, weight):
-    return param + weight * (end - param)
 
 
 def lars(param, grad, momentum_buffer, rate, momentum, nesterov, weight_decay, grad_scale):

@@ -26,6 +26,22 @@ def momentum(group, step):
     return group["lr"], beta, 1.0 - beta, group["weight_decay"], grad_scale(group)
 
 
+def rprop(group, step):
+    return *group["etas"], *group["step_sizes"], grad_scale(group)
+
+
+def asgd(group, step):
+    lr, lambd = group["lr"], group["lambd"]
+    eta = lr * (1.0 + lambd * lr * (step - 1)) ** -group["alpha"]  # so written, a huge power can't overflow
+    mu = 1.0 / max(1.0, step - 1 - group["t0"])
+    return eta, 1.0 - lambd * eta, mu, group["weight_decay"], grad_scale(group)
+
+
+def lion(group, step):
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    return lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * group["weight_decay"], grad_scale(group)
+
+
 def moments(group, step):
     (beta1, beta2), lr = group["betas"], group["lr"]
     step_size, root_correction = lr / (1.0 - beta1**step), 1.0 / sqrt(1.0 - beta2**step)
@@ -39,21 +55,6 @@ def adam(group, step):
 
 def adamw(group, step):
     return *moments(group, step), 0.0, 1.0 - group["lr"] * group["weight_decay"], grad_scale(group)
-
-
-def rmsprop(group, step):
-    alpha, lr, mass = group["alpha"], group["lr"], group["momentum"]
-    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
-    if mass == 0.0:
-        return lr, alpha, 1.0 - alpha, eps, group["weight_decay"], eps_in_root, grad_scale(group)
-    lr, lr_inside = (1.0, lr) if group["lr_in_momentum"] else (lr, 1.0)
-    return lr, alpha, 1.0 - alpha, eps, mass, group["weight_decay"], eps_in_root, lr_inside, grad_scale(group)
-
-
-def adagrad(group, step):
-    lr = group["lr"] / (1.0 + (step - 1) * group["lr_decay"])
-    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
-    return lr, eps, group["weight_decay"], eps_in_root, grad_scale(group)
 
 
 def adamax(group, step):
@@ -92,27 +93,6 @@ def radam(group, step):
     )  # fmt: skip
 
 
-def adadelta(group, step):
-    rho = group["rho"]
-    return group["lr"], rho, 1.0 - rho, group["eps"], group["weight_decay"], grad_scale(group)
-
-
-def rprop(group, step):
-    return *group["etas"], *group["step_sizes"], grad_scale(group)
-
-
-def asgd(group, step):
-    lr, lambd = group["lr"], group["lambd"]
-    eta = lr * (1.0 + lambd * lr * (step - 1)) ** -group["alpha"]  # so written, a huge power can't overflow
-    mu = 1.0 / max(1.0, step - 1 - group["t0"])
-    return eta, 1.0 - lambd * eta, mu, group["weight_decay"], grad_scale(group)
-
-
-def lion(group, step):
-    (beta1, beta2), lr = group["betas"], group["lr"]
-    return lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * group["weight_decay"], grad_scale(group)
-
-
 def warmed_beta3(group, step):
     """The slow average's beta, whose time constant grows linearly from beta1's."""
     beta1, _, beta3 = group["betas"]
@@ -132,10 +112,6 @@ def ademamix(group, step):
         lr / (1.0 - beta1**step), lr * alpha, beta1, 1.0 - beta1, beta2, 1.0 - beta2, beta3, 1.0 - beta3,
         1.0 / sqrt(1.0 - beta2**step), group["eps"], 1.0 - lr * group["weight_decay"], grad_scale(group),
     )  # fmt: skip
-
-
-def ftrl(group, step):
-    return 1.0 / group["lr"], group["beta"], group["l1"], group["l2"], group["weight_decay"], grad_scale(group)
 
 
 def warmed_lr(group, step):
@@ -158,6 +134,30 @@ def schedule_free_adamw(group, step):
         lr, averaging, lr * (1.0 - beta1 * (1.0 - averaging)), beta2, 1.0 - beta2, 1.0 / sqrt(1.0 - beta2**step),
         group["eps"], group["weight_decay"], grad_scale(group),
     )  # fmt: skip
+
+
+def rmsprop(group, step):
+    alpha, lr, mass = group["alpha"], group["lr"], group["momentum"]
+    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
+    if mass == 0.0:
+        return lr, alpha, 1.0 - alpha, eps, group["weight_decay"], eps_in_root, grad_scale(group)
+    lr, lr_inside = (1.0, lr) if group["lr_in_momentum"] else (lr, 1.0)
+    return lr, alpha, 1.0 - alpha, eps, mass, group["weight_decay"], eps_in_root, lr_inside, grad_scale(group)
+
+
+def adagrad(group, step):
+    lr = group["lr"] / (1.0 + (step - 1) * group["lr_decay"])
+    eps_in_root, eps = (group["eps"], 0.0) if group["eps_in_root"] else (0.0, group["eps"])
+    return lr, eps, group["weight_decay"], eps_in_root, grad_scale(group)
+
+
+def adadelta(group, step):
+    rho = group["rho"]
+    return group["lr"], rho, 1.0 - rho, group["eps"], group["weight_decay"], grad_scale(group)
+
+
+def ftrl(group, step):
+    return 1.0 / group["lr"], group["beta"], group["l1"], group["l2"], group["weight_decay"], grad_scale(group)
 
 
 def lars(group, step):

@@ -1,17 +1,19 @@
 """Many sets of arrays for one pipeline: the pointer table is kept, and bound anew where arrays change."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.tables import bind
+from fastopt.kernels.runtime.whole import whole
 
 BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
 SUM_BLOCK = 4096  # of a kernel alone that adds up sums: of one length for packed and strided arrays, for the same bits
 NOTHING = np.zeros(0)
+Call = tuple[Callable[..., Any], tuple, Mapping[str, Any]]  # a function, its arguments, its keyword arguments
 
 
 class Program(NamedTuple):
@@ -27,8 +29,27 @@ class Program(NamedTuple):
         return cls(Pipeline(stages, scratch), tuple(stages), scratch, written)
 
 
+class Launch(NamedTuple):
+    """A run that is ready: `calls` into the launcher, and whose sums they return."""
+
+    calls: list[Call]
+    alone: list[int]  # which of the jobs the calls behind the first are for: strided ones
+    partials: int
+
+    def sums(self, results: list[np.ndarray]) -> np.ndarray:
+        """Return each job's sums (jobs, partials) from what the calls returned."""
+        if not self.partials:
+            return NOTHING
+        found = results[0]
+        for k, own in zip(self.alone, results[1:], strict=True):
+            found[k] = own.sum(axis=0)
+        return found
+
+
 class Jobs:
     """Sets of arrays that go through the same stages, a job each.
+
+    The tables may be filled by whoever knows the addresses, in C or by NumPy: `Jobs.of_pointers` makes empty ones.
 
     Parameters
     ----------
@@ -40,24 +61,49 @@ class Jobs:
         Each job's dims: first its number, for stages that draw random numbers, then the rule's.
     slots : int
         Of the pipelines to be run: the columns, and scratch behind them.
+
+    Attributes
+    ----------
+    pointers : uintp array (jobs, slots)
+        Addresses of packed arrays; what stands in scratch slots is not read.
+    units : int64 array (jobs,)
+        Elements of each job; 0 leaves it out.
+    numbers : int64 array (jobs, width)
+    rows : int64 array (jobs,)
+    columns : list of (list of array or None)
+        The arrays that were bound by `bind`, until `release`.
     """
 
     def __init__(self, columns: list[list[np.ndarray]], rows: list[int], numbers: list[tuple[int, ...]], slots: int):
-        self.columns, self.like = columns, [list(map(_like, column)) for column in columns]
+        self.columns: list[list[np.ndarray] | None] = list(columns)
+        self.like = [list(map(_like, column)) for column in columns]
         self.numbers = np.array(numbers, np.int64).reshape(len(rows), -1)
         self.rows = np.array(rows, np.int64)
         self.units = np.array([array.size for array in columns[0]], np.int64)
         self.pointers = np.zeros((len(rows), slots), np.uintp)
-        for column in range(len(columns)):
-            self.bind(column)
+        for column, arrays in enumerate(columns):
+            self.bind(column, arrays)
+
+    @classmethod
+    def of_pointers(cls, jobs: int, width: int, slots: int) -> "Jobs":
+        """Return empty tables for so many jobs, of `width` dims each."""
+        made = cls.__new__(cls)
+        made.columns, made.like = [], []
+        made.numbers, made.rows = np.zeros((jobs, width), np.int64), np.zeros(jobs, np.int64)
+        made.units, made.pointers = np.zeros(jobs, np.int64), np.zeros((jobs, slots), np.uintp)
+        return made
 
     def bind(self, column: int, arrays: list[np.ndarray] | None = None, writable: bool = False) -> bool:
-        """Bind a column; True if every array is contiguous and of the shape and dtype of the first ones."""
+        """Bind a column, its own arrays again by default; True if every array is contiguous and as the first ones."""
         if arrays is not None:
             self.columns[column] = arrays
         return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
 
-    def run(
+    def release(self, column: int) -> None:
+        """Forget a column's arrays, which may go then; its addresses are read no more until it is bound again."""
+        self.columns[column] = None
+
+    def launch(
         self,
         program: Program,
         *,
@@ -68,8 +114,8 @@ class Jobs:
         rows: np.ndarray | None = None,
         only: int | None = None,
         grain: int = pipeline.GRAIN,
-    ) -> np.ndarray:
-        """Run the program over every job under one parallel region; jobs with strided arrays go one by one.
+    ) -> Launch:
+        """Make a run of the program ready, over every job under one parallel region; strided ones go one by one.
 
         Parameters
         ----------
@@ -86,10 +132,6 @@ class Jobs:
             The one job that is to run.
         grain : int
             Units that a thread runs at a time.
-
-        Returns
-        -------
-        float64 array (jobs, partials): each job's sums
         """
         pointers, units, numbers = self.pointers, self.units, self.numbers
         jobs, rows = range(len(units)), self.rows if rows is None else rows
@@ -97,35 +139,34 @@ class Jobs:
             which = slice(only, only + 1)
             jobs, pointers, units, numbers = jobs[which], pointers[which], units[which], numbers[which]
         block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
-        alone = NOTHING
+        calls: list[Call] = []
+        alone = []
         if not contiguous:
-            units, alone = units.copy(), np.zeros((len(units), partials))
+            units = units.copy()
             for k, job in enumerate(jobs):
-                arrays = [column[job] for column in self.columns]
+                arrays = [column[job] for column in self.columns if column is not None]
                 if all(array.flags.c_contiguous for array in arrays):
                     for column, array in enumerate(arrays):
                         bind([array], [array], self.pointers[job : job + 1], column)
                     continue
+                alone.append(k)
+                calls.append(self._strided(job, arrays, program, scalars[rows[job]], threads, partials, grain, block))
                 units[k] = 0
-                sums = self._run_strided(job, arrays, program, scalars[rows[job]], threads, partials, grain, block)
-                if partials:
-                    alone[k] = sums.sum(axis=0)
-        sums = program.pipeline.run(
-            pointers,
-            units,
-            grain,
-            block,
-            dims=numbers,
-            scalars=scalars,
-            scalars_row=rows if only is None else rows[which],
-            partials=partials,
-            threads=threads,
-        )
-        if not partials:
-            return NOTHING
-        return sums if contiguous else sums + alone
+        tables: dict[str, Any] = {
+            "dims": numbers,
+            "scalars": scalars,
+            "scalars_row": rows if only is None else rows[which],
+        }
+        tables |= {"partials": partials, "threads": threads}
+        calls.insert(0, (program.pipeline.run, (pointers, units, grain, block), tables))
+        return Launch(calls, alone, partials)
 
-    def _run_strided(self, job, arrays, program, scalars, threads, partials, grain, block):
+    def run(self, program: Program, **how: Any) -> np.ndarray:
+        """Run the program at once, as `launch` says; returns each job's sums (jobs, partials)."""
+        launch = self.launch(program, **how)
+        return launch.sums(whole(launch.calls))
+
+    def _strided(self, job, arrays, program, scalars, threads, partials, grain, block) -> Call:
         sizes, packed = tuple(self.numbers[job].tolist()), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
@@ -133,10 +174,14 @@ class Jobs:
                 sizes += pipeline.strides(array)
         scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
         calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
-        return Pipeline(calls, blocks).run_one(
-            arrays + [None] * (len(blocks) - len(arrays)), int(self.units[job]), grain, block or BLOCK, sizes,
-            tuple(scalars.tolist()), partials, threads,
-        )  # fmt: skip
+        slots = arrays + [None] * (len(blocks) - len(arrays))
+        numbers = tuple(scalars.tolist())
+        units = int(self.units[job])
+        return (
+            Pipeline(calls, blocks).run_one,
+            (slots, units, grain, block or BLOCK, sizes, numbers, partials, threads),
+            {},
+        )
 
 
 def _like(array: np.ndarray) -> np.ndarray:

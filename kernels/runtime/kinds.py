@@ -1,5 +1,7 @@
 """Storage kinds as arrays: which dtype holds them, and how NumPy reads and writes them (for the reference)."""
 
+import math
+
 import numpy as np
 
 from fastopt.kernels.runtime import pipeline
@@ -23,12 +25,17 @@ def dtype(kind: str) -> np.dtype:
     return bfloat16() if kind in ("bfloat16", "square16") else np.dtype(kind)
 
 
+def forms(kind: str, shape: tuple[int, ...]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Return the dtypes and shapes of arrays that hold `shape` elements of this kind, by the ends of their names."""
+    if kind in ("mean8", "square8"):
+        scales = (-(-math.prod(shape) // GROUP),)
+        return {"": (np.dtype(np.uint8), shape), "_scale": (np.dtype(np.float32), scales)}
+    return {"": (dtype(kind), shape)}
+
+
 def arrays_for(kind: str, shape: tuple[int, ...]) -> list[np.ndarray]:
     """Return zeroed arrays that hold `shape` elements of this kind."""
-    if kind in ("mean8", "square8"):
-        size = int(np.prod(shape))
-        return [np.zeros(shape, np.uint8), np.zeros(-(-size // GROUP), np.float32)]
-    return [np.zeros(shape, dtype(kind))]
+    return [np.zeros(own, form) for form, own in forms(kind, shape).values()]
 
 
 def read(kind: str, arrays: list[np.ndarray], compute: str) -> np.ndarray:

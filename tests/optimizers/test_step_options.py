@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fastopt as fo
-from fastopt.kernels.optimizers.plan import SQUARES
+from fastopt.kernels.optimizers.recipe import SQUARES
 from fastopt.kernels.runtime import kinds
 
 OPTIMIZERS = [
@@ -71,9 +71,9 @@ def made(name, storage, options=None, sizes=(5000, 700), seed=0):
 
 def everything(optimizer):
     """Return every array an optimizer holds, by name."""
-    held = {f"param{i}": param for i, param in enumerate(optimizer._params)}
+    held = {f"param{i}": param for i, param in enumerate(optimizer._store.params)}
     held |= {f"{name}{i}": array for i, state in enumerate(optimizer.state) for name, array in state.items()}
-    return held | {f"copy{i}": array for i, array in enumerate(optimizer._copies)}
+    return held | {f"copy{i}": array for i, array in enumerate(optimizer._store.copies)}
 
 
 def bits(optimizer):
@@ -83,8 +83,8 @@ def bits(optimizer):
 def decoded(optimizer):
     """Return the numbers that the arrays stand for, in float64, and by how much rounding may move each."""
     numbers = {}
-    for i, (param, state) in enumerate(zip(optimizer._params, optimizer.state, strict=True)):
-        recipe = optimizer.recipe(i, "float32")
+    for i, (param, state) in enumerate(zip(optimizer._store.params, optimizer.state, strict=True)):
+        recipe = optimizer._store.recipe(i, "float32")
         lost = [state["param_lost_bits"]] if recipe.param == "split" else []
         numbers[f"param{i}"] = value_and_step(recipe.param, [param, *lost], recipe.compute)
         for name, kind in recipe.kinds.items():
@@ -96,7 +96,7 @@ def decoded(optimizer):
             numbers[f"{name}{i}"] = value, step * (50 if name == "acc_delta" else 1)
         if "average" in state:
             numbers[f"average{i}"] = value_and_step(recipe.compute, [state["average"]], recipe.compute)
-    for i, array in enumerate(optimizer._copies):
+    for i, array in enumerate(optimizer._store.copies):
         numbers[f"copy{i}"] = value_and_step(optimizer.options.copy_to, [array], "float32")
     return numbers
 
@@ -132,7 +132,7 @@ def test_every_optimizer_with_every_storage_and_option_is_the_references(name, s
             stats = optimizer.step(grads, grad_scale=2.0, return_stats=True)
         assert stats.gradient_norm == pytest.approx(expected_stats.gradient_norm, rel=1e-6)
         # the update is a difference of rounded parameters: half a last place of each
-        places = 2**-24 * np.sqrt(sum(np.sum(param.astype(np.float64) ** 2) for param in optimizer._params))
+        places = 2**-24 * np.sqrt(sum(np.sum(param.astype(np.float64) ** 2) for param in optimizer._store.params))
         assert stats.update_norm == pytest.approx(expected_stats.update_norm, rel=1e-5, abs=places)
         got, expected = decoded(optimizer), decoded(judge)
         assert got.keys() == expected.keys()
@@ -360,7 +360,7 @@ def test_an_update_norm_is_what_was_added():
         ({"rounding": "up"}, "rounding: expected one of 'nearest', 'stochastic', 'exact', got 'up'"),
         ({"seed": -1}, r"seed: expected an integer in \[0, 4294967296\), got -1"),
         ({"decoupled_weight_decay": 1}, "decoupled_weight_decay: expected True or False, got int 1"),
-        ({"foreach": True}, "foreach: expected one of the options clip_norm, .*, got 'foreach'"),
+        ({"foreach": True}, "foreach: expected one of lr, .*, clip_norm, .*, got 'foreach'"),
     ],
 )
 def test_wrong_options_are_refused(options, words):
@@ -400,7 +400,7 @@ def test_a_saved_run_goes_on_to_the_same_bits(storage):
     twin = pickle.loads(pickle.dumps(optimizer))
     other, params, _ = made("AdamW", storage, {"ema_decay": 0.9}, seed=9)
     other.load_state_dict(optimizer.state_dict())
-    for param, source in zip(params, optimizer._params, strict=True):
+    for param, source in zip(params, optimizer._store.params, strict=True):
         param[...] = source
     for _ in range(2):
         grads = gradients()
@@ -471,7 +471,7 @@ def test_second_moments_move_by_less_than_a_code(state_dtype, target):
     optimizer = fo.optimizers.AdamW([np.zeros(8192, np.float32)], state_dtype=state_dtype)
     with fo.target(target):
         optimizer.step([np.linspace(0.5, 1.0, 8192, dtype=np.float32)])
-        recipe = optimizer.recipe(0, "float32")
+        recipe = optimizer._store.recipe(0, "float32")
         kind, state = recipe.kinds["exp_avg_sq"], optimizer.state[0]
         arrays = [state[name] for name in ("exp_avg_sq", "exp_avg_sq_scale") if name in state]
         before = kinds.read(kind, arrays, "float32").astype(np.float64)

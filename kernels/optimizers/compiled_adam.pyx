@@ -1,9 +1,65 @@
-"""The rest of the field's kernels, ahead of time; compiled.pyx has the first six optimizers'. The formulas are those of
-rules.py, in the same order of operations."""
+"""Kernels of Adam's kin, ahead of time. The formulas are those of rules.py, in the same order of operations."""
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.optimizers.pieces cimport gradient, magnitude, root, sign
+from kernels.optimizers.pieces cimport gradient, magnitude, root
 from kernels.runtime.abi cimport cloned_void, real
+
+
+cdef cloned_void adam(real **buffers, const int64_t *dims, const double *scalars,
+                      int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef real *param = buffers[0]
+    cdef const real *grad = buffers[1]
+    cdef real *exp_avg = buffers[2]
+    cdef real *exp_avg_sq = buffers[3]
+    cdef real step_size = <real> scalars[0]
+    cdef real beta1 = <real> scalars[1]
+    cdef real one_minus_beta1 = <real> scalars[2]
+    cdef real beta2 = <real> scalars[3]
+    cdef real one_minus_beta2 = <real> scalars[4]
+    cdef real root_correction = <real> scalars[5]
+    cdef real eps = <real> scalars[6]
+    cdef real weight_decay = <real> scalars[7]
+    cdef real decay = <real> scalars[8]
+    cdef real grad_scale = <real> scalars[9]
+    cdef real g, m, v
+    cdef int64_t i
+    for i in range(start, stop):
+        g = gradient(param[i], grad[i], weight_decay, grad_scale)
+        m = beta1 * exp_avg[i] + one_minus_beta1 * g
+        v = beta2 * exp_avg_sq[i] + one_minus_beta2 * g * g
+        exp_avg[i] = m
+        exp_avg_sq[i] = v
+        param[i] = decay * param[i] - step_size * m / (root(v) * root_correction + eps)
+
+
+cdef cloned_void adam_amsgrad(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef real *param = buffers[0]
+    cdef const real *grad = buffers[1]
+    cdef real *exp_avg = buffers[2]
+    cdef real *exp_avg_sq = buffers[3]
+    cdef real *max_exp_avg_sq = buffers[4]
+    cdef real step_size = <real> scalars[0]
+    cdef real beta1 = <real> scalars[1]
+    cdef real one_minus_beta1 = <real> scalars[2]
+    cdef real beta2 = <real> scalars[3]
+    cdef real one_minus_beta2 = <real> scalars[4]
+    cdef real root_correction = <real> scalars[5]
+    cdef real eps = <real> scalars[6]
+    cdef real weight_decay = <real> scalars[7]
+    cdef real decay = <real> scalars[8]
+    cdef real grad_scale = <real> scalars[9]
+    cdef real g, m, v, largest
+    cdef int64_t i
+    for i in range(start, stop):
+        g = gradient(param[i], grad[i], weight_decay, grad_scale)
+        m = beta1 * exp_avg[i] + one_minus_beta1 * g
+        v = beta2 * exp_avg_sq[i] + one_minus_beta2 * g * g
+        largest = max_exp_avg_sq[i] if max_exp_avg_sq[i] > v else v
+        exp_avg[i] = m
+        exp_avg_sq[i] = v
+        max_exp_avg_sq[i] = largest
+        param[i] = decay * param[i] - step_size * m / (root(largest) * root_correction + eps)
 
 
 cdef cloned_void adamax(real **buffers, const int64_t *dims, const double *scalars,
@@ -88,96 +144,6 @@ cdef cloned_void radam(real **buffers, const int64_t *dims, const double *scalar
         param[i] = param[i] - step_size * (scaled if rectified != 0 else m)
 
 
-cdef cloned_void adadelta(real **buffers, const int64_t *dims, const double *scalars,
-                          int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef real *param = buffers[0]
-    cdef const real *grad = buffers[1]
-    cdef real *square_avg = buffers[2]
-    cdef real *acc_delta = buffers[3]
-    cdef real lr = <real> scalars[0]
-    cdef real rho = <real> scalars[1]
-    cdef real one_minus_rho = <real> scalars[2]
-    cdef real eps = <real> scalars[3]
-    cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
-    cdef real g, s, d
-    cdef int64_t i
-    for i in range(start, stop):
-        g = gradient(param[i], grad[i], weight_decay, grad_scale)
-        s = rho * square_avg[i] + one_minus_rho * g * g
-        d = root(acc_delta[i] + eps) / root(s + eps) * g
-        square_avg[i] = s
-        acc_delta[i] = rho * acc_delta[i] + one_minus_rho * d * d
-        param[i] = param[i] - lr * d
-
-
-cdef cloned_void rprop(real **buffers, const int64_t *dims, const double *scalars,
-                       int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef real *param = buffers[0]
-    cdef const real *grad = buffers[1]
-    cdef real *prev = buffers[2]
-    cdef real *step_size = buffers[3]
-    cdef real eta_minus = <real> scalars[0]
-    cdef real eta_plus = <real> scalars[1]
-    cdef real smallest = <real> scalars[2]
-    cdef real largest = <real> scalars[3]
-    cdef real grad_scale = <real> scalars[4]
-    cdef real g, agreement, factor, step
-    cdef int64_t i
-    for i in range(start, stop):
-        g = grad_scale * grad[i]
-        agreement = g * prev[i]
-        factor = eta_minus if agreement < 0 else <real> 1
-        factor = eta_plus if agreement > 0 else factor
-        step = step_size[i] * factor
-        step = smallest if step < smallest else step
-        step = largest if step > largest else step
-        g = <real> 0 if agreement < 0 else g
-        prev[i] = g
-        step_size[i] = step
-        param[i] = param[i] - step * sign(g)
-
-
-cdef cloned_void asgd(real **buffers, const int64_t *dims, const double *scalars,
-                      int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef real *param = buffers[0]
-    cdef const real *grad = buffers[1]
-    cdef real *ax = buffers[2]
-    cdef real eta = <real> scalars[0]
-    cdef real decay = <real> scalars[1]
-    cdef real mu = <real> scalars[2]
-    cdef real weight_decay = <real> scalars[3]
-    cdef real grad_scale = <real> scalars[4]
-    cdef real w, average
-    cdef int64_t i
-    for i in range(start, stop):
-        w = decay * param[i] - eta * gradient(param[i], grad[i], weight_decay, grad_scale)
-        average = ax[i] + mu * (w - ax[i])
-        param[i] = w
-        ax[i] = w if mu == 1 else average
-
-
-cdef cloned_void lion(real **buffers, const int64_t *dims, const double *scalars,
-                      int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef real *param = buffers[0]
-    cdef const real *grad = buffers[1]
-    cdef real *exp_avg = buffers[2]
-    cdef real lr = <real> scalars[0]
-    cdef real beta1 = <real> scalars[1]
-    cdef real one_minus_beta1 = <real> scalars[2]
-    cdef real beta2 = <real> scalars[3]
-    cdef real one_minus_beta2 = <real> scalars[4]
-    cdef real decay = <real> scalars[5]
-    cdef real grad_scale = <real> scalars[6]
-    cdef real g, direction
-    cdef int64_t i
-    for i in range(start, stop):
-        g = grad_scale * grad[i]
-        direction = sign(beta1 * exp_avg[i] + one_minus_beta1 * g)
-        exp_avg[i] = beta2 * exp_avg[i] + one_minus_beta2 * g
-        param[i] = decay * param[i] - lr * direction
-
-
 cdef cloned_void ademamix(real **buffers, const int64_t *dims, const double *scalars,
                           int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef real *param = buffers[0]
@@ -208,31 +174,6 @@ cdef cloned_void ademamix(real **buffers, const int64_t *dims, const double *sca
         exp_avg_slow[i] = slow
         exp_avg_sq[i] = v
         param[i] = decay * param[i] - (step_size * fast + slow_step_size * slow) / (root(v) * root_correction + eps)
-
-
-cdef cloned_void ftrl(real **buffers, const int64_t *dims, const double *scalars,
-                      int64_t start, int64_t stop, double *partials) noexcept nogil:
-    cdef real *param = buffers[0]
-    cdef const real *grad = buffers[1]
-    cdef real *z = buffers[2]
-    cdef real *n = buffers[3]
-    cdef real inverse_lr = <real> scalars[0]
-    cdef real beta = <real> scalars[1]
-    cdef real l1 = <real> scalars[2]
-    cdef real l2 = <real> scalars[3]
-    cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
-    cdef real g, before, after, linear, w
-    cdef int64_t i
-    for i in range(start, stop):
-        g = gradient(param[i], grad[i], weight_decay, grad_scale)
-        before = root(n[i])
-        n[i] = n[i] + g * g
-        after = root(n[i])
-        linear = z[i] + g - (after - before) * inverse_lr * param[i]
-        w = -(linear - l1 * sign(linear)) / ((beta + after) * inverse_lr + l2)
-        z[i] = linear
-        param[i] = <real> 0 if magnitude(linear) <= l1 else w
 
 
 cdef cloned_void schedule_free_adamw(real **buffers, const int64_t *dims, const double *scalars,
@@ -274,15 +215,12 @@ cdef cloned_void interpolate(real **buffers, const int64_t *dims, const double *
 
 
 KERNELS = {     # (float32, float64)
+    "adam": (<uintptr_t> <void *> adam[float], <uintptr_t> <void *> adam[double]),
+    "adam_amsgrad": (<uintptr_t> <void *> adam_amsgrad[float], <uintptr_t> <void *> adam_amsgrad[double]),
     "adamax": (<uintptr_t> <void *> adamax[float], <uintptr_t> <void *> adamax[double]),
     "nadam": (<uintptr_t> <void *> nadam[float], <uintptr_t> <void *> nadam[double]),
     "radam": (<uintptr_t> <void *> radam[float], <uintptr_t> <void *> radam[double]),
-    "adadelta": (<uintptr_t> <void *> adadelta[float], <uintptr_t> <void *> adadelta[double]),
-    "rprop": (<uintptr_t> <void *> rprop[float], <uintptr_t> <void *> rprop[double]),
-    "asgd": (<uintptr_t> <void *> asgd[float], <uintptr_t> <void *> asgd[double]),
-    "lion": (<uintptr_t> <void *> lion[float], <uintptr_t> <void *> lion[double]),
     "ademamix": (<uintptr_t> <void *> ademamix[float], <uintptr_t> <void *> ademamix[double]),
-    "ftrl": (<uintptr_t> <void *> ftrl[float], <uintptr_t> <void *> ftrl[double]),
     "schedule_free_adamw": (
         <uintptr_t> <void *> schedule_free_adamw[float], <uintptr_t> <void *> schedule_free_adamw[double]),
     "interpolate": (<uintptr_t> <void *> interpolate[float], <uintptr_t> <void *> interpolate[double]),

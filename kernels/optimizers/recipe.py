@@ -6,10 +6,13 @@ in a list of stages, and nowhere else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+
+import numpy as np
 
 from fastopt.kernels.arrays.kernels import KERNELS
 from fastopt.kernels.optimizers import fused, stages
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Program
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.storage import LOAD, STORE
@@ -92,6 +95,17 @@ class Recipe:
             names += [name, f"{name}_scale"] if kind in ("mean8", "square8") else [name]
         return (*names, *(["average"] if self.average else []), *(["copy"] if self.copy else []))
 
+    @property
+    def dtypes(self) -> dict[str, tuple[np.dtype, int]]:
+        """The dtype of each column, and how many elements of the parameter share one of it; not for whole layers."""
+        found = {}
+        for name, kind in self.kinds.items():
+            kind = {"split": "bfloat16", "stochastic": "bfloat16"}.get(kind, kind)
+            for end, (dtype, (size,)) in kinds.forms(kind, (kinds.GROUP,)).items():
+                found[f"{name}{end}"] = dtype, kinds.GROUP // size
+        found |= {"param_lost_bits": (np.dtype(np.uint16), 1), "average": (np.dtype(self.compute), 1)}
+        return {name: (kinds.dtype(self.copy), 1) if name == "copy" else found[name] for name in self.columns}
+
 
 def states(passes: tuple[Kernel, ...], kernel: Kernel) -> list[str]:
     """Return the names of all buffers but the parameter and its gradient."""
@@ -156,7 +170,7 @@ def _stage(at: int, *slots: int, dims: int = 0, scalars: int = 0):
     return at, slots, 1, dims, scalars
 
 
-@cache
+@lru_cache(maxsize=256)  # recipes are few: rules, storage types and options of one program
 def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
     """Return what pass `number` of a step runs; the last one is the rule's.
 
@@ -196,7 +210,7 @@ def build(recipe: Recipe, number: int, target: str, zero: bool = False, stats: b
     return own.program(frozenset(written))
 
 
-@cache
+@lru_cache(maxsize=256)
 def norm(recipe: Recipe) -> Program:
     """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
     own = _Stages(recipe)

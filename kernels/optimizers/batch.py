@@ -1,0 +1,140 @@
+"""The parameters that share a recipe, a job each, and what a step says of them: the form in which a door takes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastopt.kernels.optimizers.layers import Layers
+from fastopt.kernels.optimizers.recipe import WORK, Recipe, build
+from fastopt.kernels.runtime.jobs import Call, Jobs, Program
+
+
+class Rule(Protocol):
+    """What a door asks of an optimizer's rule."""
+
+    scalars: Callable[[Mapping, int], tuple]
+    reference: Callable[..., tuple]
+    only_at_start: tuple[str, ...]
+    layers: Layers | None
+
+
+class Setting(NamedTuple):
+    """What jobs of one group that have come as far share: a row of the table of scalars.
+
+    Parameters
+    ----------
+    group : mapping
+        Hyper-parameters, with this step's `lr`.
+    step : int
+        The step's number, from 1.
+    before, after : mapping
+        What the group carries from step to step, before this one and behind it.
+    """
+
+    group: Mapping[str, Any]
+    step: int
+    before: Mapping[str, float] = {}
+    after: Mapping[str, float] = {}
+
+
+class Asked(NamedTuple):
+    """What a step is asked for, beside its gradients.
+
+    Parameters
+    ----------
+    factor : float
+        Of every gradient: what undoes a scaled loss, and shortens a long gradient.
+    number : int
+        The step's, of the whole optimizer; stochastic rounding draws by it.
+    clip_value, ema_decay : float or None
+    seed : int
+    zero, stats : bool
+        Whether zeros are written into the gradients, and the update's length is summed up.
+    done : list of calls
+        What counts the step: made behind the last write, and as one with it.
+    """
+
+    factor: float
+    number: int
+    clip_value: float | None = None
+    ema_decay: float | None = None
+    seed: int = 0
+    zero: bool = False
+    stats: bool = False
+    done: Sequence[Call] = ()
+
+
+class Batch:
+    """Jobs of one recipe.
+
+    Made of arrays, or (`of_pointers`) with tables that somebody else fills: `jobs.pointers` in the order of
+    `recipe.columns`, `jobs.units`, `jobs.numbers` (each job's number, then the rule's dims) and `jobs.rows` (which of a
+    step's settings). Units of 0 leave a job out.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    columns : dict of list of array
+        By the names of `recipe.columns`, an array per job; working memory is added.
+    rows : list of int
+        Which of a step's settings holds for each job.
+    numbers : list of int
+        Each job's number, by which stochastic rounding draws.
+    layers : Layers or None
+        Of a rule that looks at whole layers.
+    """
+
+    def __init__(
+        self, recipe: Recipe, columns: dict[str, list[np.ndarray]], rows: list[int], numbers: list[int],
+        layers: Layers | None = None,
+    ):  # fmt: skip
+        self.shapes = [param.shape for param in columns["param"]]
+        if layers is not None and WORK & set(recipe.columns):
+            columns = columns | layers.work(self.shapes, recipe.compute)
+        dims = [() if layers is None else layers.dims(shape) for shape in self.shapes]
+        of_each = [(number, *own) for number, own in zip(numbers, dims, strict=True)]
+        self._begin(recipe, Jobs([columns[name] for name in recipe.columns], rows, of_each, recipe.slots))
+        self.rows = sorted(set(rows))
+
+    def _begin(self, recipe: Recipe, jobs: Jobs) -> None:
+        self.recipe, self.jobs = recipe, jobs
+        self.rows: list[int] | None = None  # of settings, that any job is of; None: all
+        self.grad = recipe.columns.index("grad")
+        self.packed = True  # whether every array is bound and contiguous
+        self._programs: dict[tuple, Program] = {}  # by pass, target, zero and stats: a recipe's hash takes its time
+
+    @classmethod
+    def of_pointers(cls, recipe: Recipe, jobs: int, dims: int = 0) -> "Batch":
+        """Return a batch with empty tables for so many jobs, whose kernels ask for so many dims."""
+        made = cls.__new__(cls)
+        made._begin(recipe, Jobs.of_pointers(jobs, 1 + dims, recipe.slots))
+        made.shapes = []
+        return made
+
+    def program(self, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
+        """Return what pass `number` of a step runs."""
+        found = self._programs.get((number, target, zero, stats))
+        if found is None:
+            found = self._programs[number, target, zero, stats] = build(self.recipe, number, target, zero, stats)
+        return found
+
+    def arrays(self, job: int) -> dict[str, np.ndarray]:
+        """Return a job's arrays by name; those that were bound as pointers, flat."""
+        if self.jobs.columns:
+            columns = zip(self.recipe.columns, self.jobs.columns, strict=True)
+            return {name: column[job] for name, column in columns if column is not None}
+        size = int(self.jobs.units[job])
+        return {
+            name: _at(int(self.jobs.pointers[job, k]), dtype, -(-size // per))
+            for k, (name, (dtype, per)) in enumerate(self.recipe.dtypes.items())
+        }
+
+
+def _at(address: int, dtype: np.dtype, size: int) -> np.ndarray:
+    """Return the packed array that stands at an address."""
+    if not size:
+        return np.empty(0, dtype)
+    interface = {"data": (address, False), "shape": (size * dtype.itemsize,), "typestr": "|u1", "version": 3}
+    holder = type("Holder", (), {"__array_interface__": interface})()
+    return np.asarray(holder).view(dtype)

@@ -1,0 +1,13 @@
+"""Several calls as a whole: what is begun is done, whatever signals come."""
+
+
+def whole(list calls):
+    """Make calls one after the other, each (function, arguments, keyword arguments), and return what they returned.
+
+    Where the functions are C's (the launcher's, methods of arrays, `setattr`), no handler of a signal runs between
+    them: Python runs handlers between its own instructions, and there are none. A KeyboardInterrupt waits.
+    """
+    cdef list results = []
+    for function, arguments, keywords in calls:
+        results.append(function(*arguments, **keywords))
+    return results
