@@ -1,6 +1,6 @@
 """Does compressed optimizer state cost quality? Two networks, trained to their final loss with AdamW, three seeds each.
 
-python benchmarks/compressed_state.py [--readme README.md]
+python benchmarks/compressed_state.py [--docs .]
 
 The first is the demo's network on a harder task: two noisy digits side by side are one of 100 classes. The second reads
 eight characters of Python's manual, which comes with Python, and says which one is next. Losses are of data not trained
@@ -8,9 +8,8 @@ on, in nats; neither goes to zero.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tables
@@ -18,6 +17,7 @@ import typer
 from rich.console import Console
 
 import fastopt as fo
+from fastopt.cli.bench import pages
 from fastopt.cli.demo.network import Network, Parameters, train
 from fastopt.cli.demo.runs import load
 
@@ -149,10 +149,11 @@ class Result(NamedTuple):
 TASKS: dict[str, Callable[[str, int], float]] = {"pairs of digits": digits, "characters": characters}
 
 
-def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of this file.")] = None) -> None:
+def main(docs: tables.Docs = None) -> None:
     """Train every task with every storage and seed, and print the table."""
     fo.set_num_threads(1)  # steps of a millisecond: a second pool of threads beside the matrix product's only waits
-    tables.refuse_early(readme, "compressed state")
+    if docs is not None:
+        pages.refuse_early(docs, "compressed state")
     console, start, results = Console(highlight=False), perf_counter(), []
     for task, run in TASKS.items():
         losses = {}
@@ -162,7 +163,7 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
         results.append(Result(task, losses))
     introduction = f"Final loss on held-out data after AdamW, the mean of {len(SEEDS)} seeds (best to worst seed):"
     headings = ["task", *(f"{storage} state" for storage in STORAGE), "8-bit within float32's seeds"]
-    tables.show("compressed state", introduction, headings, [result.cells for result in results], readme)
+    tables.show("compressed state", introduction, headings, [result.cells for result in results], docs)
     console.print(f"{perf_counter() - start:.0f} s")
 
 

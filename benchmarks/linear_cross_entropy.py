@@ -1,6 +1,6 @@
 """A language model's last layer and its loss, forward and backward, beside torch.
 
-python benchmarks/linear_cross_entropy.py [--readme README.md]
+python benchmarks/linear_cross_entropy.py [--docs .]
 
 Times are taken in turn (A B A B). Peak memory is taken in a process for each way: by how much the call raised the
 largest resident size, gradients included.
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import tables
@@ -20,6 +19,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 import fastopt as fo
+from fastopt.cli.bench import pages
 from fastopt.cli.bench.clock import Job, interleave
 
 SAMPLES, FEATURES, CLASSES, ROUNDS = 2048, 768, 50257, 3
@@ -95,9 +95,10 @@ def resident_peak() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of this file.")] = None) -> None:
+def main(docs: tables.Docs = None) -> None:
     """Measure all ways, and print the table."""
-    tables.refuse_early(readme, "linear cross-entropy")
+    if docs is not None:
+        pages.refuse_early(docs, "linear cross-entropy")
     torch.set_num_threads(fo.get_num_threads())
     calls = {name: make() for name, make in WAYS.items()}
     found = {name: call() for name, call in calls.items()}
@@ -120,7 +121,7 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
         f"{fo.get_num_threads()} threads (p20 / p50 / p80). Gradients alone are {gradients:.0f} MiB."
     )
     headings = ["way", "time", "beside fastopt", "GFLOP/s", "memory, MiB", "without gradients"]
-    tables.show("linear cross-entropy", introduction, headings, rows, readme)
+    tables.show("linear cross-entropy", introduction, headings, rows, docs)
 
 
 if __name__ == "__main__":

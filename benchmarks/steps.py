@@ -1,6 +1,6 @@
 """A whole step on real models, with options and compressed state, beside torch.
 
-python benchmarks/steps.py [--readme README.md]
+python benchmarks/steps.py [--docs .]
 
 Every row is measured in turn (A B A B) with its rival, after both were seen to give the same parameters. bitsandbytes
 is measured where it is installed.
@@ -8,8 +8,6 @@ is measured where it is installed.
 
 import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import tables
@@ -17,6 +15,7 @@ import torch
 import typer
 
 import fastopt as fo
+from fastopt.cli.bench import pages
 from fastopt.cli.bench.clock import Job, interleave, measure_bandwidth
 
 ROUNDS = 15
@@ -93,7 +92,7 @@ def bitsandbytes(shapes: list[tuple[int, ...]]) -> tuple[Callable, list[np.ndarr
 ALL = {"clip_norm": 1.0, "ema_decay": 0.999}
 BESIDE = "beside bitsandbytes"
 MODEL = "GPT-2's 148 arrays (124M)"
-# what, the bar, bytes moved an element, ours, the rival
+# what, the goal, bytes moved an element, ours, the rival
 WORKS = (
     ("one array of 1000", 4.0, 28, lambda: ours([(1000,)]), lambda: fused([(1000,)])),
     ("1000 arrays of 1000", 20.0, 28, lambda: ours([(1000,)] * 1000), lambda: fused([(1000,)] * 1000)),
@@ -107,13 +106,14 @@ WORKS = (
 )
 
 
-def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of this file.")] = None) -> None:
+def main(docs: tables.Docs = None) -> None:
     """Measure all works, and print the table."""
-    tables.refuse_early(readme, "steps")
+    if docs is not None:
+        pages.refuse_early(docs, "steps")
     threads = fo.get_num_threads()
     torch.set_num_threads(threads)
     rows = []
-    for what, bar, moved, make, rival in WORKS:
+    for what, goal, moved, make, rival in WORKS:
         if BESIDE in what and importlib.util.find_spec("bitsandbytes") is None:
             print(f"{what}: not measured, since bitsandbytes is not installed.")
             continue
@@ -126,12 +126,12 @@ def main(readme: Annotated[Path | None, typer.Option(help="Rewrite the table of 
         mine, its = interleave([Job(step, target="cython"), Job(other)], ROUNDS)
         ratio, size = float(np.median(its / mine)), sum(param.size for param in params)
         part = f"{moved * size / float(np.median(mine)) / bandwidth:.0%}" if size > 10_000_000 else "in cache"
-        met = "met" if ratio >= bar else "**missed**"
-        rows.append([what, tables.times(mine), tables.times(its), f"{ratio:.2f}×", f"{bar:g}×", met, part])
+        met = "met" if ratio >= goal else "**missed**"
+        rows.append([what, tables.times(mine), tables.times(its), f"{ratio:.2f}×", f"{goal:g}×", met, part])
         del step, params, other, theirs
     introduction = f"A whole AdamW step in float32, p20 / p50 / p80. {tables.machine(threads)}"
-    headings = ["work", "fastopt", "torch fused (or as said)", "faster by", "bar", "", "of the bandwidth in place"]
-    tables.show("steps", introduction, headings, rows, readme)
+    headings = ["work", "fastopt", "torch fused (or as said)", "faster by", "goal", "", "of the bandwidth in place"]
+    tables.show("steps", introduction, headings, rows, docs)
 
 
 if __name__ == "__main__":

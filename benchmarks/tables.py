@@ -1,24 +1,19 @@
-"""A benchmark's table: on the screen, and between its own two markers in a file of Markdown."""
+"""A benchmark's table: on the screen, and between its own two markers in docs/results.md."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from fastopt.cli.bench import pages
 from fastopt.cli.bench.clock import measure_bandwidth
-from fastopt.cli.bench.results import circumstances, split_readme, write_readme
+from fastopt.cli.bench.results import circumstances
 
-
-def marks(name: str) -> tuple[str, str]:
-    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-
-
-def refuse_early(readme: Path | None, name: str) -> None:
-    """Raise now, not after the work, if a file has no place for the table."""
-    if readme is not None:
-        split_readme(readme, *marks(name))
+Docs = Annotated[Path | None, typer.Option(help="Rewrite docs/results.md and README.md of this checkout.")]
 
 
 def machine(threads: int) -> str:
@@ -30,18 +25,18 @@ def machine(threads: int) -> str:
     return f"{found['device']}, {found['instruction_set']}, {threads} threads; memory moves {memory}. {version}."
 
 
-def show(name: str, introduction: str, headings: Sequence[str], rows: Sequence[Sequence[str]], readme: Path | None):
-    """Print a table, and write it to a file if there is one; numbers stand to the right of the first column."""
+def show(name: str, introduction: str, headings: Sequence[str], rows: Sequence[Sequence[str]], docs: Path | None):
+    """Print a table, and write it to the pages of a checkout if one is given; behind the first column stand numbers."""
     table = Table(*headings)
     for row in rows:
         table.add_row(*row)
     console = Console(width=max(160, Console().width))
     console.print(introduction)
     console.print(table)
-    if readme is not None:
+    if docs is not None:
         lines = [headings, ["---"] + ["--:"] * (len(headings) - 1), *rows]
         text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        write_readme(readme, f"{introduction}\n\n{text}\n", *marks(name))
+        pages.write(docs, name, f"{introduction}\n\n{text}\n")
 
 
 def times(seconds: np.ndarray) -> str:

@@ -6,7 +6,7 @@ import pytest
 from fastopt.cli.bench.cases import Case
 from fastopt.cli.bench.clock import interleave
 from fastopt.cli.bench.command import candidates, verify
-from fastopt.cli.bench.goals import IMPORT_BAR, LARGE_BAR, MANY_BAR, import_times
+from fastopt.cli.bench.goals import IMPORT_GOAL, LARGE_GOAL, MANY_GOAL, import_times
 from fastopt.table import OPS
 
 ADAMW = next(op for op in OPS if op.name == "adamw")
@@ -23,14 +23,14 @@ def times_faster_than_torch(case: Case) -> float:
 
 
 def test_many_small_arrays():
-    assert times_faster_than_torch(Case(ADAMW, {}, (1000,), 1000)) >= MANY_BAR
+    assert times_faster_than_torch(Case(ADAMW, {}, (1000,), 1000)) >= MANY_GOAL
 
 
 def test_one_large_array():
-    assert times_faster_than_torch(Case(ADAMW, {}, (20_000_000,))) >= 1 / LARGE_BAR
+    assert times_faster_than_torch(Case(ADAMW, {}, (20_000_000,))) >= 1 / LARGE_GOAL
 
 
 def test_import():
     _, ours, numba = import_times()
-    assert ours <= IMPORT_BAR
+    assert ours <= IMPORT_GOAL
     assert not numba, "a step on the cython target imported Numba"

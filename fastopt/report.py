@@ -95,8 +95,8 @@ def why_not(target: str) -> str | None:
     """Return the reason why a target can't be used here, or None."""
     if target == "cuda":
         return settings.why_no_cuda()
-    if target == "numba" and installed("numba") is None:
-        return "the package numba is not installed"
+    if target == "numba":
+        return settings.why_no_numba() or None
     return None
 
 

@@ -118,7 +118,7 @@ def run(family: Family = None, op: Names = None, targets: Targets = None, as_jso
     The exit code is 1 if anything is wrong.
     """
     rows = choose(family, op or ())
-    targets = targets or ["cython", "numba"]
+    targets = targets or [name for name in ("cython", "numba") if report.why_not(name) is None]
     for name in targets:
         one_of(name, "--target", TARGETS)
         if reason := report.why_not(name):

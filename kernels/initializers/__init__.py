@@ -1,1 +1,1 @@
-"""The initializers' benches."""
+"""The initializers' kernels, their references, and the ways to call them."""

@@ -1,1 +1,1 @@
-"""The losses' benches."""
+"""The losses' kernels, their references, and the ways to call them."""

@@ -1,1 +1,1 @@
-"""The normalizations' benches."""
+"""The normalizations' kernels, their references, and the ways to call them."""

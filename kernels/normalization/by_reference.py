@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastopt.kernels.normalization import reference
+from fastopt.kernels.normalization.views import parameter_type
 
 quietly = np.errstate(all="ignore")  # NaN and Inf travel as the formula says
 
@@ -74,7 +75,7 @@ def sample_forward(norm, x, gamma, beta, y, outer, shape, groups, eps):
 def sample_backward(norm, dy, x, gamma, statistics, dx, shape, groups):
     function = getattr(reference, f"{norm}_norm_backward")
     dx[...], *found = function(*map(_wide, (dy, x, gamma, *statistics)), **_named(shape, groups))
-    return tuple(np.asarray(value).astype(x.dtype).reshape(shape) for value in found)
+    return tuple(np.asarray(value).astype(parameter_type(x)).reshape(shape) for value in found)
 
 
 def _named(shape, groups):

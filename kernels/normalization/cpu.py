@@ -1,7 +1,8 @@
 """Normalization on CPUs: which kernels a call runs, and over what. Every argument has been checked.
 
-by_reference.py has the same functions. `y` and `dx` are written, and may be x and dy. A channel's parameters and
-statistics are vectors; a sample's statistics have its rows' shape.
+by_reference.py has the same functions. `y` and `dx` are written, and may be x and dy. x, dy and results are of one
+type, parameters and running statistics of the same, or float32 where that is bfloat16 or float16; statistics are
+float64.
 """
 
 from math import prod
@@ -9,7 +10,7 @@ from math import prod
 import numpy as np
 
 from fastopt.kernels.normalization.kernels import KERNELS
-from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, rows_of
+from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, parameter_type, rows_of
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import all_fit, are_packed, narrow
 from fastopt.kernels.runtime.settings import get_num_threads, get_target
@@ -141,7 +142,7 @@ def _run(view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple =
         kernel,
         arrays,
         view.values if view.by_rows else view.channels,
-        "float32" if arrays[0].itemsize == 4 else "float64",  # type: ignore[union-attr]
+        "float64" if arrays[0].itemsize == 8 else "float32",  # type: ignore[union-attr]
         get_target(),
         get_num_threads(),
         view.grain,
@@ -171,7 +172,7 @@ def sample_forward(
     """
     statistics = (np.empty(outer),) if norm == "rms" else (np.empty(outer), np.empty(outer))
     parameters = (gamma,) if norm == "rms" else (gamma, beta)
-    given = (x, *_filled(x.dtype, shape, parameters), y, *statistics)
+    given = (x, *_filled(x, shape, parameters), y, *statistics)
     _run_rows(f"{norm}_forward", given, y, outer, groups, (eps,))
     return statistics
 
@@ -183,22 +184,22 @@ def sample_backward(
     """Write dx; return gradients of parameters, of this shape: dgamma, and dbeta but for RMS."""
     count = 1 if norm == "rms" else 2  # gradients
     statistics = _in_order(*statistics)
-    given = (dy, x, *_filled(x.dtype, shape, (gamma,)), *statistics, dx)
+    given = (dy, x, *_filled(x, shape, (gamma,)), *statistics, dx)
     sums = _run_rows(f"{norm}_backward", given, dx, statistics[0].shape, groups, (), count * prod(shape))
-    return tuple(narrow(sums, x.dtype, shape)[::-1])
+    return tuple(narrow(sums, parameter_type(x), shape)[::-1])
 
 
 def _run_rows(
     name: str, arrays: tuple, result: Array, outer: tuple[int, ...], groups: int, scalars: tuple, partials: int = 0
 ) -> Array:
     x = arrays[0]
-    large = x.nbytes >= STREAMED_BYTES and result.flags.c_contiguous
+    large = x.nbytes >= STREAMED_BYTES and are_packed((result,), 0)
     rows, grain, block, dims, scratch = rows_of(name, x.shape, x.itemsize, outer, groups, large)
     return pipeline.run_kernel(
         KERNELS[name],
         (*arrays, None) if scratch else arrays,
         rows,
-        "float32" if x.itemsize == 4 else "float64",
+        "float64" if x.itemsize == 8 else "float32",
         get_target(),
         get_num_threads(),
         grain,
@@ -211,8 +212,9 @@ def _run_rows(
     )
 
 
-def _filled(dtype: np.dtype, shape: tuple[int, ...], parameters: tuple[Vector, ...]) -> tuple[Array, ...]:
+def _filled(x: Array, shape: tuple[int, ...], parameters: tuple[Vector, ...]) -> tuple[Array, ...]:
     """Return gamma, and beta, in C order, which kernels index by column: ones and zeros where there are none."""
+    dtype = parameter_type(x)
     if all_fit(parameters, dtype, None) and are_packed(parameters, 0):
         return parameters  # type: ignore[return-value]
     filled = [np.full(shape, 1 - k, dtype) if array is None else array for k, array in enumerate(parameters)]

@@ -28,6 +28,7 @@ def _kernel(name: str, buffers: str, written: str, dims: str, scalars: str = "",
         unit="channel" if name.startswith(("channel", "merge")) else "row",
         types={name: STATISTICS[name] for name in names if name in STATISTICS},
         rule=False,
+        filled=tuple(name for name in written.split() if name in ("y", "dx", "dadded")),
         sequential=sequential,
     )
 

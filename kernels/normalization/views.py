@@ -21,6 +21,14 @@ IN_L2 = 1 << 21  # bytes of x; from here on, rows are fetched while those before
 FETCHED = 16384  # ... if they are no longer than this: L2 holds some of them twice
 
 
+FLOAT32 = np.dtype(np.float32)
+
+
+def parameter_type(x: np.ndarray) -> np.dtype:
+    """Return the dtype of gamma and beta: that of x, or float32 for 16-bit numbers."""
+    return x.dtype if x.itemsize > 2 else FLOAT32
+
+
 class Channels(NamedTuple):
     """How batch norm's kernels see the arrays of a call.
 
@@ -113,4 +121,4 @@ def rows_of(name: str, shape: tuple[int, ...], itemsize: int, outer: tuple[int, 
     if not sums:
         return Rows(rows, grain, block, dims, ())
     lanes = -(-2 * columns // grain)  # of each row: all together are two for each column
-    return Rows(rows, grain, block, (*dims, lanes), (*(0 for _ in KERNELS[name].buffers[1:]), lanes * itemsize))
+    return Rows(rows, grain, block, (*dims, lanes), (*(0 for _ in KERNELS[name].buffers[1:]), lanes * max(4, itemsize)))

@@ -1,1 +1,1 @@
-"""The optimizers' benches."""
+"""The optimizers' kernels, their references, and the ways to call them."""

@@ -41,13 +41,15 @@ def all_fit(values, cnp.dtype dtype, tuple shape):
 
 
 cdef inline bint is_packed(array, cnp.npy_intp limit):
-    """Return whether an array is C-contiguous, and less than `limit` bytes long (0: of any length)."""
+    """Return whether an array is C-contiguous, not of 16-bit floats, and less than `limit` bytes long (0: of any length)."""
     return (cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> array)
+            and cnp.PyArray_TYPE(<cnp.ndarray> array) != cnp.NPY_FLOAT16
+            and not cnp.PyArray_ISUSERDEF(<cnp.ndarray> array)          # bfloat16 is a type that a package defined
             and (limit == 0 or cnp.PyArray_NBYTES(<cnp.ndarray> array) < limit))
 
 
 def are_packed(tuple arrays, cnp.npy_intp limit):
-    """Return whether all of these that are arrays are C-contiguous, and less than `limit` bytes long (0: of any)."""
+    """Return whether `is_packed` holds for all of these that are arrays: kernels can take them as they are."""
     for array in arrays:
         if cnp.PyArray_Check(array) and not is_packed(array, limit):
             return False

@@ -32,6 +32,8 @@ class Kernel:
         True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
     code : int
         Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
+    filled : tuple of str
+        Of the arrays that are written, those that are written whole and never read.
     sequential : str
         Why the kernel holds no packed arithmetic of its own type, where it holds none; a test looks at the rest.
     """
@@ -46,6 +48,7 @@ class Kernel:
     types: Mapping[str, str] = field(default_factory=dict)
     rule: bool = True
     code: int = 0
+    filled: tuple[str, ...] = ()
     sequential: str = ""
 
 

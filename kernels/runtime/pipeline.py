@@ -1,19 +1,21 @@
 """One job through the launcher: kernels in a row, over arrays of any strides.
 
-A strided array gets a gather stage in front and, if it is written, a scatter stage behind: kernels see packed
-blocks alone, and no array is copied as a whole.
+A strided array gets a gather stage in front and, if it is written, a scatter stage behind; an array of 16-bit numbers
+is decoded and encoded in the same way. Kernels see packed blocks of their own type alone, and no array is copied as a
+whole.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from fastopt.kernels.runtime.checks import are_packed, may_overlap, split
-from fastopt.kernels.runtime.kernel import Kernel, address
+from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.stages import GATHER, SCATTER, STREAM, STREAMED_BYTES
+from fastopt.kernels.runtime.storage import LOAD, STORE
 
 GRAIN = 32768  # elements that one thread runs at a time
 BLOCK = 1024  # elements that pass all stages before the next: small enough for L1, see kernels/README.md
@@ -25,8 +27,9 @@ make_pipeline = lru_cache(maxsize=1024)(Pipeline)
 class Packed(NamedTuple):
     """An array that kernels see in blocks of scratch memory.
 
-    `slot` is its own, `per_unit` its elements in one unit, `offset` where its stages' dims begin; it may be `read`
-    before, and its blocks may be stored around the cache (`streams`).
+    `slot` is its own, `itemsize` a block's bytes an element, `per_unit` its elements in one unit, `offset` where its
+    stages' dims begin (-1: it is contiguous, and needs none); it may be `read` before, its blocks may be stored around
+    the cache (`streams`), and its elements may be `stored` as 16-bit numbers of that type.
     """
 
     slot: int
@@ -35,6 +38,7 @@ class Packed(NamedTuple):
     offset: int
     read: bool = True
     streams: bool = False
+    stored: str = ""
 
 
 Stage = tuple[Kernel, Sequence[str], int] | tuple[Kernel, Sequence[str], int, int]
@@ -91,10 +95,10 @@ def run(
     if not isinstance(stages, tuple):
         stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
     if not as_they_are or staged:
-        packed, dims = _packed(slots, units, grain, block, tuple(dims), staged, streamed)
+        packed, dims = _packed(stages, slots, units, grain, block, tuple(dims), dtype, staged, streamed)
         if packed:
             block = block or block_of(max(array.per_unit for array in packed))
-            arrays += [None] * len(packed)
+            arrays += [None] * sum(2 if array.stored and array.offset >= 0 else 1 for array in packed)
     else:
         packed = ()
     plan = _plan(stages, tuple(slots), scratch, packed, dtype, target)
@@ -156,30 +160,45 @@ def run_kernel(
 
 
 def _packed(
+    stages: Sequence[Stage],
     slots: Mapping[str, np.ndarray | int],
     units: int,
     grain: int,
     block: int,
     dims: tuple[int, ...],
+    dtype: str,
     staged: Sequence[str],
     streamed: Sequence[str],
 ) -> tuple[tuple[Packed, ...], tuple[int, ...]]:
     """Return which arrays go through scratch memory, and the dims with their strides behind."""
     packed: tuple[Packed, ...] = ()
+    used = [(name, buffer, kernel) for kernel, names, *_ in stages for name, buffer in zip(names, kernel.buffers)]
+    read = {name for name, buffer, kernel in used if buffer not in kernel.filled}
     for slot, (name, value) in enumerate(slots.items()):
         if not isinstance(value, np.ndarray):
             continue
         contiguous, whole, per_unit = value.flags.c_contiguous, name in staged, value.size // max(units, 1)
+        if stored := _stored(value.dtype):
+            itemsize, before = np.dtype(dtype).itemsize, name in read and not whole
+            packed += (Packed(slot, itemsize, per_unit, -1 if contiguous else len(dims), before, False, stored),)
+            dims += () if contiguous else strides(value)
+            continue
         streams = contiguous and not whole and name in streamed and value.nbytes >= STREAMED_BYTES
         if streams:
             others = [other for key, other in slots.items() if key != name]
             block_bytes = (block or block_of(per_unit)) * per_unit * value.itemsize
             streams = LEAST_STREAMED <= block_bytes <= STREAMED_BLOCK and not may_overlap(value, others)
         if not contiguous or streams or whole:
-            read = not streams and not whole
-            packed += (Packed(slot, value.itemsize, per_unit, len(dims), read, streams),)
+            before = name in read and not streams and not whole
+            packed += (Packed(slot, value.itemsize, per_unit, len(dims), before, streams),)
             dims += (grain * per_unit, value.size) if streams else strides(value)
     return packed, dims
+
+
+@cache
+def _stored(dtype: np.dtype) -> str:
+    """Return the storage type of 16-bit floating-point numbers, "" of all others; forming a dtype's name takes long."""
+    return str(dtype) if dtype.itemsize == 2 and dtype.kind in "fV" and str(dtype) in LOAD else ""
 
 
 @lru_cache(maxsize=1024)
@@ -219,18 +238,30 @@ def through_blocks(
     """Return calls and scratch of a pipeline in which scratch blocks stand for the arrays to be packed.
 
     A gather stage fills each block in front of the calls where the array is read; a scatter or stream stage stores it
-    behind them where the slot is `written`. A call is what `Pipeline` takes.
+    behind them where the slot is `written`. Numbers stored in 16 bits pass a load stage behind the gather stage, and a
+    store stage in front of the scatter stage. A call is what `Pipeline` takes.
     """
     changed = list(calls)
-    for slot, itemsize, per_unit, offset, read, streams in packed:
+    for slot, itemsize, per_unit, offset, read, streams, stored in packed:
         block = len(scratch)
         scratch += (per_unit * itemsize,)
         changed = [(at, tuple([block if k == slot else k for k in used]), *rest) for at, used, *rest in changed]
-        if read:
-            changed.insert(0, (GATHER[itemsize], (slot, block), per_unit, offset, 0))
-        if slot in written:
+        ends = slot, block  # what gather and scatter stages have between them
+        if stored:
+            width, codes = DTYPES.index("float32" if itemsize == 4 else "float64"), slot
+            if offset >= 0:
+                codes, itemsize = block + 1, 2
+                ends = slot, codes
+                scratch += (2 * per_unit,)
+            if read:
+                changed.insert(0, (LOAD[stored][width], (codes, block), per_unit, 0, 0))
+            if slot in written:
+                changed.append((STORE[stored][width], (codes, block), per_unit, 0, 0))
+        if offset >= 0 and read:
+            changed.insert(0, (GATHER[itemsize], ends, per_unit, offset, 0))
+        if offset >= 0 and slot in written:
             store = STREAM if streams else SCATTER
-            changed.append((store[itemsize], (slot, block), per_unit, offset, 0))
+            changed.append((store[itemsize], ends, per_unit, offset, 0))
     return changed, scratch
 
 

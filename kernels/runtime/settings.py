@@ -121,7 +121,17 @@ def _check_target(name: object, origin: str) -> str:
         raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {name!r}")
     if name == "cuda":
         raise RuntimeError("target 'cuda' was asked for, but " + why_no_cuda())
+    if name == "numba" and (reason := why_no_numba()):
+        raise RuntimeError("target 'numba' was asked for, but " + reason)
     return str(name)
+
+
+@cache
+def why_no_numba() -> str:
+    """Return the reason why the Numba target can't be used here, or nothing. Numba is looked for, not imported."""
+    from importlib.util import find_spec
+
+    return "" if find_spec("numba") else "Numba is not installed; install it with: pip install 'fastopt[numba]'"
 
 
 def why_no_cuda() -> str:

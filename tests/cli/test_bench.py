@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from typer.testing import CliRunner
 
 from fastopt import report
 from fastopt.cli import app, verdict
-from fastopt.cli.bench import clock, goals, peers, results
+from fastopt.cli.bench import blas, clock, goals, pages, peers, results
 from fastopt.cli.bench.cases import CHECKED, FAMILIES, Case, cases
 from fastopt.cli.bench.clock import Bandwidth, Job
 from fastopt.cli.bench.command import candidates, measure, selection, verify
-from fastopt.cli.bench.results import BEGIN, END, Row
+from fastopt.cli.bench.results import Row
 from fastopt.kernels.runtime import settings
 from fastopt.table import OPS
 
@@ -172,36 +173,89 @@ def test_csv_is_begun_once_and_then_grows(tmp_path, rows):
     assert path.read_text() == "op,time\n"
 
 
-def test_the_readme_keeps_all_but_its_table(tmp_path, rows):
-    path = tmp_path / "README.md"
-    path.write_text(f"# before\n{BEGIN}\nstale\n{END}\nafter\n")
-    lost = [replace(row, times_faster_than_best_peer=0.5) for row in rows]
-    for given in (rows, lost):
-        results.write_readme(path, results.markdown(given, ["a note"]))
-    text = path.read_text()
-    assert text.startswith(f"# before\n{BEGIN}\n")
-    assert text.endswith(f"{END}\nafter\n")
-    assert "stale" not in text
-    assert "`optimizers.adamw`" in text
+def checkout(folder):
+    """Return a folder with the two pages, as a checkout has them."""
+    (folder / "docs").mkdir()
+    tables = "\n".join(
+        f"<!-- {name}: begin -->\nstale\n<!-- {name}: end -->" for name in ("steps", "losses and norms", "results")
+    )
+    (folder / "docs" / "results.md").write_text(f"# before\n{tables}\nafter\n")
+    (folder / "README.md").write_text(f"first\n<!-- {pages.README}: begin -->\n<!-- {pages.README}: end -->\nlast\n")
+    return folder
+
+
+def test_pages_keep_all_but_their_tables(tmp_path, rows):
+    folder = checkout(tmp_path)
+    sgd = [replace(row, op="sgd") for row in rows]
+    lost = [replace(row, times_faster_than_best_peer=0.5) for row in sgd]
+    for given in (sgd, lost):
+        pages.write(folder, pages.RESULTS, results.markdown(given, ["a note"]))
+    text = (folder / "docs" / "results.md").read_text()
+    assert text.startswith("# before\n<!-- ")
+    assert text.endswith("-->\nafter\n")
+    assert text.count("stale") == 2  # of the other tables
+    assert "`optimizers.sgd`" in text
     assert "**0.50×**" in text  # a loss is there, and stands out
     assert "- a note" in text
-    path.write_text("# no markers\n")
-    with pytest.raises(ValueError, match="--readme: expected the lines"):
-        results.write_readme(path, "text")
+    (folder / "README.md").write_text("# no markers\n")
+    with pytest.raises(ValueError, match="--docs: expected the lines"):
+        pages.write(folder, pages.RESULTS, "text")
+
+
+def test_rows_that_matter_stand_in_the_readme_with_the_numbers_of_the_results(tmp_path):
+    folder = checkout(tmp_path)
+    pages.write(
+        folder,
+        "steps",
+        "| work | fastopt | torch fused | faster by | goal |\n| --- | --: | --: | --: | --: |\n"
+        "| one array of 20M | 9 / 9.9 / 11 ms | 10 / 12 / 13 ms | 1.21× | 0.97× |\n",
+    )
+    pages.write(
+        folder,
+        "losses and norms",
+        "| work | fastopt | torch | torch.compile | jax.jit |\n| --- | --: | --: | --: | --: |\n"
+        "| layer norm, 4096×1024 | 3 / 4 / 5 ms | 1.50× | 0.90× | – |\n",
+    )
+    text = (folder / "README.md").read_text()
+    assert "| AdamW step, one array of 20 million | 9.9 ms | torch, fused | 1.21× |" in text
+    assert "| layer norm, forward and backward, 4096×1024 | 4 ms | torch.compile | **0.90×** |" in text
+    assert text.startswith("first\n")
+    assert text.endswith("last\n")
+
+
+def test_the_readme_shows_the_numbers_of_the_results():
+    results_page, readme = pages.places(Path(__file__).parents[2])
+    assert pages.split(readme, pages.README)[1].strip() == pages.rows_that_matter(results_page).strip()
+    assert pages.rows_that_matter(results_page).count("\n") == len(pages.SHOWN) + 2
 
 
 def test_from_end_to_end(tmp_path):
-    table, picture, readme = tmp_path / "runs.csv", tmp_path / "roofline.png", tmp_path / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
+    table, picture, folder = tmp_path / "runs.csv", tmp_path / "roofline.png", checkout(tmp_path)
     text = call(
         "optimizers", "--op", "adamw", "--op", "sgd", "--quick", "--rounds", 2, "--threads", 1,
-        "--csv", table, "--plot", picture, "--readme", readme,
+        "--csv", table, "--plot", picture, "--docs", folder,
     )  # fmt: skip
     assert "optimizers.adamw" in text
     assert len(table.read_text().splitlines()) >= 5
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 10_000
-    assert "| `optimizers.sgd` | 1M |" in readme.read_text()
+    assert "| `optimizers.sgd` | 1M |" in (folder / "docs" / "results.md").read_text()
+
+
+def test_no_ratio_beside_a_blas_that_the_environment_chose(monkeypatch):
+    pytest.importorskip("torch")
+    muon = Case(next(op for op in OPS if op.name == "muon"), {}, (8, 8))
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    with_it = measure(muon, "float32", 1, True, SHARED, Bandwidth(1e9, 2e9))[0]
+    assert all(row.times_faster_than_best_peer is None for row in with_it)
+    assert "OPENBLAS_CORETYPE=Haswell gives NumPy another kernel" in call(
+        "--op", "orthogonal", "--quick", "--rounds", 1, "--peers"
+    )
+    for name in blas.CHOOSE:
+        monkeypatch.delenv(name, raising=False)
+    without = measure(muon, "float32", 1, True, SHARED, Bandwidth(1e9, 2e9))[0]
+    assert all(row.times_faster_than_best_peer is not None for row in without)
+    assert blas.kernels()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +264,7 @@ def test_from_end_to_end(tmp_path):
         ("--csv", "no/file.csv", "--csv: expected a file in a folder that exists"),
         ("--plot", "no/file.png", "--plot: expected a file in a folder that exists"),
         ("--plot", "file.docx", "--plot: expected a name that ends in .png"),
-        ("--readme", "README.md", "--readme: expected a file that exists"),
+        ("--docs", "", "--docs: expected a folder with"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, option, name, expected):
@@ -230,16 +284,16 @@ def test_commit_is_of_this_checkout_or_none():
     assert re.fullmatch(r"([0-9a-f]{7,}\+?)?", results.commit())
 
 
-# ---- the bars
+# ---- the goals
 
 
-def test_bars_are_judged(rows):
+def test_goals_are_judged(rows):
     cython = next(row for row in rows if row.candidate == "cython")
     many = replace(cython, arrays=1000, shape="1000", best_peer="torch", times_faster_than_best_peer=12.0)
     large = replace(cython, shape="20000000", best_peer="torch", times_faster_than_best_peer=0.9)
     sentences = goals.judge([many, large], with_import=False)
-    assert "12.0× as fast as torch (bar: 10×; met)" in sentences[0]
-    assert "1.11 of torch's time (bar: 1.05; MISSED)" in sentences[1]
+    assert "12.0× as fast as torch (goal: 10×; met)" in sentences[0]
+    assert "1.11 of torch's time (goal: 1.05; MISSED)" in sentences[1]
 
 
 def test_import_times_are_measured_and_no_step_imports_numba():

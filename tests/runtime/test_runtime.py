@@ -412,6 +412,6 @@ def test_a_kernel_row_knows_its_defaults():
 def test_what_goes_around_the_cache(shape, block, overlaps, streams):
     x = np.empty(shape, np.float32)
     y = x if overlaps else np.empty_like(x)
-    packed, dims = pipeline._packed({"x": x, "y": y}, shape[0], 32, block, (7,), (), ("y",))
+    packed, dims = pipeline._packed((), {"x": x, "y": y}, shape[0], 32, block, (7,), "float32", (), ("y",))
     assert [part.streams for part in packed] == [True] * streams
     assert dims == ((7, 32 * math.prod(shape[1:]), x.size) if streams else (7,))

@@ -1,6 +1,6 @@
-"""What the benches of a room, the table and the public names owe each other.
+"""What the files of a room, the table and the public names owe each other.
 
-Fails when an op is missing on a bench, when names differ between targets, when a docstring lacks what users need.
+Fails when an op is missing in a file, when names differ between targets, when a docstring lacks what users need.
 """
 
 import ast
@@ -23,7 +23,7 @@ SOURCES = [*MODULES, *sorted((ROOT / "kernels").rglob("*.p[yx][xd]")), *sorted((
 ADAPTERS = ("torch", "keras", "jax", "sklearn")  # their examples run in tests/hosts
 WITH_EXAMPLES = [path for path in MODULES if ">>>" in path.read_text() and path.parts[-2] not in ADAPTERS]
 LONGEST = 300  # lines of code in a module
-LONGEST_BENCH = 700  # where kernels stand one after the other (compiled.pyx, jit.py), each read by itself
+LONGEST_OF_KERNELS = 700  # where kernels stand one after the other (compiled.pyx, jit.py), each read by itself
 
 KERNELS = {(kernel.family, kernel.name): kernel for op in OPS for kernel in op.kernels}
 EACH_OP = [pytest.param(op, id=op.name) for op in OPS]
@@ -37,19 +37,19 @@ def dotted(path):
     return ".".join(parts if parts[0] == "fastopt" else ("fastopt", *parts)).removesuffix(".__init__")
 
 
-def room(family, bench):
-    return importlib.import_module(f"fastopt.kernels.{family}.{bench}")
+def room(family, file):
+    return importlib.import_module(f"fastopt.kernels.{family}.{file}")
 
 
-def text(family, bench):
-    """Return a bench's text; of a .pyx that was split (compiled.pyx, compiled_*.pyx), all parts in order."""
-    parts = (ROOT / "kernels" / family).glob(bench.replace(".pyx", "*.pyx"))
+def text(family, file):
+    """Return a file's text; of a .pyx that was split (compiled.pyx, compiled_*.pyx), all parts in order."""
+    parts = (ROOT / "kernels" / family).glob(file.replace(".pyx", "*.pyx"))
     return "\n\n".join(path.read_text() for path in sorted(parts))
 
 
-def functions(family, bench):
+def functions(family, file):
     """Return a file's functions in the order of the file; of a .pyx, its kernels."""
-    return re.findall(r"^(?:def|cdef cloned_void) (\w+)\(", text(family, bench), flags=re.MULTILINE)
+    return re.findall(r"^(?:def|cdef cloned_void) (\w+)\(", text(family, file), flags=re.MULTILINE)
 
 
 def public(op):
@@ -59,18 +59,18 @@ def public(op):
     return getattr(module, op.name if exact else next(name for name in module.__all__ if name.lower() == op.name))
 
 
-# ---- every op on every bench, in the same order
+# ---- every op in every file, in the same order
 
 
 @for_each_family
-def test_the_kernels_of_the_table_are_those_of_the_benches(family):
+def test_the_kernels_of_the_table_are_those_of_the_files(family):
     wanted = [kernel.name for kernel in room(family, "kernels").KERNELS.values()]
     assert set(wanted) == {name for f, name in KERNELS if f == family}, "a kernel that no op runs, or no row names"
     assert list(room(family, "compiled").KERNELS) == wanted
     assert [name for name in functions(family, "compiled.pyx") if name in wanted] == wanted
-    for bench, rule in (("rules.py", True), ("jit.py", False)):
+    for file, rule in (("rules.py", True), ("jit.py", False)):
         listed = [kernel.name for kernel in room(family, "kernels").KERNELS.values() if kernel.rule == rule]
-        assert [name for name in functions(family, bench) if name in listed] == listed, bench
+        assert [name for name in functions(family, file) if name in listed] == listed, file
 
 
 @for_each_family
@@ -313,9 +313,8 @@ def code_lines(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_modules_are_short_and_finished(path):
-    assert len(code_lines(path)) <= (
-        LONGEST_BENCH if path.stem.startswith("compiled") or path.name == "jit.py" else LONGEST
-    )
+    of_kernels = path.stem.startswith("compiled") or path.name == "jit.py"
+    assert len(code_lines(path)) <= (LONGEST_OF_KERNELS if of_kernels else LONGEST)
     assert not re.search(r"\b(TO" + "DO|FIX" + r"ME|XXX|HACK)\b", path.read_text())
 
 

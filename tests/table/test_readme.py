@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
+LONGEST = 190  # lines: a newcomer reads it in one breath
 
 
 def test_the_examples_run():
@@ -17,3 +18,13 @@ def test_the_examples_run():
 def test_the_two_commands_come_first():
     text = README.read_text()
     assert text.index("make demo") < text.index("make test") < text.index("## ")
+
+
+def test_it_is_short():
+    assert len(README.read_text().splitlines()) <= LONGEST
+
+
+def test_links_lead_somewhere():
+    for page in (README, *(README.parent / "docs").glob("*.md"), *(README.parent / "kernels").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

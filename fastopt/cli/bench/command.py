@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 import fastopt
 from fastopt import report
 from fastopt.cli import verdict
-from fastopt.cli.bench import goals, results
+from fastopt.cli.bench import blas, goals, pages, results
 from fastopt.cli.bench import peers as frameworks
 from fastopt.cli.bench import plot as roofline
 from fastopt.cli.bench.cases import FAMILIES, Case, cases, prepare
@@ -82,7 +82,8 @@ def measure(case: Case, dtype: str, rounds: int, peers: bool, shared: dict[str, 
         name: np.percentile(seconds, (20, 50, 80)) * 1e6
         for name, seconds in zip(jobs, interleave(list(jobs.values()), rounds), strict=True)
     }
-    rivals = {name: times[name][1] for name, job in jobs.items() if job.target is None}
+    comparable = not (case.op.name in blas.PRODUCTS and blas.chosen())
+    rivals = {name: times[name][1] for name, job in jobs.items() if job.target is None and comparable}
     best = min(rivals, key=lambda name: rivals[name], default="")
     rows = []
     for name, (p20, p50, p80) in times.items():
@@ -128,7 +129,9 @@ def selection(rows, quick: bool) -> list[Case]:
 Peers = Annotated[bool, typer.Option("--peers", help="Time torch, scikit-learn and NumPy beside, where installed.")]
 Plot = Annotated[Path | None, typer.Option(help="Draw every op against the memory's bandwidth (PNG, SVG, PDF).")]
 Csv = Annotated[Path | None, typer.Option(help="Append a line for each candidate to this file.")]
-Readme = Annotated[Path | None, typer.Option(help="Rewrite the results table of this file; implies --peers.")]
+Docs = Annotated[
+    Path | None, typer.Option(help="Rewrite docs/results.md and README.md of this checkout; implies --peers.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="One small size each, few rounds: a look, not a judgement.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads for fastopt and for its peers.")]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Samples of each candidate: default 21, or 5 with --quick.")]
@@ -141,7 +144,7 @@ def run(
     peers: Peers = False,
     plot: Plot = None,
     csv: Csv = None,
-    readme: Readme = None,
+    docs: Docs = None,
     quick: Quick = False,
     threads: Threads = None,
     rounds: Rounds = None,
@@ -164,8 +167,8 @@ def run(
     """
     dtype = verdict.one_of(dtype, "--dtype", ("float32", "float64"))
     todo = selection(verdict.choose(family, op or ()), quick)
-    peers, rounds = peers or readme is not None, rounds or (5 if quick else 21)
-    _check_files(csv, readme, plot)
+    peers, rounds = peers or docs is not None, rounds or (5 if quick else 21)
+    _check_files(csv, docs, plot)
     if threads is not None:
         fastopt.set_num_threads(threads)
     frameworks.set_num_threads(fastopt.get_num_threads())
@@ -183,6 +186,13 @@ def run(
         )
     if peers and frameworks.missing():
         console.print(f"not installed, left out: {', '.join(frameworks.missing())}", highlight=False)
+    if any(case.op.name in blas.PRODUCTS for case in todo):
+        console.print(f"products of matrices by {blas.kernels()}", highlight=False)
+        if peers and blas.chosen():
+            console.print(
+                f"[yellow]{', '.join(blas.chosen())} gives NumPy another kernel than this CPU's: unset it; "
+                f"no ratio to a peer for {', '.join(blas.PRODUCTS)}[/]"
+            )
     rows: list[Row] = []
     wrong: dict[str, list[str]] = {}
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
@@ -202,29 +212,29 @@ def run(
     notes = goals.judge(rows, with_import=family is None and not op)
     for sentence in (*notes, *(sentence for sentences in wrong.values() for sentence in sentences)):
         console.print(escape(sentence), highlight=False)
-    _write(rows, notes, csv, readme, plot)
+    _write(rows, notes, csv, docs, plot)
     raise typer.Exit(1 if any(name in wrong for name in results.OURS) else 0)
 
 
-def _check_files(csv: Path | None, readme: Path | None, plot: Path | None) -> None:
+def _check_files(csv: Path | None, docs: Path | None, plot: Path | None) -> None:
     """Refuse files that could not be written at the end, before anything has been measured."""
     try:
         if csv is not None:
             results.check_csv(csv)
-        if readme is not None:
-            results.split_readme(readme)
+        if docs is not None:
+            pages.refuse_early(docs, pages.RESULTS)
         if plot is not None:
             roofline.check(plot)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None
 
 
-def _write(rows: Sequence[Row], notes: Sequence[str], csv: Path | None, readme: Path | None, plot: Path | None) -> None:
+def _write(rows: Sequence[Row], notes: Sequence[str], csv: Path | None, docs: Path | None, plot: Path | None) -> None:
     if not rows:
         return
     if csv is not None:
         results.append_csv(csv, rows)
-    if readme is not None:
-        results.write_readme(readme, results.markdown(rows, notes))
+    if docs is not None:
+        pages.write(docs, pages.RESULTS, results.markdown(rows, notes))
     if plot is not None:
         roofline.plot(plot, rows)

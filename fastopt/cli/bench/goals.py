@@ -1,4 +1,4 @@
-"""The numbers that fastopt has set itself, each with its bar, and what this run says of them."""
+"""The goals, numbers that fastopt has set itself, and what this run says of them."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ from statistics import median
 
 from fastopt.cli.bench.results import Row
 
-MANY_BAR = 10.0  # times as fast as the best peer, on 1000 arrays of 1000
-LARGE_BAR = 1.05  # of the best peer's time, on one array of 20 million
-IMPORT_BAR = 50.0  # milliseconds over `import numpy`
+MANY_GOAL = 10.0  # times as fast as the best peer, on 1000 arrays of 1000
+LARGE_GOAL = 1.05  # of the best peer's time, on one array of 20 million
+IMPORT_GOAL = 50.0  # milliseconds over `import numpy`
 IMPORT = """
 from time import perf_counter
 begin = perf_counter(); import numpy
@@ -39,7 +39,7 @@ def import_times(rounds: int = 7) -> tuple[float, float, bool]:
 
 
 def judge(rows: Sequence[Row], with_import: bool) -> list[str]:
-    """Return a sentence for each bar that this run has measured."""
+    """Return a sentence for each goal that this run has measured."""
     sentences = []
     found = {(row.op, row.arrays, row.shape): row for row in rows if row.candidate == "cython"}
     many = found.get(("adamw", 1000, "1000"))
@@ -48,19 +48,19 @@ def judge(rows: Sequence[Row], with_import: bool) -> list[str]:
         ratio = many.times_faster_than_best_peer
         sentences.append(
             f"AdamW on 1000 arrays of 1000: {ratio:.1f}× as fast as {many.best_peer} "
-            f"(bar: {MANY_BAR:g}×; {_met(ratio >= MANY_BAR)})"
+            f"(goal: {MANY_GOAL:g}×; {_met(ratio >= MANY_GOAL)})"
         )
     if large is not None and large.times_faster_than_best_peer is not None:
         share = 1 / large.times_faster_than_best_peer
         sentences.append(
             f"AdamW on one array of 20 million: {share:.2f} of {large.best_peer}'s time "
-            f"(bar: {LARGE_BAR}; {_met(share <= LARGE_BAR)})"
+            f"(goal: {LARGE_GOAL}; {_met(share <= LARGE_GOAL)})"
         )
     if with_import:
         numpy, ours, numba = import_times()
         sentences.append(
-            f"import fastopt adds {ours:.0f} ms to the {numpy:.0f} ms of import numpy (bar: {IMPORT_BAR:.0f} ms; "
-            f"{_met(ours <= IMPORT_BAR)}) and {'imports Numba (MISSED)' if numba else 'imports no Numba'}"
+            f"import fastopt adds {ours:.0f} ms to the {numpy:.0f} ms of import numpy (goal: {IMPORT_GOAL:.0f} ms; "
+            f"{_met(ours <= IMPORT_GOAL)}) and {'imports Numba (MISSED)' if numba else 'imports no Numba'}"
         )
     return sentences
 

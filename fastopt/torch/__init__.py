@@ -1,0 +1,19 @@
+"""PyTorch on fastopt's kernels: optimizers with torch's names, signatures and semantics.
+
+>>> import torch, fastopt.torch
+>>> model = torch.nn.Linear(3, 1)
+>>> optimizer = fastopt.torch.optim.AdamW(model.parameters(), lr=0.1)
+>>> model(torch.ones(2, 3)).square().mean().backward()
+>>> optimizer.step()
+
+Everything here works on tensors of the CPU, in place where torch does, and refuses others with a sentence.
+"""
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError:
+    raise ImportError("fastopt.torch needs the package torch: pip install 'fastopt[torch]'") from None
+
+from fastopt.torch import optim
+
+__all__ = ["optim"]
