@@ -1,9 +1,6 @@
 """Builds the Cython kernels. Everything declarative stands in pyproject.toml."""
 
 import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy
@@ -16,33 +13,18 @@ from setuptools import Extension, setup
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-thread-jumps", "-Wno-attributes"]
 
 
-def openmp_flags() -> list[str]:
-    """Return the flag that makes this compiler link OpenMP, or none, said loudly."""
-    compiler = os.environ.get("CC", "cc").split()
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "probe.c")
-        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-        command = [*compiler, str(source), "-fopenmp", "-o", str(Path(folder, "probe"))]
-        if subprocess.run(command, capture_output=True).returncode == 0:
-            return ["-fopenmp"]
-    print("*** fastopt: no OpenMP in this compiler; the kernels will run on one thread ***", file=sys.stderr)
-    return []
-
-
 def extension(path: str) -> Extension:
-    openmp = OPENMP if path.endswith("launch") else []
     return Extension(
         "fastopt." + path.replace("/", "."),
         [path + ".pyx"],
         include_dirs=["kernels/runtime", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=FLAGS + openmp,
-        extra_link_args=openmp,
+        extra_compile_args=FLAGS,
+        extra_link_args=["-pthread"],
         depends=INCLUDED,
     )
 
 
-OPENMP = openmp_flags()
 # An sdist holds these because extensions depend on them.
 INCLUDED = [str(path) for kind in ("h", "pxd") for path in sorted(Path("kernels").glob(f"*/*.{kind}"))]
 MODULES = [str(path.with_suffix("")) for path in sorted(Path("kernels").glob("*/*.pyx"))]

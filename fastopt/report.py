@@ -6,7 +6,6 @@ from typing import Any
 
 from fastopt.kernels.runtime import settings
 
-NO_OPENMP = "BUILT WITHOUT OPENMP: ONE THREAD, whatever was asked for"
 PEERS = ("torch", "scikit-learn", "jax", "keras", "optax")
 
 
@@ -24,8 +23,6 @@ def config() -> dict[str, Any]:
         "device": device(),
         "threads": settings.get_num_threads(),
         "threads_from": settings.where_threads_come_from(),
-        "openmp": f"version of {launch.OPENMP}" if launch.OPENMP else NO_OPENMP,
-        "forked_child": launch.is_forked_child(),
         "kernel_cache": str(jit.cache_folder()),
         "versions": {
             "python": platform.python_version(),
@@ -75,7 +72,6 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a configuration as names and sentences."""
     targets = [(f"target {name}", state) for name, state in found["targets"].items()]
     versions = [*found["versions"].items(), *found["peers"].items()]
-    child = "yes: one thread, since OpenMP's threads do not survive a fork" if found["forked_child"] else "no"
     return [
         ("fastopt", found["fastopt"]),
         ("target in use", found["target"]),
@@ -83,8 +79,6 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("instruction set", found["instruction_set"]),
         ("device", found["device"]),
         ("threads", f"{found['threads']} (from {found['threads_from']})"),
-        ("OpenMP", found["openmp"]),
-        ("forked child", child),
         ("kernel cache", found["kernel_cache"]),
         *versions,
         ("system", found["system"]),

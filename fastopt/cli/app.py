@@ -60,7 +60,7 @@ def common(
 
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show what this machine has: targets, instruction set, threads, OpenMP, versions.
+    """Show what this machine has: targets, instruction set, threads, versions.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.
         return
     drawn = Table(show_header=False, title=f"fastopt {found['fastopt']}")
     for name, value in report.lines(found)[1:]:
-        colour = {"available": "[green]", "not installed": "[dim]", report.NO_OPENMP: "[red]"}.get(value, "")
+        colour = {"available": "[green]", "not installed": "[dim]"}.get(value, "")
         drawn.add_row(name, f"{colour}{escape(value)}")
     Console().print(drawn)
 

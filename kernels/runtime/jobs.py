@@ -108,22 +108,23 @@ class Jobs:
         program: Program,
         *,
         scalars: np.ndarray,
-        threads: int,
         contiguous: bool,
+        threads: int = 0,
         partials: int = 0,
         rows: np.ndarray | None = None,
         only: int | None = None,
         grain: int = pipeline.GRAIN,
     ) -> Launch:
-        """Make a run of the program ready, over every job under one parallel region; strided ones go one by one.
+        """Make a run of the program ready, over every job in one call of the pool; strided ones go one by one.
 
         Parameters
         ----------
         program : Program
         scalars : float64 array (rows, width)
-        threads : int
         contiguous : bool
             Whether every array is bound and contiguous.
+        threads : int
+            At most this many; 0: as the settings say.
         partials : int
             Number of partial sums.
         rows : int64 array (jobs,), optional

@@ -1,4 +1,4 @@
-"""The launcher: runs kernels over many arrays under one parallel region.
+"""The launcher: runs kernels over many arrays, on the threads of a pool.
 
 It owns everything that is not arithmetic: threads, the GIL, grains, blocks, scratch memory and the order in
 which partial sums are added. Kernels never check, never allocate, never choose.
@@ -7,9 +7,8 @@ A job is one set of arrays (a row of the pointer table). Each job is cut into gr
 units; a grain is run by one thread, block by block, each block through every stage of the pipeline before the
 next. Grains depend on sizes alone, so no result depends on the number of threads.
 """
-import os
+import warnings
 
-from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
@@ -18,18 +17,9 @@ from kernels.runtime.abi cimport kernel
 
 import numpy as np
 
-cnp.import_array()
+from fastopt.kernels.runtime import settings
 
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    #define FASTOPT_OPENMP _OPENMP
-    #else
-    #define FASTOPT_OPENMP 0
-    #endif
-    """
-    int FASTOPT_OPENMP
+cnp.import_array()
 
 cdef extern from "simd.h":
     const char *fastopt_isa()
@@ -40,39 +30,44 @@ cdef extern from "stream.h" nogil:
 cdef extern from "fetch.h" nogil:
     void fetch(const void *, int64_t size) noexcept
 
-cdef extern from *:
-    """
-    #define TAKE(next) __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)
-    """
-    int64_t TAKE(int64_t *) noexcept nogil      # returns the number, and counts it up for whoever comes next
+cdef extern from "pool.h" nogil:
+    ctypedef void (*pool_chunk)(void *context, int64_t chunk, int thread) noexcept
+    int pool_prepare()
+    int pool_start(int threads)
+    double pool_run(pool_chunk run, void *context, int64_t chunks, int threads)
+    int POOL_THREADS
 
 cdef enum:
     MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
     MAX_NUMBERS = 512           # dims, and scalars, of a job that runs without tables
+    WORTH = 20000               # nanoseconds of work that a further thread is worth waking for
     CHUNKS_PER_THREAD = 16      # work is handed out in this many pieces a thread, to even out slow cores
     LINE = 64                   # bytes of a cache line
 
-OPENMP = FASTOPT_OPENMP         # OpenMP's version date, or 0: built without it, always one thread
-cdef bint forked = False        # a forked child inherits no OpenMP threads: one thread there
+if pool_prepare():
+    raise MemoryError("no memory for what the pool of threads does after a fork")
+cdef int[::1] threads_set = settings.threads_cell   # 0: not known yet
+cdef bint told_of_missing = False
 
 
-def _after_fork():
-    global forked
-    forked = True
+cdef int threads_wanted() except -1:
+    """Return how many threads a call may use, from the settings."""
+    return threads_set[0] or <int> settings.get_num_threads()
 
 
-if FASTOPT_OPENMP and hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+cdef int threads_there(int wanted) except -1:
+    """Return how many of these threads there are, after starting those that are missing; say once if some can't be."""
+    global told_of_missing
+    cdef int there = pool_start(wanted)
+    if there < wanted and not told_of_missing:
+        told_of_missing = True
+        warnings.warn(f"the system refused to start threads: {wanted} were asked for, {there} do the work", RuntimeWarning)
+    return there
 
 
 def instruction_set():
     """Return the name of the instruction set whose kernel clones run on this CPU."""
     return fastopt_isa().decode()
-
-
-def is_forked_child():
-    """Return whether this process was forked from one that had imported fastopt (it runs on one thread)."""
-    return bool(forked)
 
 
 cdef struct Stage:
@@ -103,6 +98,9 @@ cdef struct Work:               # one launch, as its threads see it
     const int64_t *scalars_row  # of each job, or NULL: all use row 0
     double *partials
     int64_t partials_width
+    int64_t chunks              # the grains, as they are handed out
+    char *scratch               # of all threads, one after the other
+    int64_t scratch_size        # of one thread
     bint fetch                  # whether the next block's memory is asked for while one is computed
 
 
@@ -147,9 +145,12 @@ cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexc
         start = stop
 
 
-cdef void run_chunk(Work *work, int64_t begin, int64_t end, char *scratch) noexcept nogil:
-    """Run the grains begin:end, whichever jobs they belong to."""
+cdef void run_chunk(void *context, int64_t chunk, int thread) noexcept nogil:
+    """Run the grains of one chunk, whichever jobs they belong to."""
+    cdef Work *work = <Work *> context
+    cdef int64_t grains = work.first_grain[work.jobs]
     cdef int64_t low = 0, high = work.jobs, middle, index
+    cdef int64_t begin = chunk * grains // work.chunks, end = (chunk + 1) * grains // work.chunks
     while high - low > 1:       # the job that holds grain `begin`
         middle = (low + high) // 2
         if work.first_grain[middle] <= begin:
@@ -159,37 +160,8 @@ cdef void run_chunk(Work *work, int64_t begin, int64_t end, char *scratch) noexc
     for index in range(begin, end):
         while work.first_grain[low + 1] <= index:
             low += 1
-        run_grain(work, low, index, scratch)
+        run_grain(work, low, index, work.scratch + thread * work.scratch_size)
     stream_end()
-
-
-cdef struct Share:              # of the chunks, a thread's own; a cache line
-    int64_t next
-    int64_t stop
-    int64_t unused[6]
-
-
-cdef void run_all(Work *work, int threads, Share *shares, char *scratch, int64_t scratch_size) noexcept nogil:
-    """Run all grains. Each thread takes the chunks of its own share first, the same ones in every call on as much work:
-    they may still be in its cache, or in its socket's memory. Then it helps the others with what they have left."""
-    cdef int64_t grains = work.first_grain[work.jobs]
-    cdef int64_t chunks = min(grains, <int64_t> threads * CHUNKS_PER_THREAD)
-    cdef int64_t c
-    cdef int me, k, other
-    if threads == 1:
-        run_chunk(work, 0, grains, scratch)
-        return
-    for k in range(threads):
-        shares[k].next = k * chunks // threads
-        shares[k].stop = (k + 1) * chunks // threads
-    with parallel(num_threads=threads):
-        me = threadid()
-        for k in range(threads):
-            other = (me + k) % threads
-            c = TAKE(&shares[other].next)
-            while c < shares[other].stop:
-                run_chunk(work, c * grains // chunks, (c + 1) * grains // chunks, scratch + me * scratch_size)
-                c = TAKE(&shares[other].next)
 
 
 cdef zeros_on_lines(int64_t rows, int64_t width):
@@ -225,6 +197,7 @@ cdef class Pipeline:
     cdef Stage *stages
     cdef int stage_count, slot_count
     cdef int64_t scratch_bytes[MAX_SLOTS]
+    cdef double nanoseconds     # that a unit took in the last calls of several grains; 0: not known
 
     def __cinit__(self, stages, scratch_bytes):
         cdef int s, k
@@ -254,7 +227,7 @@ cdef class Pipeline:
 
     def run(self, cnp.ndarray pointers, cnp.ndarray units, int64_t grain, int64_t block=0, *,
             cnp.ndarray dims=None, cnp.ndarray scalars=None, cnp.ndarray scalars_row=None,
-            int partials=0, int threads=1, bint per_grain=False):
+            int partials=0, int threads=0, bint per_grain=False):
         """Run the pipeline over every job and return the partial sums, added in the order of the grains.
 
         Parameters
@@ -269,7 +242,7 @@ cdef class Pipeline:
         partials : int
             Number of sums that the kernels add up.
         threads : int
-            At most this many; results don't depend on it.
+            At most this many; 0: as the settings say. Results don't depend on it.
         per_grain : bool
             Return each grain's sums (grains, partials), for sums that don't simply add.
 
@@ -291,7 +264,7 @@ cdef class Pipeline:
         return self.execute(&work, grain, block, partials, threads, per_grain)
 
     def run_one(self, list arrays, int64_t units, int64_t grain, int64_t block, tuple dims, tuple scalars,
-                int partials, int threads, bint per_grain=False):
+                int partials=0, int threads=0, bint per_grain=False):
         """Run the pipeline over one job, without tables: for calls that are over in microseconds.
 
         `arrays` holds an array for each slot that is one, and None for scratch slots; `dims` and `scalars` hold
@@ -326,6 +299,7 @@ cdef class Pipeline:
         cdef char *aligned = NULL
         cdef cnp.ndarray sums
         cdef double *total
+        cdef double took
         if grain < 1 or block < 0:
             raise ValueError(f"grain: expected at least one unit, and a block of 0 or more, got {grain} and {block}")
         work.grain, work.block = grain, grain if block == 0 else block
@@ -347,23 +321,26 @@ cdef class Pipeline:
             total_units += work.units[j]
         work.first_grain[work.jobs] = g
         try:
-            if forked or not FASTOPT_OPENMP:
-                threads = 1
-            # A thread must be worth waking: many small jobs that fill one grain between them run on one thread.
-            # (Where other processes want the cores, the end of a parallel region can wait for one: milliseconds.)
-            threads = <int> max(1, min(<int64_t> threads, (total_units + grain - 1) // grain))
-            if scratch_size or threads > 1:
-                scratch = <char *> malloc(threads * (scratch_size + <int64_t> sizeof(Share)) + LINE)
+            threads = self.threads_worth(total_units, g, grain, threads)
+            if threads > 1:
+                threads = threads_there(threads)
+            work.chunks = min(g, <int64_t> threads * CHUNKS_PER_THREAD)
+            work.scratch, work.scratch_size = NULL, scratch_size
+            if scratch_size:
+                scratch = <char *> malloc(threads * scratch_size + LINE)
                 if scratch == NULL:
                     raise MemoryError(f"no memory for {threads} scratch blocks of {scratch_size} bytes")
-                aligned = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
+                work.scratch = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
             grain_sums = None
             if partials:
                 grain_sums = zeros_on_lines(g, partials)
                 work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
             if g:
                 with nogil:
-                    run_all(work, threads, <Share *> aligned, aligned + threads * sizeof(Share), scratch_size)
+                    took = pool_run(run_chunk, work, work.chunks, threads)
+                if took:
+                    took *= work.chunks / <double> total_units
+                    self.nanoseconds = took if self.nanoseconds == 0 else self.nanoseconds + (took - self.nanoseconds) / 8
             if per_grain or not partials or (g == 1 and work.jobs == 1):
                 return grain_sums
             sums = np.zeros((work.jobs, partials))
@@ -376,3 +353,14 @@ cdef class Pipeline:
         finally:
             free(work.first_grain)
             free(scratch)
+
+    cdef int threads_worth(self, int64_t units, int64_t grains, int64_t grain, int threads) except -1:
+        """Return how many threads this work is worth: one more for each WORTH nanoseconds that it would take one thread,
+        going by what the last calls took; one a full grain, as long as that isn't known."""
+        cdef double more = self.nanoseconds * units / WORTH if self.nanoseconds else (units - 1) // grain
+        if threads > POOL_THREADS:
+            raise ValueError(f"threads: expected at most {POOL_THREADS}, got {threads}")
+        if grains <= 1 or more < 1:
+            return 1
+        threads = <int> min(<int64_t> (threads or threads_wanted()), grains)
+        return <int> min(<double> threads, 1 + more)

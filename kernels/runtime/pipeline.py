@@ -51,8 +51,8 @@ def run(
     *,
     dtype: str,
     target: str,
-    threads: int,
     grain: int,
+    threads: int = 0,
     block: int = 0,
     dims: Sequence[int] = (),
     scalars: Sequence[float] = (),
@@ -72,8 +72,10 @@ def run(
         the same number of elements in every unit, in C order.
     units : int
         Units of work in this job.
-    dtype, target, threads : str, str, int
-        The kernels' type and who compiled them; at most this many threads.
+    dtype, target : str
+        The kernels' type and who compiled them.
+    threads : int
+        At most this many; 0: as the settings say.
     grain, block : int
         Units that one thread runs at a time; units that pass all stages before the next begins (0: a grain).
     dims, scalars : sequences
@@ -117,8 +119,8 @@ def run_kernel(
     units: int,
     dtype: str,
     target: str,
-    threads: int,
-    grain: int,
+    threads: int = 0,
+    grain: int = GRAIN,
     block: int = 0,
     dims: tuple[int, ...] = (),
     scalars: tuple[float, ...] = (),

@@ -1,6 +1,7 @@
 """The two settings of the process, target and threads, and a report of what this machine has."""
 
 import os
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ from typing import Any
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
 _target: ContextVar[str] = ContextVar("fastopt_target")
-_threads: int | None = None
+threads_cell = array("i", [0])  # how many threads a call may use, read by the launcher; 0: nobody has asked yet
 _threads_from = ""
 
 
@@ -66,7 +67,7 @@ def set_num_threads(count: int) -> None:
     Parameters
     ----------
     count : int
-        From 1 to 4096. The default is FASTOPT_NUM_THREADS, or the CPUs this process may use.
+        From 1 to 4096. The default is FASTOPT_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use.
 
     Raises
     ------
@@ -80,8 +81,8 @@ def set_num_threads(count: int) -> None:
     >>> fo.get_num_threads()
     2
     """
-    global _threads, _threads_from
-    _threads, _threads_from = _check_threads(count, "count"), "set_num_threads"
+    global _threads_from
+    threads_cell[0], _threads_from = _check_threads(count, "count"), "set_num_threads"
 
 
 def get_num_threads() -> int:
@@ -90,8 +91,8 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        What `set_num_threads` set, else FASTOPT_NUM_THREADS, else the CPUs this process may use by its affinity
-        and its cgroup's quota.
+        What `set_num_threads` set, else FASTOPT_NUM_THREADS, else OMP_NUM_THREADS (empty ones are as unset), else the
+        CPUs this process may use by its affinity and its cgroup's quota.
 
     Examples
     --------
@@ -99,15 +100,20 @@ def get_num_threads() -> int:
     >>> fo.get_num_threads() >= 1
     True
     """
-    global _threads, _threads_from
-    if _threads is None:
-        text = os.environ.get("FASTOPT_NUM_THREADS")
-        if text is None:
-            _threads, _threads_from = _cpus_and_origin()
-        else:
-            value = int(text) if text.strip().isdecimal() else text
-            _threads, _threads_from = _check_threads(value, "FASTOPT_NUM_THREADS"), "FASTOPT_NUM_THREADS"
-    return _threads
+    global _threads_from
+    if threads_cell[0] == 0:
+        threads_cell[0], _threads_from = _default_threads()
+    return threads_cell[0]
+
+
+def _default_threads() -> tuple[int, str]:
+    """Return how many threads a call may use where `set_num_threads` was not called, and what says so."""
+    for name in ("FASTOPT_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").strip()
+        if text:
+            first = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text  # OpenMP's: one for each level
+            return _check_threads(int(first) if first.isdecimal() else text, name), name
+    return _cpus_and_origin()
 
 
 def where_threads_come_from() -> str:

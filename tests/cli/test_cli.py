@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from array import array
 from dataclasses import replace
 
 import pytest
@@ -63,15 +64,10 @@ def test_info_shows_every_line():
 def test_show_config_prints_and_returns(capsys):
     assert fastopt.show_config() is None
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("target numba", "instruction set", "threads", "OpenMP", "kernel cache"))
+    assert all(name in printed for name in ("target numba", "instruction set", "threads", "kernel cache"))
     assert fastopt.show_config("dicts") == report.config()
     with pytest.raises(ValueError, match="mode: expected 'stdout' or 'dicts', got 'yaml'"):
         fastopt.show_config("yaml")
-
-
-def test_a_build_without_openmp_is_loud(monkeypatch):
-    monkeypatch.setattr(launch, "OPENMP", 0)
-    assert report.config()["openmp"] == report.NO_OPENMP
 
 
 @pytest.mark.parametrize(
@@ -79,7 +75,9 @@ def test_a_build_without_openmp_is_loud(monkeypatch):
     [
         ({"FASTOPT_NUM_THREADS": "3"}, "fo.get_num_threads()", "FASTOPT_NUM_THREADS"),
         ({"FASTOPT_NUM_THREADS": "3"}, "fo.set_num_threads(2)", "set_num_threads"),
-        ({}, "os.sched_setaffinity(0, {0})", "CPU affinity"),
+        ({"FASTOPT_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}, "fo.get_num_threads()", "FASTOPT_NUM_THREADS"),
+        ({"FASTOPT_NUM_THREADS": " ", "OMP_NUM_THREADS": "2,1"}, "fo.get_num_threads()", "OMP_NUM_THREADS"),
+        ({"FASTOPT_NUM_THREADS": "", "OMP_NUM_THREADS": ""}, "os.sched_setaffinity(0, {0})", "CPU affinity"),
     ],
 )
 def test_config_says_where_the_threads_come_from(environment, before, origin):
@@ -90,7 +88,9 @@ def test_config_says_where_the_threads_come_from(environment, before, origin):
 def test_the_cgroup_is_named(monkeypatch):
     files = {"/sys/fs/cgroup/cpu.max": "50000 100000"}
     monkeypatch.setattr(settings, "_read", files.get)
-    monkeypatch.setattr(settings, "_threads", None)
+    monkeypatch.setattr(settings, "threads_cell", array("i", [0]))
+    monkeypatch.delenv("FASTOPT_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if len(os.sched_getaffinity(0)) > 1:
         assert settings.where_threads_come_from() == "cgroup quota of 0.5 CPUs"
 
