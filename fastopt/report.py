@@ -88,7 +88,7 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
 def why_not(target: str) -> str | None:
     """Return the reason why a target can't be used here, or None."""
     if target == "cuda":
-        return settings.why_no_cuda()
+        return settings.why_no_cuda() or None
     if target == "numba":
         return settings.why_no_numba() or None
     return None

@@ -62,6 +62,10 @@ def address(kernel: Kernel, dtype: str, target: str) -> int:
         return compiled.KERNELS[kernel.name][DTYPES.index(dtype)]
     if target == "numba":
         return module(kernel, dtype).kernel.address
+    if target == "cuda":
+        raise NotImplementedError(
+            f"target 'cuda' has no kernel for {kernel.name} ({kernel.family}) yet; use target 'cython'"
+        )
     raise ValueError(f"target: expected 'cython' or 'numba' for a compiled kernel, got {target!r}")
 
 

@@ -125,8 +125,8 @@ def where_threads_come_from() -> str:
 def _check_target(name: object, origin: str) -> str:
     if not isinstance(name, str) or name not in TARGETS:
         raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {name!r}")
-    if name == "cuda":
-        raise RuntimeError("target 'cuda' was asked for, but " + why_no_cuda())
+    if name == "cuda" and (reason := why_no_cuda()):
+        raise RuntimeError("target 'cuda' was asked for, but " + reason)
     if name == "numba" and (reason := why_no_numba()):
         raise RuntimeError("target 'numba' was asked for, but " + reason)
     return str(name)
@@ -141,8 +141,10 @@ def why_no_numba() -> str:
 
 
 def why_no_cuda() -> str:
-    """Return the reason why the CUDA target can't be used here."""
-    return "this version of fastopt has no CUDA kernels"
+    """Return the reason why the CUDA target can't be used here; "" if it can."""
+    from fastopt.kernels.runtime import driver
+
+    return driver.why_not()
 
 
 @contextmanager

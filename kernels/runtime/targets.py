@@ -20,4 +20,10 @@ def way(room: str) -> ModuleType:
 
 @cache
 def _module(room: str, name: str) -> ModuleType:
-    return import_module(f"fastopt.kernels.{room}.{name}")
+    module = f"fastopt.kernels.{room}.{name}"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise NotImplementedError(f"target 'cuda' has no kernels for {room} yet; use target 'cython'") from None
