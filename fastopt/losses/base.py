@@ -1,127 +1,56 @@
-"""What all losses share: checks of their arrays, weights and reduction, and the pipeline that a call runs."""
+"""What all losses share: how arrays fall into samples, and the way of a call."""
 
 import math
-from collections.abc import Callable
-from copy import copy
-from functools import lru_cache
-from typing import Any, ClassVar, TypeAlias
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.kernels import KERNELS
-from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.checks import may_overlap
-from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.losses.formulas import Formula
+from fastopt.kernels.runtime.targets import way
+from fastopt.losses import checks
+from fastopt.losses.options import Options
 
-REDUCTIONS = ("mean", "sum", "none")
-NO_CLASS = -(2**63)  # stands for "no class is ignored"
-LARGEST = {np.dtype(np.float32): float(np.finfo(np.float32).max), np.dtype(np.float64): float(np.finfo(np.float64).max)}
-
-NAMES = {np.dtype(name): name for name in ("float32", "float64")}
-Numbers: TypeAlias = tuple[float, ...]
-
-BUFFERS = ("y_true", "y_pred", "gradient", "value")
-ROW_BUFFERS = ("y_true", "y_pred", "gradient", "values")
-MEANS = (KERNELS["row_means"], ("value", "values"), 1)
-WEIGH = (
-    (KERNELS["weigh_values"], ("weight", "values"), 1),
-    (KERNELS["weigh_gradient"], ("weight", "gradient"), 1),
-)
-GRADIENT = ("gradient",)
-DROP = (KERNELS["drop_rows"], ("mask", "values", "gradient"), 1)
-TOTAL = (KERNELS["total"], ("values",), 1)
-TOTAL_OF_ELEMENTS = (KERNELS["total"], ("value",), 1)
+Reduction = Literal["mean", "sum", "none"]
+Axis = Annotated[int, checks.axis]
+Axes = Annotated[int | tuple[int, ...] | None, checks.axes]
 
 
-@lru_cache(maxsize=1024)
-def rows_in_a_block(columns: int) -> int:
-    """Return how many rows pass all stages together; a multiple of 32 where rows are short (see compiled.pyx)."""
-    rows = max(1, pipeline.BLOCK // columns)
-    return rows - rows % 32 if rows >= 32 else rows
+class Samples(NamedTuple):
+    """How a call's arrays fall into samples."""
+
+    leading: tuple[int, ...]  # the shape of the samples
+    columns: int  # elements of one
+    moved: tuple[int, ...] = ()  # axes that must go to the end first
+
+    def rows(self, array: np.ndarray) -> np.ndarray:
+        """Return a view of an array like y_pred in which a sample's axes are the last ones."""
+        return np.moveaxis(array, self.moved, range(-len(self.moved), 0)) if self.moved else array
 
 
-def count(kernel: str, array: np.ndarray, units: int, partials: int, *, dims=(), scalars=()) -> tuple[int, ...]:
-    """Run a checking kernel over an array: one cheap pass that counts what is not as it must be."""
-    target = get_target()
-    if target == "reference":
-        rows = array.reshape(units, -1) if kernel == "not_distributions" else array
-        return getattr(reference, kernel)(rows, *(() if kernel == "not_distributions" else dims), *scalars)
-    sums = pipeline.run_kernel(
-        KERNELS[kernel],
-        (array,),
-        units,
-        "float64" if array.dtype == expect.FLOAT64 else "float32",
-        target,
-        get_num_threads(),
-        max(1, pipeline.GRAIN * units // array.size),
-        0,
-        dims,
-        scalars,
-        partials,
-    )
-    return tuple(map(int, sums.tolist()))
-
-
-def check_within(array: np.ndarray, name: str, low: float, high: float, wanted: str, nan: bool = False) -> None:
-    """Refuse elements outside [low, high]; NaN too, unless it may travel."""
-    out, nans = count("outside", array, array.size, 2, scalars=(low, high))
-    if out or (nans and not nan):
-        wrong = (array < low) | (array > high) if out else np.isnan(array)
-        raise ValueError(f"{name}: expected {wanted}, got {float(array[wrong][0])!r}")
-
-
-def check_distributions(array: np.ndarray, name: str) -> None:
-    """Refuse rows that are not one-hot nor any other distribution over the classes."""
-    columns = array.shape[-1]
-    if count("not_distributions", array, array.size // columns, 1, dims=(columns,))[0]:
-        rows = array.reshape(-1, columns)
-        total = rows.sum(axis=-1, dtype=np.float64)
-        wrong = ~((rows >= 0) & (rows <= 1)).all(axis=-1) | (total < 0.999) | (total > 1.001)
-        index = np.unravel_index(int(wrong.argmax()), array.shape[:-1])
-        raise ValueError(
-            f"{name}: expected rows in [0, 1] that sum to 1 within 0.001 (one-hot or a distribution), got a row with "
-            f"minimum {float(array[index].min())!r} and sum {float(array[index].sum())!r} at {tuple(map(int, index))}"
-        )
-
-
-def check_weight(weight: Any, dtype: np.dtype, leading: tuple[int, ...]) -> np.ndarray:
-    """Return the weights, broadcast to all samples."""
-    expect.array(weight, "sample_weight", dtype=dtype)
-    if weight.shape != leading[: weight.ndim]:
-        raise ValueError(f"sample_weight: expected shape {leading} or the first axes of it, got {weight.shape}")
-    check_within(weight, "sample_weight", 0.0, LARGEST[dtype], "finite numbers ≥ 0")
-    return np.broadcast_to(weight.reshape(weight.shape + (1,) * (len(leading) - weight.ndim)), leading)
-
-
-def check_mask(mask: Any, leading: tuple[int, ...]) -> None:
-    if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-        raise TypeError(f"mask: expected a NumPy array of bool, got {expect.describe(mask)}")
-    if mask.shape != leading:
-        raise ValueError(f"mask: expected shape {leading}, got {mask.shape}")
-
-
-class Loss:
+class Loss(Options):
     """Base of all losses.
 
-    A sample is a row along `axis`; in 1-D arrays every element is a sample of its own. Call a loss for its
-    value alone, or `value_and_grad` for both in one pass over memory.
+    A sample is a row along `axis`; in 1-D arrays every element is a sample of its own. Call a loss for its value alone,
+    or `value_and_grad` for both in one pass over memory. Options are attributes: one that is set is checked, and holds
+    from the next call on.
 
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}, default "mean"
         What becomes of the samples' values: their sum over the number of samples (weights don't count as samples,
         as in Keras), their sum, or an array of them.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    axis : int, tuple of int, or None, default -1
+        Which axes of y_pred make up a sample, None being all; the others number the samples. Axes other than the last
+        ones are read and written with strides. Where classes lie along it, one axis alone.
+    **options
+        Those of the loss.
 
     Raises
     ------
     TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
+        If an option is outside its domain, or unknown.
 
     Examples
     --------
@@ -131,32 +60,34 @@ class Loss:
     array([5., 1.])
     """
 
+    reduction: Reduction
+    axis: Any
     _least_dimensions: ClassVar[int] = 1
     _takes_labels: ClassVar[bool] = False  # y_true has one integer a sample, rather than the shape of y_pred
-    _reference: ClassVar[Callable[..., tuple[np.ndarray, np.ndarray]]]
 
-    def __init__(self, reduction: str = "mean", axis: int = -1):
-        self.reduction = expect.choice(reduction, "reduction", REDUCTIONS)
-        self.axis = expect.integer(axis, "axis")
+    def __init__(self, reduction: Reduction = "mean", *, axis: Axes = -1, **options: Any):
+        super().__init__(**options, reduction=reduction, axis=axis)
 
     def __call__(
         self,
         y_true: np.ndarray,
         y_pred: np.ndarray,
         sample_weight: np.ndarray | None = None,
+        *,
         mask: np.ndarray | None = None,
     ) -> Any:
         """Return the value; no gradient is kept, and nothing of the size of `y_pred` is written.
 
         Parameters and errors are those of `value_and_grad`.
         """
-        return self._evaluate(y_true, y_pred, sample_weight, None, mask, False)[0]
+        return self._evaluate(y_true, y_pred, sample_weight, mask, None, False)[0]
 
     def value_and_grad(
         self,
         y_true: np.ndarray,
         y_pred: np.ndarray,
         sample_weight: np.ndarray | None = None,
+        *,
         out: np.ndarray | None = None,
         mask: np.ndarray | None = None,
     ) -> tuple[Any, np.ndarray]:
@@ -187,192 +118,96 @@ class Loss:
         TypeError, ValueError
             If an argument is not as it should be; nothing has been written then.
         """
-        return self._evaluate(y_true, y_pred, sample_weight, out, mask, True)
+        return self._evaluate(y_true, y_pred, sample_weight, mask, out, True)
 
     # ---- what a subclass says
 
-    def _kernel(self) -> Kernel:
-        """Return the kernel that the options ask for."""
-        raise NotImplementedError
+    def _formula(self, classes: int) -> Formula:
+        """Return what the options run, over rows of so many elements."""
+        raise NotImplementedError("Loss: expected one of the losses, such as MeanSquaredError(), got their base")
 
-    def _options(self) -> dict[str, Any]:
-        """Return the options as the reference takes them."""
-        return {}
+    def _expect_labels(self, y_true: Any, y_pred: np.ndarray, samples: Samples) -> np.ndarray:
+        """Return y_true as kernels take it, if its type and shape are right."""
+        if self._takes_labels:
+            return expect.labels(y_true, "y_true", samples.leading)
+        return samples.rows(expect.array(y_true, "y_true", dtype=y_pred.dtype, shape=y_pred.shape))
 
-    def _check_labels(self, y_true: Any, y_pred: np.ndarray) -> np.ndarray:
-        """Return y_true as the kernel takes it, if its type and shape are right."""
-        return expect.array(y_true, "y_true", dtype=y_pred.dtype, shape=y_pred.shape)
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        """Refuse values outside the loss's domain; return how many samples count, and scalars behind `scale`."""
-        return samples, ()
-
-    def _head(self, columns: int, wanted: bool, itemsize: int) -> tuple[tuple, dict[str, Any], tuple[int, ...], int]:
-        """Return the stages that make samples' values, their own slots, their dims, and what rows are divided by."""
-        raise NotImplementedError
-
-    # ---- one call
-
-    def _begin(self, y_true, y_pred, sample_weight):
-        """Check what every loss takes; return the samples' shape, the labels and the weights as kernels take them."""
-        expect.not_empty(expect.array(y_pred, "y_pred"), "y_pred")
-        if y_pred.ndim < self._least_dimensions:
-            axes = "axis" if self._least_dimensions == 1 else "axes"
-            raise ValueError(f"y_pred: expected at least {self._least_dimensions} {axes}, got shape {y_pred.shape}")
-        leading = y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape
-        labels = self._check_labels(y_true, y_pred)
-        weight = None if sample_weight is None else check_weight(sample_weight, y_pred.dtype, leading)
-        return leading, labels, weight
-
-    def _evaluate(self, y_true, y_pred, sample_weight, out, mask, wanted):
-        if self.axis != -1:
-            return self._turned(y_true, y_pred, sample_weight, out, mask, wanted)
-        leading, labels, weight = self._begin(y_true, y_pred, sample_weight)
-        if mask is not None:
-            check_mask(mask, leading)
-        if wanted:
-            apart = {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight}
-            out = expect.output(out, "out", dtype=y_pred.dtype, shape=y_pred.shape, apart=apart, same="y_pred")
-        samples = math.prod(leading)
-        if mask is not None:
-            labels = self._mask_labels(labels, mask)
-        counted, scalars = self._check_values(labels, y_pred, samples)
-        if mask is not None and counted == samples:  # else the labels tell
-            counted = int(np.count_nonzero(mask))
-        run = self._run_reference if get_target() == "reference" else self._run
-        return run(labels, y_pred, weight, leading, max(counted, 1), scalars, out, mask)
-
-    def _turned(self, y_true, y_pred, sample_weight, out, mask, wanted):
-        """Evaluate views with the samples' axis last; the gradient lies in memory as `y_pred` does."""
-        same, last = self._of_last_axis(y_pred)
-        if wanted and out is None:
-            out = np.empty_like(y_pred, subok=False)
-        labels = y_true if self._takes_labels else last(y_true, "y_true")
-        place = last(out, "out") if wanted else None
-        return same._evaluate(labels, last(y_pred, "y_pred"), sample_weight, place, mask, wanted)[0], out
-
-    def _of_last_axis(self, y_pred) -> tuple["Loss", Callable[[Any, str], np.ndarray]]:
-        """Return this loss with its axis last, and what makes a view of that kind of an array like `y_pred`."""
-        expect.array(y_pred, "y_pred")
-        if not -y_pred.ndim <= self.axis < y_pred.ndim:
-            raise ValueError(f"axis: expected an axis of y_pred with shape {y_pred.shape}, got {self.axis}")
-        same = copy(self)
-        same.axis = -1
-        like = {"dtype": y_pred.dtype, "shape": y_pred.shape}
-        return same, lambda array, name: np.moveaxis(expect.array(array, name, **like), self.axis, -1)
+    def _plan(self, by: ModuleType, y_true: np.ndarray, y_pred: np.ndarray, samples: Samples) -> tuple[Formula, int]:
+        """Refuse values outside the loss's domain; return what to run, and how many samples labels ignore."""
+        return self._formula(samples.columns), 0
 
     def _mask_labels(self, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return labels that say themselves which samples are dropped, where a loss has such."""
         return labels
 
-    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
-        """Run the kernels over the samples, a block of rows after the other."""
-        samples, size, reduced = math.prod(leading), y_pred.itemsize, self.reduction != "none"
-        columns = y_pred.size // samples
-        head, slots, dims, divisor = self._head(columns, out is not None, size)
-        values = size if reduced else np.empty(leading, y_pred.dtype)
-        slots |= {
-            "y_true": y_true,
-            "y_pred": y_pred,
-            "values": values,
-            "gradient": columns * size if out is None else out,
-        }
-        if weight is not None:
-            slots["weight"] = weight
-            head += WEIGH if out is not None else WEIGH[:1]
+    def _more(self, y_pred: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+        """Return arrays among the options that the formula takes beside its own."""
+        return {}
+
+    # ---- one call
+
+    def _samples(self, y_pred: Any) -> Samples:
+        """Return how a call's arrays fall into samples."""
+        expect.not_empty(expect.array(y_pred, "y_pred"), "y_pred")
+        shape, axis, axes = y_pred.shape, self.axis, len(y_pred.shape)
+        if axes < self._least_dimensions and axis is not None:
+            wanted = "axis" if self._least_dimensions == 1 else "axes"
+            raise ValueError(f"y_pred: expected at least {self._least_dimensions} {wanted}, got shape {shape}")
+        if axis == -1 and axes > 1:
+            return Samples(shape[:-1], shape[-1])
+        if axis is None:
+            return Samples((), y_pred.size)
+        given = axis if isinstance(axis, tuple) else (axis,)
+        if not all(-axes <= one < axes for one in given) or len({one % axes for one in given}) < len(given):
+            raise ValueError(f"axis: expected {'an axis' if axis in given else 'axes'} of y_pred with shape {shape}, "
+                             f"got {axis}")  # fmt: skip
+        if axes == 1:
+            return Samples(shape, 1)
+        own = tuple(sorted(one % axes for one in given))
+        leading = tuple(length for k, length in enumerate(shape) if k not in own)
+        columns = math.prod(shape[k] for k in own)
+        return Samples(leading, columns, () if own[0] == axes - len(own) else own)
+
+    def _evaluate(self, y_true, y_pred, sample_weight, mask, out, wanted):
+        by, samples = way("losses"), self._samples(y_pred)
+        rows, leading = samples.rows(y_pred), samples.leading
+        labels = self._expect_labels(y_true, y_pred, samples)
+        more = self._more(y_pred, samples.columns)
+        weight = None if sample_weight is None else checks.weight(by, sample_weight, y_pred.dtype, leading)
         if mask is not None:
-            slots["mask"] = mask.view(np.uint8)
-            head += (DROP,)
-        factor = 1.0 / counted if self.reduction == "mean" else 1.0
-        sums = launch(
-            head + (TOTAL,) if reduced else head,
-            slots,
-            samples,
-            y_pred,
-            out,
-            grain=max(1, pipeline.GRAIN // columns),
-            block=rows_in_a_block(columns),
-            dims=dims,
-            scalars=(factor / divisor, *scalars),
-        )
-        return float(sums[0]) * factor if reduced else values, out
+            checks.mask(mask, leading)
+            labels = self._mask_labels(labels, mask)
+        if wanted:
+            out = self._expect_out(out, "out", {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight})
+        formula, ignored = self._plan(by, labels, rows, samples)
+        value = by.evaluate(
+            formula, labels, rows, samples.rows(out) if wanted else None, leading=leading, weight=weight, mask=mask,
+            factor=self._factor(leading, ignored, mask), reduced=self.reduction != "none", **more,
+        )  # fmt: skip
+        return value, out
 
-    def _run_reference(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
-        samples = math.prod(leading)
-        rows = y_pred.astype(np.float64).reshape(samples, -1)
-        labels = y_true.reshape(samples) if y_true.dtype == np.int64 else y_true.astype(np.float64).reshape(rows.shape)
-        with np.errstate(all="ignore"):  # NaN and Inf travel, in rows that a mask drops too
-            value, gradient = type(self)._reference(labels, rows, **self._options())
-        if mask is not None:
-            value, gradient = reference.dropped(value, gradient, mask.reshape(samples))
-        weight = None if weight is None else weight.astype(np.float64).reshape(samples)
-        value, gradient = reference.weighted_and_reduced(value, gradient, weight, self.reduction, counted)
-        if out is not None:
-            out[...] = gradient.reshape(y_pred.shape)
-        return value.astype(y_pred.dtype).reshape(leading) if self.reduction == "none" else float(value), out
+    def _factor(self, leading: tuple[int, ...], ignored: int, mask: np.ndarray | None) -> float:
+        """Return what the sum over samples is multiplied by."""
+        if self.reduction != "mean":
+            return 1.0
+        counted = math.prod(leading) - ignored
+        if mask is not None and not ignored:  # else the labels tell
+            counted = int(np.count_nonzero(mask))
+        return 1.0 / max(counted, 1)
 
+    def _expect_out(self, out: Any, name: str, apart: dict[str, Any]) -> np.ndarray:
+        """Return the array that a gradient goes to: the first one's, whose memory it may take, not the others'.
 
-class ElementLoss(Loss):
-    """Base of the losses whose value is a mean (or a sum) over the elements of a sample."""
-
-    _mean: ClassVar[bool] = True
-
-    def _run(self, y_true, y_pred, weight, leading, counted, scalars, out, mask):
-        if weight is not None or mask is not None or self.reduction == "none":
-            return super()._run(y_true, y_pred, weight, leading, counted, scalars, out, mask)
-        size, factor = y_pred.itemsize, 1.0 / counted if self.reduction == "mean" else 1.0
-        if self._mean and y_pred.ndim > 1:
-            factor /= y_pred.shape[-1]
-        slots = {"y_true": y_true, "y_pred": y_pred, "gradient": size if out is None else out, "value": size}
-        sums = launch(
-            ((self._kernel(), BUFFERS, 1), TOTAL_OF_ELEMENTS),
-            slots,
-            y_pred.size,
-            y_pred,
-            out,
-            grain=pipeline.GRAIN,
-            block=pipeline.BLOCK,
-            dims=(),
-            scalars=(factor, *scalars),
-        )
-        return float(sums[0]) * factor, out
-
-    def _head(self, columns, wanted, itemsize):
-        divisor = columns if self._mean else 1
-        if columns == 1:
-            return ((self._kernel(), ROW_BUFFERS, 1),), {}, (1, 1), 1
-        stages = ((self._kernel(), BUFFERS, columns), MEANS)
-        return stages, {"value": columns * itemsize}, (columns, divisor), divisor
+        A new one lies in memory as the first array does, if axes are moved.
+        """
+        same, like = next(iter(apart.items()))
+        if out is None and self.axis != -1:
+            return np.empty_like(like, subok=False)
+        return expect.output(out, name, dtype=like.dtype, shape=like.shape, apart=apart, same=same)
 
 
-class RowLoss(Loss):
-    """Base of the losses that couple the elements of a row."""
+class PlainLoss(Loss):
+    """Base of the losses without options of their own."""
 
-    _least_dimensions = 2
-    ignore_class: int | None = None
-
-    def _head(self, columns, wanted, itemsize):
-        ignored = NO_CLASS if self.ignore_class is None else self.ignore_class
-        return ((self._kernel(), ROW_BUFFERS, 1),), {}, (columns, int(wanted), ignored), 1
-
-
-def needs_staging(out: np.ndarray | None, given: np.ndarray) -> bool:
-    """Return whether a gradient is kept in scratch memory until its block is done: where it may take the place of what
-    it is the gradient of, so that no kernel's buffers overlap, and where it is strided."""
-    return out is not None and (not out.flags.c_contiguous or may_overlap(out, (given,)))
-
-
-def launch(stages, slots, units, y_pred, out, **job):
-    """Run a loss's pipeline; a large gradient apart from y_pred goes around the cache."""
-    return pipeline.run(
-        stages,
-        slots,
-        units,
-        dtype=NAMES[y_pred.dtype],
-        target=get_target(),
-        threads=get_num_threads(),
-        partials=1,
-        staged=GRADIENT if needs_staging(out, y_pred) else (),
-        streamed=GRADIENT,
-        **job,
-    )
+    def __init__(self, reduction: Reduction = "mean", *, axis: Axes = -1):
+        super().__init__(reduction, axis=axis)

@@ -1,38 +1,151 @@
-"""The rest of the losses of regression, and of those with two classes: a small class each."""
+"""Losses of regression: means over a sample of what an error costs. A class each, and the function of its value."""
 
-from typing import Any
-
-import numpy as np
+from typing import Annotated
 
 from fastopt import expect
-from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.kernels import KERNELS
-from fastopt.losses.base import ElementLoss, Numbers, check_within
-from fastopt.losses.binary import PROBABILITIES, Hinge
+from fastopt.kernels.losses import formulas
+from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction
+from fastopt.losses.options import function_of
 
 
-class MeanSquaredLogarithmicError(ElementLoss):
-    """Mean squared logarithmic error: mean over a sample of (log(1 + y_pred) − log(1 + y_true))².
+class MeanSquaredError(PlainLoss):
+    """Mean squared error: mean over a sample of (y_pred − y_true)².
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Targets and predictions ≥ 0, both taken for 1e-7 where they are below.
-    Numbers below 1e-7 count as 1e-7, and predictions have no gradient there, as in Keras. The difference of logarithms
-    is formed as one, so that close numbers keep their digits. NaN in y_pred travels. torch has no such loss.
+    y_true, y_pred: float32 or float64 arrays of one shape (..., features), any finite values; in the unit of the
+    data, the value in its square. NaN and Inf travel. Keras is the same; torch's mse_loss with reduction "sum" or
+    "none" doesn't take the mean over a sample, nor do its other losses of elements.
+
+    References
+    ----------
+    Gauss, "Theoria combinationis observationum erroribus minimis obnoxiae", 1823.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.MeanSquaredError().value_and_grad(np.zeros((1, 2)), np.array([[1.0, 3.0]]))
+    (5.0, array([[1., 3.]]))
+    >>> fo.losses.mean_squared_error(np.zeros((1, 2)), np.array([[1.0, 3.0]]))
+    5.0
+    """
+
+    def _formula(self, classes):
+        return formulas.mean_squared_error()
+
+
+mean_squared_error = function_of(MeanSquaredError, "mean_squared_error")
+
+
+class MeanAbsoluteError(PlainLoss):
+    """Mean absolute error: mean over a sample of |y_pred − y_true|. The gradient at 0 is 0.
+
+    Parameters
+    ----------
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    Arrays as in :class:`MeanSquaredError`; the value has their unit. Keras is the same; so is torch's l1_loss, but for
+    its "sum" and "none".
+
+    References
+    ----------
+    Laplace, "Sur quelques points du système du monde", 1793.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.MeanAbsoluteError().value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
+    (2.0, array([[ 0.5, -0.5]]))
+    """
+
+    def _formula(self, classes):
+        return formulas.mean_absolute_error()
+
+
+mean_absolute_error = function_of(MeanAbsoluteError, "mean_absolute_error")
+
+
+class Huber(Loss):
+    """Huber's loss: mean over a sample of e² / 2 where |e| ≤ delta, delta |e| − delta² / 2 beyond; e = y_pred − y_true.
+
+    Parameters
+    ----------
+    delta : float > 0, default 1.0
+        Where the parabola becomes a line, in the unit of the data.
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    Arrays as in :class:`MeanSquaredError`. Keras is the same; torch's huber_loss too, but for its "sum" and "none"; its
+    smooth_l1_loss is this divided by delta.
+
+    References
+    ----------
+    Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35, 1964.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.Huber(delta=2.0).value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
+    (2.25, array([[ 0.5, -1. ]]))
+    """
+
+    delta: float
+
+    def __init__(
+        self, delta: Annotated[float, expect.POSITIVE] = 1.0, reduction: Reduction = "mean", *, axis: Axes = -1
+    ):
+        super().__init__(reduction, axis=axis, delta=delta)
+
+    def _formula(self, classes):
+        return formulas.huber(self.delta)
+
+
+huber = function_of(Huber, "huber")
+
+
+class MeanSquaredLogarithmicError(PlainLoss):
+    """Mean squared logarithmic error: mean over a sample of (log(1 + y_pred) − log(1 + y_true))².
+
+    Parameters
+    ----------
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    Arrays as in :class:`MeanSquaredError`, of numbers ≥ 0: those below 1e-7 count as 1e-7, and predictions have no
+    gradient there, as in Keras. The difference of logarithms is formed as one, so that close numbers keep their digits.
+    torch has no such loss.
 
     References
     ----------
@@ -48,34 +161,30 @@ class MeanSquaredLogarithmicError(ElementLoss):
     (0.240227, array([[ 0.      , -0.346574]]))
     """
 
-    _reference = staticmethod(reference.mean_squared_logarithmic_error)
-
-    def _kernel(self):
-        return KERNELS["mean_squared_logarithmic_error"]
+    def _formula(self, classes):
+        return formulas.mean_squared_logarithmic_error()
 
 
-class MeanAbsolutePercentageError(ElementLoss):
+mean_squared_logarithmic_error = function_of(MeanSquaredLogarithmicError, "mean_squared_logarithmic_error")
+
+
+class MeanAbsolutePercentageError(PlainLoss):
     """Mean absolute percentage error: 100 times the mean over a sample of |y_pred − y_true| / |y_true|.
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Targets and predictions, in the unit of the data.
-    |y_true| counts as 1e-7 where it is below, as in Keras: a target of zero makes the value huge. The gradient at 0 is
-    0. NaN and Inf travel. torch has no such loss.
+    Arrays as in :class:`MeanSquaredError`. |y_true| counts as 1e-7 where it is below, as in Keras: a target of zero
+    makes the value huge. The gradient at 0 is 0. torch has no such loss.
 
     References
     ----------
@@ -84,40 +193,34 @@ class MeanAbsolutePercentageError(ElementLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.MeanAbsolutePercentageError()
-    >>> value, gradient = loss.value_and_grad(np.array([[2.0, 4.0]]), np.array([[1.0, 5.0]]))
-    >>> round(value, 6), gradient.round(6)
+    >>> fo.losses.MeanAbsolutePercentageError().value_and_grad(np.array([[2.0, 4.0]]), np.array([[1.0, 5.0]]))
     (37.5, array([[-25. ,  12.5]]))
     """
 
-    _reference = staticmethod(reference.mean_absolute_percentage_error)
-
-    def _kernel(self):
-        return KERNELS["mean_absolute_percentage_error"]
+    def _formula(self, classes):
+        return formulas.mean_absolute_percentage_error()
 
 
-class LogCosh(ElementLoss):
+mean_absolute_percentage_error = function_of(MeanAbsolutePercentageError, "mean_absolute_percentage_error")
+
+
+class LogCosh(PlainLoss):
     """Logarithm of the hyperbolic cosine: mean over a sample of log cosh(y_pred − y_true).
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Targets and predictions, in the unit of the data.
-    Half a square near 0, |e| − log 2 far from it; right for errors of any size, and with all digits for small ones,
-    where Keras's formula cancels. NaN and Inf travel. torch has no such loss.
+    Arrays as in :class:`MeanSquaredError`. Half a square near 0, |e| − log 2 far from it; right for errors of any size,
+    and with all digits for small ones, where Keras's formula cancels. torch has no such loss.
 
     References
     ----------
@@ -127,42 +230,37 @@ class LogCosh(ElementLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.LogCosh()
-    >>> value, gradient = loss.value_and_grad(np.zeros((1, 2)), np.array([[0.0, 1.0]]))
+    >>> value, gradient = fo.losses.LogCosh().value_and_grad(np.zeros((1, 2)), np.array([[0.0, 1.0]]))
     >>> round(value, 6), gradient.round(6)
     (0.21689, array([[0.      , 0.380797]]))
     """
 
-    _reference = staticmethod(reference.log_cosh)
-
-    def _kernel(self):
-        return KERNELS["log_cosh"]
+    def _formula(self, classes):
+        return formulas.log_cosh()
 
 
-class SmoothL1(ElementLoss):
+log_cosh = function_of(LogCosh, "log_cosh")
+
+
+class SmoothL1(Loss):
     """Smooth L1 loss: mean over a sample of e² / (2 beta) where |e| < beta, |e| − beta / 2 beyond; e = y_pred − y_true.
 
     Parameters
     ----------
     beta : float ≥ 0, default 1.0
         Where the parabola becomes a line, in the unit of the data; 0 is the absolute error.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Targets and predictions, in the unit of the data.
-    Huber's loss divided by beta. NaN and Inf travel. torch's smooth_l1_loss is the same, but for its "sum" and "none",
-    which take no mean over a sample. Keras has no such loss.
+    Arrays as in :class:`MeanSquaredError`. :class:`Huber` divided by beta. torch's smooth_l1_loss is the same, but for
+    its "sum" and "none". Keras has no such loss.
 
     References
     ----------
@@ -171,29 +269,25 @@ class SmoothL1(ElementLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.SmoothL1()
-    >>> value, gradient = loss.value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
-    >>> round(value, 6), gradient.round(6)
+    >>> fo.losses.SmoothL1().value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
     (1.5, array([[ 0.5, -0.5]]))
     """
 
-    _reference = staticmethod(reference.smooth_l1)
+    beta: float
 
-    def __init__(self, beta: float = 1.0, reduction: str = "mean", axis: int = -1):
-        super().__init__(reduction, axis)
-        self.beta = expect.number(beta, "beta", expect.NOT_NEGATIVE)
+    def __init__(
+        self, beta: Annotated[float, expect.NOT_NEGATIVE] = 1.0, reduction: Reduction = "mean", *, axis: Axes = -1
+    ):
+        super().__init__(reduction, axis=axis, beta=beta)
 
-    def _kernel(self):
-        return KERNELS["smooth_l1"]
-
-    def _options(self) -> dict[str, Any]:
-        return {"beta": self.beta}
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        return samples, (self.beta,)
+    def _formula(self, classes):
+        return formulas.smooth_l1(self.beta)
 
 
-class Quantile(ElementLoss):
+smooth_l1 = function_of(SmoothL1, "smooth_l1")
+
+
+class Quantile(Loss):
     """Quantile (pinball) loss.
 
     Mean over a sample of q (y_true − y_pred) where y_pred is too small, (1 − q) (y_pred − y_true) where too large.
@@ -202,23 +296,18 @@ class Quantile(ElementLoss):
     ----------
     quantile : float in (0, 1), default 0.5
         q: the share of targets that should be below the prediction.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Targets and predictions, in the unit of the data.
-    Its least value is at the targets' quantile; q = 0.5 is half the absolute error. The gradient at 0 is 0. NaN and Inf
-    travel. torch and Keras have no such loss; scikit-learn's mean_pinball_loss is the same.
+    Arrays as in :class:`MeanSquaredError`. Its least value is at the targets' quantile; q = 0.5 is half the absolute
+    error. The gradient at 0 is 0. torch and Keras have no such loss; scikit-learn's mean_pinball_loss is the same.
 
     References
     ----------
@@ -227,50 +316,42 @@ class Quantile(ElementLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.Quantile()
-    >>> value, gradient = loss.value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
-    >>> round(value, 6), gradient.round(6)
+    >>> fo.losses.Quantile().value_and_grad(np.zeros((1, 2)), np.array([[1.0, -3.0]]))
     (1.0, array([[ 0.25, -0.25]]))
     """
 
-    _reference = staticmethod(reference.quantile)
+    quantile: float
 
-    def __init__(self, quantile: float = 0.5, reduction: str = "mean", axis: int = -1):
-        super().__init__(reduction, axis)
-        self.quantile = expect.number(quantile, "quantile", expect.INSIDE)
+    def __init__(
+        self, quantile: Annotated[float, expect.INSIDE] = 0.5, reduction: Reduction = "mean", *, axis: Axes = -1
+    ):
+        super().__init__(reduction, axis=axis, quantile=quantile)
 
-    def _kernel(self):
-        return KERNELS["quantile"]
-
-    def _options(self) -> dict[str, Any]:
-        return {"quantile": self.quantile}
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        return samples, (self.quantile, 1.0 - self.quantile)
+    def _formula(self, classes):
+        return formulas.quantile(self.quantile)
 
 
-class Poisson(ElementLoss):
+quantile = function_of(Quantile, "quantile")
+
+
+class Poisson(PlainLoss):
     """Poisson loss: mean over a sample of y_pred − y_true log(y_pred + 1e-7).
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Counts ≥ 0, and predicted rates > 0.
-    The negative log-likelihood of counts, without the term that knows no prediction. A rate below −1e-7 gives NaN, as
-    in Keras, which is the same; torch's poisson_nll_loss with log_input=False adds 1e-8 instead.
+    Arrays as in :class:`MeanSquaredError`, of counts ≥ 0 and predicted rates > 0. The negative log-likelihood of
+    counts, without the term that knows no prediction. A rate below −1e-7 gives NaN, as in Keras, which is the same;
+    torch's poisson_nll_loss with log_input=False adds 1e-8 instead.
 
     References
     ----------
@@ -279,143 +360,15 @@ class Poisson(ElementLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.Poisson()
-    >>> value, gradient = loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]]))
+    >>> value, gradient = fo.losses.Poisson().value_and_grad(np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]]))
     >>> round(value, 6), gradient.round(6)
     (1.5, array([[0. , 0.5]]))
     """
 
-    _reference = staticmethod(reference.poisson)
-
-    def _kernel(self):
-        return KERNELS["poisson"]
+    def _formula(self, classes):
+        return formulas.poisson()
 
 
-class SquaredHinge(Hinge):
-    """Squared hinge loss: mean over a sample of max(1 − t y_pred, 0)², t = −1 or 1.
+poisson = function_of(Poisson, "poisson")
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `reduction` is none of the three, or `axis` no integer.
-
-    Notes
-    -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Labels −1 and 1 (or 0 and 1), and predictions of any size.
-    Labels as in :class:`Hinge`. NaN in y_pred travels. Keras is the same, but takes any labels. torch has no such loss.
-
-    References
-    ----------
-    Rosasco et al., "Are loss functions all the same?", Neural Computation 16, 2004.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.SquaredHinge()
-    >>> value, gradient = loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[0.5, -2.0]]))
-    >>> round(value, 6), gradient.round(6)
-    (0.125, array([[-0.5,  0. ]]))
-    """
-
-    _reference = staticmethod(reference.squared_hinge)
-
-    def _kernel(self):
-        return KERNELS["squared_hinge"]
-
-
-class BinaryFocalCrossentropy(ElementLoss):
-    """Binary focal cross-entropy.
-
-    Mean over a sample of (1 − pₜ)^gamma times the binary cross-entropy, in nats; pₜ = t p + (1 − t) (1 − p).
-
-    Parameters
-    ----------
-    apply_class_balancing : bool, default False
-        Whether elements are weighed by alpha t + (1 − alpha) (1 − t).
-    alpha : float in [0, 1], default 0.25
-        The weight of label 1, where classes are balanced.
-    gamma : float ≥ 0, default 2.0
-        How much less what is well told counts; 0 is the binary cross-entropy.
-    from_logits : bool, default False
-        Whether y_pred holds logits x, p = 1 / (1 + exp(−x)), rather than probabilities.
-    label_smoothing : float in [0, 1], default 0
-        Labels are drawn towards one half: t = y_true (1 − label_smoothing) + label_smoothing / 2.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., features).
-    Labels in [0, 1], and probabilities or logits.
-    Logits of any size, ±Inf too. Probabilities are clipped to [1e-7, 1 − 1e-7] in the power as well, and have no
-    gradient outside; Keras clips them in the logarithm alone. NaN in y_pred travels. torch has none; torchvision's
-    sigmoid_focal_loss is the same for logits, with balancing on unless its alpha is below 0.
-
-    References
-    ----------
-    Lin et al., "Focal loss for dense object detection", ICCV 2017, equations 4 and 5.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.BinaryFocalCrossentropy()
-    >>> value, gradient = loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[0.9, 0.5]]))
-    >>> round(value, 6), gradient.round(6)
-    (0.08717, array([[-0.016092,  0.596574]]))
-    """
-
-    _reference = staticmethod(reference.binary_focal_crossentropy)
-
-    def __init__(
-        self,
-        apply_class_balancing: bool = False,
-        alpha: float = 0.25,
-        gamma: float = 2.0,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str = "mean",
-        axis: int = -1,
-    ):
-        super().__init__(reduction, axis)
-        self.apply_class_balancing = expect.flag(apply_class_balancing, "apply_class_balancing")
-        self.alpha = expect.number(alpha, "alpha", expect.UNIT)
-        self.gamma = expect.number(gamma, "gamma", expect.NOT_NEGATIVE)
-        self.from_logits = expect.flag(from_logits, "from_logits")
-        self.label_smoothing = expect.number(label_smoothing, "label_smoothing", expect.UNIT)
-
-    def _kernel(self):
-        return KERNELS["binary_focal_crossentropy_logits" if self.from_logits else "binary_focal_crossentropy"]
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "apply_class_balancing": self.apply_class_balancing,
-            "alpha": self.alpha,
-            "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-        }
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_within(y_true, "y_true", 0.0, 1.0, "labels in [0, 1]")
-        if not self.from_logits:
-            check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        of_zero, of_one = (1.0 - self.alpha, self.alpha) if self.apply_class_balancing else (1.0, 1.0)
-        smoothing = 1.0 - self.label_smoothing, 0.5 * self.label_smoothing
-        return samples, (*smoothing, self.gamma, of_zero, of_one - of_zero)
+PinballLoss, pinball_loss = Quantile, quantile

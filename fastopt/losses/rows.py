@@ -1,34 +1,114 @@
-"""Further losses that couple the elements of a row: a small class each."""
+"""Losses that couple the elements of a sample: sums, angles, overlaps, margins. A class each, and its function."""
 
-from typing import Any
-
-import numpy as np
+from typing import Annotated, Any
 
 from fastopt import expect
-from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.kernels import KERNELS
-from fastopt.losses.base import NO_CLASS, Numbers, RowLoss, check_within, count
-from fastopt.losses.base import check_distributions as check_rows
-from fastopt.losses.binary import PROBABILITIES
-
-EPSILON = 1e-7
+from fastopt.kernels.losses import formulas
+from fastopt.kernels.losses.formulas import NO_CLASS
+from fastopt.losses import checks
+from fastopt.losses.base import Axes, Axis, Loss, PlainLoss, Reduction
+from fastopt.losses.options import function_of
 
 
-class CategoricalHinge(RowLoss):
-    """Categorical hinge loss: max(0, 1 + max((1 − t) y_pred) − sum(t y_pred)), t being the labels of a row.
+class KLDivergence(PlainLoss):
+    """Kullback-Leibler divergence: sum over the classes of t log(t / p), in nats.
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    y_true, y_pred: float32 or float64 arrays of one shape (..., classes) of at least 2 axes; rows of y_true are
+    distributions (in [0, 1], with a sum of 1 within 0.001), y_pred is in [0, 1]. NaN in y_pred travels. Both are
+    clipped to [1e-7, 1], as in Keras, and there is no gradient outside of it. torch's kl_div takes log p first,
+    then t, and clips nothing.
+
+    References
+    ----------
+    Kullback and Leibler, "On information and sufficiency", Annals of Mathematical Statistics 22, 1951.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.KLDivergence().value_and_grad(np.array([[0.5, 0.5]]), np.array([[0.25, 0.5]]))
+    (0.34657359027997264, array([[-2., -1.]]))
+    """
+
+    _least_dimensions = 2
+
+    def _formula(self, classes):
+        return formulas.kullback_leibler_divergence()
+
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.distributions(by, y_true, samples.leading)
+        checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
+        return super()._plan(by, y_true, y_pred, samples)
+
+
+kullback_leibler_divergence = function_of(KLDivergence, "kullback_leibler_divergence")
+
+
+class CosineProximity(Loss):
+    """Cosine proximity: minus the cosine of the angle between rows of y_true and y_pred; −1 where they point one way.
+
+    Parameters
+    ----------
+    axis, reduction
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    y_true, y_pred: float32 or float64 arrays of one shape (..., features) of at least 2 axes, any finite values.
+    NaN and Inf travel through their row. Lengths below 1e-7 are taken for 1e-7, as in Keras: the value of a row of
+    zeros is 0. torch's cosine_similarity has the other sign, and 1e-8.
+
+    References
+    ----------
+    Salton, Wong and Yang, "A vector space model for automatic indexing", Communications of the ACM 18, 1975.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.CosineProximity().value_and_grad(np.array([[0.0, 2.0]]), np.array([[4.0, 3.0]]))
+    (-0.6, array([[ 0.096, -0.128]]))
+    """
+
+    _least_dimensions = 2
+
+    def __init__(self, axis: Axes = -1, reduction: Reduction = "mean"):
+        super().__init__(reduction, axis=axis)
+
+    def _formula(self, classes):
+        return formulas.cosine_proximity()
+
+
+cosine_proximity = function_of(CosineProximity, "cosine_proximity")
+
+
+class CategoricalHinge(Loss):
+    """Categorical hinge loss: max(0, 1 + max((1 − t) y_pred) − sum(t y_pred)), t being the labels of a row.
+
+    Parameters
+    ----------
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
 
     Notes
     -----
@@ -45,22 +125,38 @@ class CategoricalHinge(RowLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.CategoricalHinge()
-    >>> loss.value_and_grad(np.array([[0.0, 1.0, 0.0]]), np.array([[0.5, 1.0, 0.25]]))
+    >>> fo.losses.CategoricalHinge().value_and_grad(np.array([[0.0, 1.0, 0.0]]), np.array([[0.5, 1.0, 0.25]]))
     (0.5, array([[ 1., -1.,  0.]]))
     """
 
-    _reference = staticmethod(reference.categorical_hinge)
+    _least_dimensions = 2
 
-    def _kernel(self):
-        return KERNELS["categorical_hinge"]
+    def __init__(self, reduction: Reduction = "mean", *, axis: Axis = -1):
+        super().__init__(reduction, axis=axis)
 
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_rows(y_true, "y_true")
-        return samples, ()
+    def _formula(self, classes):
+        return formulas.categorical_hinge()
+
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.distributions(by, y_true, samples.leading)
+        return super()._plan(by, y_true, y_pred, samples)
 
 
-class Tversky(RowLoss):
+categorical_hinge = function_of(CategoricalHinge, "categorical_hinge")
+
+
+class _Overlap(Loss):
+    """Base of the losses of sets with probabilities."""
+
+    _least_dimensions = 2
+
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.within(by, y_true, "y_true", 0.0, 1.0, checks.LABELS)
+        checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
+        return super()._plan(by, y_true, y_pred, samples)
+
+
+class Tversky(_Overlap):
     """Tversky loss: 1 − I / (I + alpha missed + beta added), of overlapping sets with probabilities.
 
     I = sum(t p) is what both have in common, missed = sum(t (1 − p)), added = sum((1 − t) p).
@@ -71,22 +167,19 @@ class Tversky(RowLoss):
         Weight of what is missed (false negatives).
     beta : float ≥ 0, default 0.5
         Weight of what is added (false positives).
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`; the axes of a sample are the set.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., elements) of at least 2 axes, both in [0, 1]; the last
-    axis is the set. 1e-7 is added below the fraction bar, as in Keras. Keras's default is one set of the whole batch:
-    give arrays reshaped to (1, −1) for it. NaN in y_pred travels through its row. torch has no such loss.
+    y_true, y_pred: float32 or float64 arrays of one shape (..., elements) of at least 2 axes, both in [0, 1]. 1e-7 is
+    added below the fraction bar, as in Keras. Keras's default is one set of the whole batch: axis=None. NaN in y_pred
+    travels through its set. torch has no such loss.
 
     References
     ----------
@@ -102,47 +195,43 @@ class Tversky(RowLoss):
     (0.411765, array([[-0.484, -0.484,  0.104]]))
     """
 
-    _reference = staticmethod(reference.tversky)
+    alpha: float
+    beta: float
 
-    def __init__(self, alpha: float = 0.5, beta: float = 0.5, reduction: str = "mean", axis: int = -1):
-        super().__init__(reduction, axis)
-        self.alpha = expect.number(alpha, "alpha", expect.NOT_NEGATIVE)
-        self.beta = expect.number(beta, "beta", expect.NOT_NEGATIVE)
+    def __init__(
+        self,
+        alpha: Annotated[float, expect.NOT_NEGATIVE] = 0.5,
+        beta: Annotated[float, expect.NOT_NEGATIVE] = 0.5,
+        *,
+        reduction: Reduction = "mean",
+        axis: Axes = -1,
+    ):
+        super().__init__(reduction, axis=axis, alpha=alpha, beta=beta)
 
-    def _kernel(self):
-        return KERNELS["overlap"]
-
-    def _options(self) -> dict[str, Any]:
-        return {"alpha": self.alpha, "beta": self.beta}
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_within(y_true, "y_true", 0.0, 1.0, "labels in [0, 1]")
-        check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        return samples, (self.alpha, self.beta, EPSILON)
+    def _formula(self, classes):
+        return formulas.tversky(self.alpha, self.beta)
 
 
-class Dice(RowLoss):
+tversky = function_of(Tversky, "tversky")
+
+
+class Dice(_Overlap):
     """Dice loss: 1 − 2 sum(t p) / (sum(t) + sum(p)), of overlapping sets with probabilities.
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`; the axes of a sample are the set.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., elements) of at least 2 axes, both in [0, 1]; the last
-    axis is the set. 1e-7 is added below the fraction bar, as in Keras: two empty sets have a loss of 1. Keras's default
-    is one set of the whole batch: give arrays reshaped to (1, −1) for it. NaN in y_pred travels through its row. torch
-    has no such loss.
+    Arrays as in :class:`Tversky`, whose value with weights of one half this is: two empty sets have a loss of 1.
+    Keras's default is one set of the whole batch: axis=None. torch has no such loss.
 
     References
     ----------
@@ -158,38 +247,34 @@ class Dice(RowLoss):
     (0.333333, array([[-0.444, -0.444,  0.222]]))
     """
 
-    _reference = staticmethod(reference.dice)
+    def __init__(self, *, reduction: Reduction = "mean", axis: Axes = -1):
+        super().__init__(reduction, axis=axis)
 
-    def _kernel(self):
-        return KERNELS["overlap"]
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_within(y_true, "y_true", 0.0, 1.0, "labels in [0, 1]")
-        check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        return samples, (0.5, 0.5, 0.5 * EPSILON)
+    def _formula(self, classes):
+        return formulas.dice()
 
 
-class _LabelLoss(RowLoss):
+dice = function_of(Dice, "dice")
+
+
+# ---- of integer labels
+
+
+def power(value: Any, name: str) -> int:
+    if expect.integer(value, name, 1) > 2:
+        raise ValueError(f"{name}: expected 1 or 2, got {value}")
+    return int(value)
+
+
+class _LabelLoss(Loss):
     """Base of the losses of integer labels that ignore none."""
 
     _takes_labels = True
+    _least_dimensions = 2
 
-    def _head(self, columns, wanted, itemsize):
-        stages, slots, dims, divisor = super()._head(columns, wanted, itemsize)
-        return stages, slots, dims[:2], divisor
-
-    def _check_labels(self, y_true: Any, y_pred: np.ndarray) -> np.ndarray:
-        return expect.labels(y_true, "y_true", y_pred.shape[:-1])
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        classes = y_pred.shape[-1]
-        if count("labels_outside", y_true, samples, 2, dims=(classes, NO_CLASS))[0]:
-            wrong = y_true[(y_true < 0) | (y_true >= classes)]
-            raise ValueError(f"y_true: expected labels in [0, {classes}), got {int(wrong[0])}")
-        return samples, self._numbers(y_pred)
-
-    def _numbers(self, y_pred: np.ndarray) -> Numbers:
-        raise NotImplementedError
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.classes(by, y_true, samples.columns, NO_CLASS)
+        return super()._plan(by, y_true, y_pred, samples)
 
 
 class MultiMargin(_LabelLoss):
@@ -199,18 +284,15 @@ class MultiMargin(_LabelLoss):
     ----------
     p : {1, 2}, default 1
         The power.
-    margin : finite float, default 1
+    margin : float, finite (any number), default 1.0
         How far the label's score is to stand above the others.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
@@ -227,28 +309,28 @@ class MultiMargin(_LabelLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.MultiMargin()
-    >>> loss.value_and_grad(np.array([0]), np.array([[1.0, 0.5, -2.0, 1.0]]))
+    >>> fo.losses.MultiMargin().value_and_grad(np.array([0]), np.array([[1.0, 0.5, -2.0, 1.0]]))
     (0.375, array([[-0.5 ,  0.25,  0.  ,  0.25]]))
     """
 
-    _reference = staticmethod(reference.multi_margin)
+    p: int
+    margin: float
 
-    def __init__(self, p: int = 1, margin: float = 1.0, reduction: str = "mean", axis: int = -1):
-        super().__init__(reduction, axis)
-        self.p = expect.integer(p, "p", 1)
-        if self.p > 2:
-            raise ValueError(f"p: expected 1 or 2, got {self.p}")
-        self.margin = expect.number(margin, "margin", expect.FINITE)
+    def __init__(
+        self,
+        p: Annotated[int, power] = 1,
+        margin: Annotated[float, expect.FINITE] = 1.0,
+        *,
+        reduction: Reduction = "mean",
+        axis: Axis = -1,
+    ):
+        super().__init__(reduction, axis=axis, p=p, margin=margin)
 
-    def _kernel(self):
-        return KERNELS["multi_margin"]
+    def _formula(self, classes):
+        return formulas.multi_margin(self.p, self.margin)
 
-    def _options(self) -> dict[str, Any]:
-        return {"p": self.p, "margin": self.margin}
 
-    def _numbers(self, y_pred: np.ndarray) -> Numbers:
-        return self.margin, float(self.p == 2)
+multi_margin = function_of(MultiMargin, "multi_margin")
 
 
 class CategoricalGeneralizedCrossEntropy(_LabelLoss):
@@ -258,23 +340,19 @@ class CategoricalGeneralizedCrossEntropy(_LabelLoss):
     ----------
     q : float in (0, 1), default 0.5
         The larger, the less do samples count whose label has a small probability: wrong labels, maybe.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
+    reduction, axis
+        As in :class:`Loss`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain.
+        If an argument is not as it should be.
 
     Notes
     -----
-    y_true: labels in [0, classes), of any integer dtype, of shape (...) or (..., 1). y_pred: probabilities in [0, 1],
-    float32 or float64, (..., classes) of at least 2 axes; they are taken as they are, neither divided by their sum nor
-    clipped, as in Keras. The gradient is −p^(q − 1): −Inf at p = 0. NaN in y_pred travels to its own element. torch has
-    no such loss.
+    y_true: labels as in :class:`MultiMargin`. y_pred: probabilities in [0, 1], float32 or float64, (..., classes) of at
+    least 2 axes; they are taken as they are, neither divided by their sum nor clipped, as in Keras. The gradient is
+    −p^(q − 1): −Inf at p = 0. NaN in y_pred travels to its own element. torch has no such loss.
 
     References
     ----------
@@ -284,100 +362,26 @@ class CategoricalGeneralizedCrossEntropy(_LabelLoss):
     Examples
     --------
     >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.CategoricalGeneralizedCrossEntropy()
-    >>> loss.value_and_grad(np.array([1]), np.array([[0.75, 0.25]]))
+    >>> fo.losses.CategoricalGeneralizedCrossEntropy().value_and_grad(np.array([1]), np.array([[0.75, 0.25]]))
     (1.0, array([[ 0., -2.]]))
     """
 
-    _reference = staticmethod(reference.categorical_generalized_cross_entropy)
+    q: float
 
-    def __init__(self, q: float = 0.5, reduction: str = "mean", axis: int = -1):
-        super().__init__(reduction, axis)
-        self.q = expect.number(q, "q", expect.INSIDE)
+    def __init__(self, q: Annotated[float, expect.INSIDE] = 0.5, reduction: Reduction = "mean", *, axis: Axis = -1):
+        super().__init__(reduction, axis=axis, q=q)
 
-    def _kernel(self):
-        return KERNELS["generalized_crossentropy"]
+    def _formula(self, classes):
+        return formulas.categorical_generalized_cross_entropy(self.q)
 
-    def _options(self) -> dict[str, Any]:
-        return {"q": self.q}
-
-    def _numbers(self, y_pred: np.ndarray) -> Numbers:
-        check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        return (self.q,)
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
+        return super()._plan(by, y_true, y_pred, samples)
 
 
-class CategoricalFocalCrossentropy(RowLoss):
-    """Categorical focal cross-entropy: −alpha sum over the classes of t (1 − p)^gamma log p, in nats.
+categorical_generalized_cross_entropy = function_of(
+    CategoricalGeneralizedCrossEntropy, "categorical_generalized_cross_entropy"
+)
 
-    Parameters
-    ----------
-    alpha : float ≥ 0, default 0.25
-        Factor of all classes.
-    gamma : float ≥ 0, default 2
-        How much less samples count that are right already.
-    from_logits : bool, default False
-        Whether y_pred holds logits, p = softmax(y_pred), rather than probabilities, p = y_pred over its row's sum.
-    label_smoothing : float in [0, 1], default 0
-        Labels are drawn towards equal shares: t = y_true (1 − label_smoothing) + label_smoothing / classes.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        What becomes of the samples' values.
-    axis : int, default -1
-        Which axis of y_pred makes up a sample; the others number the samples. Others than the last are read and
-        written with strides.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
-
-    Notes
-    -----
-    y_true, y_pred: float32 or float64 arrays of one shape (..., classes) of at least 2 axes; rows of y_true are one-hot
-    or any other distribution. Probabilities in [0, 1] are divided by their row's sum, then clipped to [1e-7, 1 − 1e-7],
-    as in Keras; the gradient includes the division and is 0 where the clip bites. Logits are not clipped: log p comes
-    from them, right at any size, where Keras clips their softmax. NaN in y_pred travels through its row. torch has no
-    such loss (torchvision's focal loss is of two classes).
-
-    References
-    ----------
-    Lin et al., "Focal loss for dense object detection", ICCV 2017, equation 5.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> loss = fo.losses.CategoricalFocalCrossentropy(from_logits=True)
-    >>> value, gradient = loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[2.0, 2.0]]))
-    >>> round(value, 6), gradient.round(6)
-    (0.043322, array([[-0.074572,  0.074572]]))
-    """
-
-    _reference = staticmethod(reference.categorical_focal_crossentropy)
-
-    def __init__(
-        self,
-        alpha: float = 0.25,
-        gamma: float = 2.0,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str = "mean",
-        axis: int = -1,
-    ):
-        super().__init__(reduction, axis)
-        self.alpha = expect.number(alpha, "alpha", expect.NOT_NEGATIVE)
-        self.gamma = expect.number(gamma, "gamma", expect.NOT_NEGATIVE)
-        self.from_logits = expect.flag(from_logits, "from_logits")
-        self.label_smoothing = expect.number(label_smoothing, "label_smoothing", expect.UNIT)
-
-    def _kernel(self):
-        return KERNELS["focal_softmax" if self.from_logits else "focal_probabilities"]
-
-    def _options(self) -> dict[str, Any]:
-        names = ("alpha", "gamma", "from_logits", "label_smoothing")
-        return {name: getattr(self, name) for name in names}
-
-    def _check_values(self, y_true: np.ndarray, y_pred: np.ndarray, samples: int) -> tuple[int, Numbers]:
-        check_rows(y_true, "y_true")
-        if not self.from_logits:
-            check_within(y_pred, "y_pred", 0.0, 1.0, PROBABILITIES, nan=True)
-        smoothing = self.label_smoothing
-        return samples, (1.0 - smoothing, smoothing / y_pred.shape[-1], self.alpha, self.gamma)
+KullbackLeiblerDivergence, kl_divergence = KLDivergence, kullback_leibler_divergence
+CosineSimilarity, cosine_similarity = CosineProximity, cosine_proximity

@@ -66,9 +66,46 @@ cdef cloned_void drop_rows(real **buffers, const int64_t *dims, const double *sc
                 gradient[c] = 0
 
 
+cdef cloned_void drop_ignored(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const int64_t *labels = <const int64_t *> buffers[0]
+    cdef real *values = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef int64_t columns = dims[0]
+    cdef int64_t gradient_wanted = dims[1]
+    cdef int64_t ignore_class = dims[2]
+    cdef int64_t r, c
+    for r in range(start, stop):
+        if labels[r] == ignore_class:
+            values[r] = 0
+            for c in range(r * columns, (r + gradient_wanted) * columns):
+                gradient[c] = 0
+
+
+cdef cloned_void spread_labels(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const int64_t *labels = <const int64_t *> buffers[0]
+    cdef const real *class_weight = buffers[1]
+    cdef real *weighed = buffers[2]
+    cdef real keep = <real> scalars[0]
+    cdef real shift = <real> scalars[1]
+    cdef int64_t columns = dims[0]
+    cdef int64_t ignore_class = dims[2]
+    cdef int64_t r, c
+    cdef real *row
+    for r in range(start, stop):
+        row = weighed + r * columns
+        for c in range(columns):
+            row[c] = class_weight[c] * shift
+        if labels[r] != ignore_class:
+            row[labels[r]] = class_weight[labels[r]] * (keep + shift)
+
+
 KERNELS = {     # (float32, float64)
     "soft_cap": (<uintptr_t> <void *> soft_cap[float], <uintptr_t> <void *> soft_cap[double]),
     "uncap": (<uintptr_t> <void *> uncap[float], <uintptr_t> <void *> uncap[double]),
     "weigh_classes": (<uintptr_t> <void *> weigh_classes[float], <uintptr_t> <void *> weigh_classes[double]),
     "drop_rows": (<uintptr_t> <void *> drop_rows[float], <uintptr_t> <void *> drop_rows[double]),
+    "drop_ignored": (<uintptr_t> <void *> drop_ignored[float], <uintptr_t> <void *> drop_ignored[double]),
+    "spread_labels": (<uintptr_t> <void *> spread_labels[float], <uintptr_t> <void *> spread_labels[double]),
 }

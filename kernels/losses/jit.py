@@ -501,3 +501,27 @@ def drop_rows(mask, values, gradient, dims, scalars, start, stop, partials):
         if mask[r] == 0:
             values[r] = 0.0
             gradient[r * columns : (r + 1) * columns] = 0.0
+
+
+def drop_ignored(labels, values, gradient, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    gradient_wanted = dims[1]
+    ignore_class = dims[2]
+    for r in range(start, stop):
+        if labels[r] == ignore_class:
+            values[r] = 0.0
+            gradient[r * columns : (r + gradient_wanted) * columns] = 0.0
+
+
+def spread_labels(labels, class_weight, weighed, dims, scalars, start, stop, partials):
+    columns = dims[0]
+    ignore_class = dims[2]
+    keep = real(scalars[0])
+    shift = real(scalars[1])
+    weights = class_weight[:columns]
+    for r in range(start, stop):
+        row = weighed[r * columns : (r + 1) * columns]
+        for c in range(row.size):
+            row[c] = weights[c] * shift
+        if labels[r] != ignore_class:
+            row[labels[r]] = weights[labels[r]] * (keep + shift)

@@ -120,5 +120,21 @@ KERNELS = {
             types={"mask": "np.uint8"},
             sequential="it writes zeros",
         ),
+        _loop(
+            "drop_ignored",
+            "labels values gradient",
+            "values gradient",
+            dims=("columns", "gradient_wanted", "ignore_class"),
+            types={"labels": "np.int64"},
+            sequential="it writes zeros",
+        ),
+        _loop(
+            "spread_labels",
+            "labels class_weight weighed",
+            "weighed",
+            scalars=("keep", "shift"),
+            dims=("columns", "gradient_wanted", "ignore_class"),
+            types={"labels": "np.int64"},
+        ),
     )
 }

@@ -52,9 +52,14 @@ def binary_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
     return value.mean(axis=-1), slope / y_pred.shape[-1]
 
 
-def hinge(y_true, y_pred):
+def _signs(y_true, zeros):
+    """Labels 0 and 1 stand for -1 and 1 (`zeros`; None: where all labels are 0 or 1)."""
+    return 2 * y_true - 1 if (np.isin(y_true, (0, 1)).all() if zeros is None else zeros) else y_true
+
+
+def hinge(y_true, y_pred, zeros=None):
     """Mean over the row of max(1 - t p, 0), t = -1 or 1 (labels 0 and 1 are taken for them); slope 0 at the kink."""
-    t = 2 * y_true - 1 if np.isin(y_true, (0, 1)).all() else y_true
+    t = _signs(y_true, zeros)
     margin = 1 - t * y_pred
     slope = np.where(np.isnan(margin), np.nan, np.where(margin > 0, -t, 0.0))
     return np.maximum(margin, 0).mean(axis=-1), slope / y_pred.shape[-1]
@@ -107,16 +112,19 @@ def categorical_crossentropy(
 def sparse_categorical_crossentropy(
     y_true, y_pred, *, from_logits, ignore_class, label_smoothing=0.0, class_weight=None, z_loss=0.0, logit_softcap=None
 ):  # fmt: skip
-    """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones."""
+    """Categorical cross-entropy of the one-hot rows that the labels stand for; nothing for ignored ones.
+
+    Class weights multiply a sample by its label's; the terms of the sum, where labels are smoothed.
+    """
     kept = np.ones(len(y_true), bool) if ignore_class is None else y_true != ignore_class
     value, gradient = np.zeros(len(y_true)), np.zeros(y_pred.shape)
     one_hot = (y_true[kept, None] == np.arange(y_pred.shape[-1])).astype(np.float64)
     value[kept], gradient[kept] = categorical_crossentropy(
         one_hot, y_pred[kept], from_logits=from_logits, label_smoothing=label_smoothing, z_loss=z_loss,
-        logit_softcap=logit_softcap,
+        logit_softcap=logit_softcap, class_weight=class_weight if label_smoothing else None,
     )  # fmt: skip
     weight = np.ones(len(y_true))
-    if class_weight is not None:
+    if class_weight is not None and not label_smoothing:
         weight[kept] = class_weight[y_true[kept]]
     return value * weight, gradient * weight[:, None]
 
@@ -192,9 +200,9 @@ def poisson(y_true, y_pred):
 # ---- the rest of the binary losses
 
 
-def squared_hinge(y_true, y_pred):
+def squared_hinge(y_true, y_pred, zeros=None):
     """Mean over the row of max(1 - t p, 0)^2, labels as in hinge."""
-    t = 2 * y_true - 1 if np.isin(y_true, (0, 1)).all() else y_true
+    t = _signs(y_true, zeros)
     margin = np.maximum(1 - t * y_pred, 0)
     return (margin**2).mean(axis=-1), -2 * t * margin / y_pred.shape[-1]
 

@@ -126,7 +126,7 @@ def _linear_loss(op, options, sets, fresh):
     (arrays,) = sets
     loss = fastopt.losses.LinearCrossEntropy(**without(options, "weighted", "biased"))
     given = arrays["x"], arrays["weight"], arrays["y_true"], arrays.get("bias"), arrays.get("sample_weight")
-    call = partial(loss.value_and_grad, *given, None if fresh else loss.value_and_grad(*given)[1])
+    call = partial(loss.value_and_grad, *given, out=None if fresh else loss.value_and_grad(*given)[1])
 
     def results():
         value, gradients = call()

@@ -18,7 +18,7 @@ from fastopt.table.losses.cases import (
 )
 
 LINEAR = ("softmax_sparse", "weigh_values", "weigh_gradient", "soft_cap", "uncap")
-OPTIONS = "soft_cap uncap weigh_classes drop_rows"
+OPTIONS = "soft_cap uncap weigh_classes drop_rows drop_ignored spread_labels"
 
 OPS = (
     op(

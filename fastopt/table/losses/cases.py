@@ -1,6 +1,7 @@
 """What the losses' rows of the table are made of: inputs, the public call, the reference's answer, tolerances."""
 
 from functools import partial
+from inspect import signature
 
 import numpy as np
 
@@ -111,9 +112,11 @@ def _expect(name, options, arrays):
     rows = y_pred.astype(np.float64).reshape(int(np.prod(leading)), -1)
     labels = y_true.reshape(-1) if y_true.dtype.kind == "i" else y_true.astype(np.float64).reshape(rows.shape)
     more = [arrays["var"].astype(np.float64).reshape(rows.shape)] if "var" in arrays else []
-    value, *gradients = reference.__dict__[name](labels, rows, *more, **loss._options())
+    judge = getattr(reference, name)
+    options = {k: getattr(loss, k) for k, p in signature(judge).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    value, *gradients = judge(labels, rows, *more, **options)
     weight = arrays["sample_weight"].astype(np.float64).reshape(-1) if "sample_weight" in arrays else None
-    counted = len(rows) - np.count_nonzero(labels == options.get("ignore_class", np.nan))
+    counted = len(rows) - np.count_nonzero(labels == getattr(loss, "ignore_class", None))
     reduced = [reference.weighted_and_reduced(value, found, weight, loss.reduction, counted) for found in gradients]
     value = reduced[0][0].reshape(leading) if loss.reduction == "none" else reduced[0][0]
     return dict(zip(RESULTS, (value, *(gradient.reshape(y_pred.shape) for _, gradient in reduced))))

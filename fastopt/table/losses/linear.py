@@ -38,9 +38,9 @@ def _call(options, arrays):
     loss = fastopt.losses.LinearCrossEntropy(**known)
     given = arrays["x"], arrays["weight"], arrays["y_true"], arrays.get("bias"), arrays.get("sample_weight")
     if options.get("reduction") == "none":
-        return {"value": loss(*given, arrays.get("mask"))}
+        return {"value": loss(*given, mask=arrays.get("mask"))}
     out = (arrays["out"], None, None) if "out" in arrays else None
-    value, gradients = loss.value_and_grad(*given, out, arrays.get("mask"))
+    value, gradients = loss.value_and_grad(*given, out=out, mask=arrays.get("mask"))
     found = {"value": value, "grad_x": gradients.x, "grad_weight": gradients.weight}
     return found | ({} if gradients.bias is None else {"grad_bias": gradients.bias})
 

@@ -168,9 +168,11 @@ SMOOTHED_LABELS = (
         ("label_smoothing", "from_logits=True"),
     ),
     Bad(
-        "label_smoothing beside class weights",
-        lambda o, a: o.update(label_smoothing=0.1, class_weight=np.ones(a["y_pred"].shape[-1], a["y_pred"].dtype)),
-        ("label_smoothing", "class_weight"),
+        "label_smoothing beside class weights and z-loss",
+        lambda o, a: o.update(
+            label_smoothing=0.1, z_loss=0.1, class_weight=np.ones(a["y_pred"].shape[-1], a["y_pred"].dtype)
+        ),
+        ("z_loss", "class_weight"),
     ),
 )  # fmt: skip
 CLASSES = (

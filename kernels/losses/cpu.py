@@ -1,0 +1,351 @@
+"""The ways of losses by compiled kernels, Cython's or Numba's. by_reference.py has the same functions.
+
+`evaluate` is a loss's value and gradient, and checks nothing: whoever calls it has checked what must be, or means to
+check less. The other functions are the checks: each counts, in one cheap pass, what is not as it must be.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastopt.kernels.losses.formulas import NO_CLASS, Formula
+from fastopt.kernels.losses.kernels import KERNELS
+from fastopt.kernels.losses.products import Rows, product, put, tile
+from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.checks import may_overlap
+from fastopt.kernels.runtime.kernel import Kernel
+from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.storage import LOAD, STORE
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+WEIGH, WEIGH_GRADIENT = KERNELS["weigh_values"], KERNELS["weigh_gradient"]
+DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
+LOADS = {
+    kind: Kernel(f"load_{kind}", "runtime", ("stored", "block"), ("block",), code=LOAD[kind][0])
+    for kind in ("bfloat16", "float16")
+}
+STORES = {
+    kind: Kernel(f"store_{kind}", "runtime", ("stored", "block"), ("stored",), code=STORE[kind][0])
+    for kind in ("bfloat16", "float16")
+}
+
+
+def evaluate(
+    formula: Formula,
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    out: np.ndarray | None = None,
+    *,
+    leading: tuple[int, ...],
+    factor: float = 1.0,
+    reduced: bool = True,
+    weight: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    class_weight: np.ndarray | None = None,
+    storage: str = "",
+) -> Any:
+    """Return a loss's value and write its gradient to `out`, in one pass. No argument is checked.
+
+    Parameters
+    ----------
+    formula : Formula
+        The loss and its options.
+    y_true : array
+        As `y_pred`; int64 labels of shape `leading` where the loss takes labels, each a class or the ignored one.
+    y_pred : float32 or float64 array
+        Each sample's elements lie behind each other in C order (any strides); of shape `leading` and more axes.
+    out : array like y_pred, or None
+        May be `y_pred` itself. None: the value alone.
+    leading : tuple of int
+        The shape of the samples.
+    factor : float
+        Multiplies the sum of the samples' values, and every gradient: 1 / samples for a mean.
+    reduced : bool
+        False: return an array of the samples' values instead of their sum; `factor` is of gradients alone.
+    weight, mask : array of y_pred's dtype, bool array; of shape `leading`; or None
+        Multiplies values and gradients of samples; values and gradients are 0 where the mask is False.
+    class_weight : array of y_pred's dtype (classes,), or None
+        Given where `formula.weighs` says so.
+    storage : str
+        "bfloat16" or "float16": y_pred and out are arrays of 16-bit numbers of that type, of any dtype of two bytes (so
+        is y_true, unless it holds labels or float32). Computes in float32; values, weights are float32.
+
+    Returns
+    -------
+    float, or an array of shape `leading`
+    """
+    rows = math.prod(leading)
+    dtype = FLOAT32 if storage else y_pred.dtype
+    values = None if reduced else np.empty(leading, dtype)
+    if y_pred.size == 0:
+        return 0.0 if values is None else values
+    if formula.weighs == "samples":
+        weight = by_label(class_weight, y_true, weight)
+    way = _way(
+        formula, y_pred.size // rows, dtype.itemsize, out is not None, weight is not None, mask is not None, reduced,
+        storage, y_true.dtype.itemsize == 2,
+    )  # fmt: skip
+    slots: dict[str, Any] = {**way.scratch, "y_true": y_true, "y_pred": y_pred}
+    for name, array in (("out", out), ("values", values), ("weight", weight), ("class_weight", class_weight)):
+        if array is not None:
+            slots[name] = array
+    if mask is not None:
+        slots["mask"] = mask.view(np.uint8)
+    staged = out is not None and not storage and needs_staging(out, y_pred)
+    sums = pipeline.run(
+        way.stages,
+        slots,
+        y_pred.size if way.flat else rows,
+        dtype="float64" if dtype == FLOAT64 else "float32",
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=way.grain,
+        block=way.block,
+        dims=way.dims,
+        scalars=(factor / way.divisor, *formula.scalars, formula.soft_cap, *formula.smooth),
+        partials=1,
+        staged=("out",) if staged else (),
+        streamed=("out",),
+    )
+    return float(sums[0]) * (factor / way.divisor if way.flat else factor) if values is None else values
+
+
+class _Way(NamedTuple):
+    """What a call runs that depends on its formula, its rows' length and what it was given, not on the arrays."""
+
+    stages: tuple
+    scratch: dict[str, int]  # bytes in a unit, by slot
+    flat: bool  # a unit is an element rather than a row
+    grain: int
+    block: int
+    dims: tuple[int, ...]
+    divisor: int
+
+
+@lru_cache(maxsize=1024)
+def _way(
+    formula: Formula,
+    columns: int,
+    itemsize: int,
+    wanted: bool,
+    weighted: bool,
+    masked: bool,
+    reduced: bool,
+    storage: str,
+    stored_labels: bool,
+) -> _Way:
+    kernel = KERNELS[formula.kernel]
+    flat = formula.of_elements and reduced and not weighted and not masked
+    each = 1 if flat else columns
+    whole = {"out": each} if not wanted else {}  # scratch memory, elements in a unit
+    before: list[tuple] = []
+    behind: list[tuple] = []
+    true, pred, gradient, at = "y_true", "y_pred", "out", 1 + len(formula.scalars)
+    if storage:
+        before.append((LOADS[storage], (pred, "loaded"), each))
+        pred, whole["loaded"] = "loaded", each
+        if stored_labels:
+            before.append((LOADS[storage], (true, "loaded_true"), each))
+            true, whole["loaded_true"] = "loaded_true", each
+        if wanted:
+            behind.append((STORES[storage], ("out", "gradient"), each))
+            gradient, whole["gradient"] = "gradient", each
+    if formula.weighs in ("terms", "spread"):
+        spread = KERNELS["weigh_classes" if formula.weighs == "terms" else "spread_labels"]
+        before.append((spread, (true, "class_weight", "weighed"), 1, at + 1))
+        true, whole["weighed"] = "weighed", columns
+    if formula.soft_cap:
+        before.append((KERNELS["soft_cap"], (pred, "capped"), columns, at))
+        pred, whole["capped"] = "capped", columns
+    value = "value" if formula.of_elements and (flat or columns > 1) else "values"
+    stages = [*before, (kernel, (true, pred, gradient, value), each if formula.of_elements else 1)]
+    whole |= {"value": each} if value == "value" else {}
+    whole |= {"values": 1} if reduced and not flat else {}
+    if formula.soft_cap and wanted:
+        stages.append((KERNELS["uncap"], ("capped", gradient), columns, at))
+    divisor = columns if formula.of_elements and formula.mean else 1
+    dims = (columns, divisor) if formula.of_elements else (columns, int(wanted), formula.ignore_class)
+    if value == "value" and not flat:
+        stages.append((KERNELS["row_means"], ("value", "values"), 1))
+    if formula.ignore_class != NO_CLASS and (formula.soft_cap or formula.weighs == "spread"):
+        stages.append((DROP_IGNORED, ("y_true", "values", gradient), 1))
+    if weighted:
+        stages.append((WEIGH, ("weight", "values"), 1))
+    if weighted and wanted:
+        stages.append((WEIGH_GRADIENT, ("weight", gradient), 1))
+    if masked:
+        stages.append((DROP, ("mask", "values", gradient), 1))
+    if reduced:
+        stages.append((KERNELS["total"], ("value" if flat else "values",), 1))
+    grain, block = (pipeline.GRAIN, pipeline.BLOCK) if flat else (rows_in_a_grain(columns), rows_in_a_block(columns))
+    scratch = {name: size * itemsize for name, size in whole.items()}
+    return _Way((*stages, *behind), scratch, flat, grain, block, dims, divisor)
+
+
+def gaussian_nll(
+    formula: Formula,
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    var: np.ndarray,
+    out: np.ndarray | None = None,
+    out_var: np.ndarray | None = None,
+    *,
+    leading: tuple[int, ...],
+    factor: float = 1.0,
+    reduced: bool = True,
+    weight: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+) -> Any:
+    """Return the Gaussian likelihood's value and write both gradients; arguments as in `evaluate`."""
+    rows, size = math.prod(leading), y_pred.itemsize
+    columns = y_pred.size // rows
+    values = None if reduced else np.empty(leading, y_pred.dtype)
+    slots: dict[str, Any] = {
+        "y_true": y_true, "y_pred": y_pred, "var": var, "value": columns * size,
+        "out": columns * size if out is None else out, "out_var": columns * size if out_var is None else out_var,
+        "values": size if values is None else values,
+    }  # fmt: skip
+    stages: list[tuple] = [
+        (KERNELS[formula.kernel], ("y_true", "y_pred", "var", "out", "out_var", "value"), columns),
+        (KERNELS["row_means"], ("value", "values"), 1),
+    ]
+    if weight is not None:
+        slots["weight"] = weight
+        stages.append((WEIGH, ("weight", "values"), 1))
+        stages += [(WEIGH_GRADIENT, ("weight", name), 1) for name in ("out", "out_var") if out is not None]
+    if mask is not None:
+        slots["mask"] = mask.view(np.uint8)
+        stages += [(DROP, ("mask", "values", name), 1) for name in ("out", "out_var")]
+    if reduced:
+        stages.append((KERNELS["total"], ("values",), 1))
+    pairs = (("out", out, y_pred), ("out_var", out_var, var))
+    sums = pipeline.run(
+        tuple(stages),
+        slots,
+        rows,
+        dtype=y_pred.dtype.name,
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=rows_in_a_grain(columns),
+        block=rows_in_a_block(columns),
+        dims=(columns, columns),
+        scalars=(factor / columns, *formula.scalars),
+        partials=1,
+        staged=tuple(name for name, array, given in pairs if array is not None and needs_staging(array, given)),
+        streamed=("out", "out_var"),
+    )
+    return float(sums[0]) * factor if values is None else values
+
+
+def linear_cross_entropy(
+    formula: Formula,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    samples: Rows,
+    values: np.ndarray,
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None,
+    rows: int,
+    class_weight: np.ndarray | None,
+) -> None:
+    """Go through the samples, a chunk of `rows` after the other, and write their values and the gradients.
+
+    Each chunk's logits become their own gradient in place. `weight` is (classes, features); the gradients are those of
+    x, weight and bias; the formula ignores no class.
+    """
+    classes, features = weight.shape
+    logits, begun = np.empty((rows, classes), weight.dtype), False
+    step = tile(classes, features)
+    if gradients is not None and samples.kept is not None:
+        gradients[0][...] = 0
+    for some in samples.chunks(rows):
+        x, labels, scale = samples.x[some], samples.labels[some], samples.scale[some]
+        part = logits[: len(x)]
+        np.matmul(x, weight.T, out=part)
+        if bias is not None:
+            part += bias
+        values[some] = evaluate(
+            formula, labels, part, None if gradients is None else part, leading=labels.shape, reduced=False,
+            weight=scale, class_weight=class_weight,
+        )  # fmt: skip
+        if gradients is None:
+            continue
+        grad_x, grad_weight, grad_bias = gradients
+        own = grad_x[some] if samples.kept is None else np.empty_like(x)
+        for column in range(0, classes, step):
+            few = slice(column, column + step)
+            product(part[:, few], weight[few], own, column > 0)
+            product(part[:, few].T, x, grad_weight[few], begun)
+        if samples.kept is not None:
+            grad_x[some] = own
+        if grad_bias is not None:
+            put(part.sum(axis=0), grad_bias, begun)
+        begun = True
+    if gradients is not None and not begun:
+        for gradient in gradients[1:]:
+            if gradient is not None:
+                gradient[...] = 0
+
+
+def by_label(class_weight: Any, labels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return each sample's weight: its label's, times its own; of an ignored label, any."""
+    own = np.take(class_weight, labels, mode="clip")
+    return own if weight is None else own * weight
+
+
+def rows_in_a_grain(columns: int) -> int:
+    return max(1, pipeline.GRAIN // columns)
+
+
+@lru_cache(maxsize=1024)
+def rows_in_a_block(columns: int) -> int:
+    """Return how many rows pass all stages together; a multiple of 32 where rows are short (see compiled.pyx)."""
+    rows = max(1, pipeline.BLOCK // columns)
+    return rows - rows % 32 if rows >= 32 else rows
+
+
+def needs_staging(out: np.ndarray, given: np.ndarray) -> bool:
+    """Return whether a gradient is kept in scratch memory until its block is done: where it may take the place of what
+    it is the gradient of, so that no kernel's buffers overlap, and where it is strided."""
+    return not out.flags.c_contiguous or may_overlap(out, (given,))
+
+
+# ---- checks
+
+
+def outside(array: np.ndarray, low: float, high: float) -> tuple[int, ...]:
+    """Return how many elements lie outside [low, high], and how many are NaN."""
+    return _count("outside", array, array.size, 2, scalars=(low, high))
+
+
+def signs(y_true: np.ndarray) -> tuple[int, ...]:
+    """Return how many labels are 1, 0 and −1."""
+    return _count("signs", y_true, y_true.size, 3)
+
+
+def not_distributions(y_true: np.ndarray, columns: int) -> int:
+    """Return how many elements and rows' sums are not those of distributions."""
+    return _count("not_distributions", y_true, y_true.size // columns, 1, dims=(columns,))[0]
+
+
+def labels_outside(labels: np.ndarray, classes: int, ignore_class: int) -> tuple[int, ...]:
+    """Return how many labels are no class and not ignored, and how many are ignored."""
+    return _count("labels_outside", labels, labels.size, 2, dims=(classes, ignore_class))
+
+
+def _count(kernel: str, array: np.ndarray, units: int, partials: int, dims=(), scalars=()) -> tuple[int, ...]:
+    sums = pipeline.run_kernel(
+        KERNELS[kernel],
+        (array,),
+        units,
+        "float64" if array.dtype == FLOAT64 else "float32",
+        get_target(),
+        get_num_threads(),
+        max(1, pipeline.GRAIN * units // array.size),
+        0,
+        dims,
+        scalars,
+        partials,
+    )
+    return tuple(map(int, sums.tolist()))
