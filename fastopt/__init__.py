@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from fastopt.kernels.runtime.settings import get_num_threads, get_target, set_num_threads, target
 from fastopt.report import show_config
+from fastopt.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fastopt import arrays, initializers, losses, metrics, normalization, optimizers, schedules
-
-__version__ = "0.1.0"
 
 __all__ = [
     "arrays",

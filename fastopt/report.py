@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from fastopt.kernels.runtime import settings
+from fastopt.version import __version__
 
 PEERS = ("torch", "scikit-learn", "jax", "keras", "optax")
 
@@ -16,7 +17,7 @@ def config() -> dict[str, Any]:
     from fastopt.kernels.runtime import jit, launch
 
     return {
-        "fastopt": _own_version(),
+        "fastopt": __version__,
         "target": settings.get_target(),
         "targets": {name: why_not(name) or "available" for name in settings.TARGETS},
         "instruction_set": launch.instruction_set(),
@@ -111,9 +112,3 @@ def device() -> str:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _own_version() -> str:
-    import fastopt
-
-    return fastopt.__version__

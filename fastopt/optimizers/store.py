@@ -1,5 +1,6 @@
 """What an optimizer holds: parameters, groups, state, and the tables by which a step finds them."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -220,7 +221,7 @@ class Store:
         self._kinds: tuple[str, ...] = ()  # of the last step's gradients
         self._seen_zeroed = False  # whether those were found apart from each other, too
 
-    def bind(self, gradients: list[Any], zeroed: bool) -> list[Batch]:
+    def bind(self, gradients: list[Any], zeroed: bool) -> "list[_Bound]":
         """Return the batches of a step, with their arrays bound; raises if one can't be used. `release` them after it.
 
         Where the gradients are of the same types as in the last step, this is all there is to check.
@@ -241,7 +242,7 @@ class Store:
         return bound
 
     @staticmethod
-    def release(batches: list[Batch]) -> None:
+    def release(batches: Sequence[Batch]) -> None:
         """Let go of the gradients."""
         for batch in batches:
             batch.jobs.release(batch.grad)

@@ -28,7 +28,8 @@ def build(kernel: Kernel, kinds: tuple[str, ...], target: str, checks: bool = Fa
         A bit for each buffer that may be the memory of the output, in some set of arrays; or EACH.
     """
     compute = "float64" if "float64" in kinds else "float32"
-    which, stages, scratch = DTYPES.index(compute), [], [0] * len(kinds)
+    which, scratch = DTYPES.index(compute), [0] * len(kinds)
+    stages: list[tuple[int, tuple[int, ...], int, int, int]] = []
 
     def move(moves: dict[str, tuple[int, int]], slot: int, block: int) -> None:
         stages.append((moves[kinds[slot]][which], (slot, block), 1, 0, 0))

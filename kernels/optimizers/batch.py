@@ -94,12 +94,13 @@ class Batch:
             columns = columns | layers.work(self.shapes, recipe.compute)
         dims = [() if layers is None else layers.dims(shape) for shape in self.shapes]
         of_each = [(number, *own) for number, own in zip(numbers, dims, strict=True)]
-        self._begin(recipe, Jobs([columns[name] for name in recipe.columns], rows, of_each, recipe.slots))
-        self.rows = sorted(set(rows))
+        self._begin(
+            recipe, Jobs([columns[name] for name in recipe.columns], rows, of_each, recipe.slots), sorted(set(rows))
+        )
 
-    def _begin(self, recipe: Recipe, jobs: Jobs) -> None:
+    def _begin(self, recipe: Recipe, jobs: Jobs, rows: list[int] | None = None) -> None:
         self.recipe, self.jobs = recipe, jobs
-        self.rows: list[int] | None = None  # of settings, that any job is of; None: all
+        self.rows = rows  # of settings, that any job is of; None: all
         self.grad = recipe.columns.index("grad")
         self.packed = True  # whether every array is bound and contiguous
         self._programs: dict[tuple, Program] = {}  # by pass, target, zero and stats: a recipe's hash takes its time

@@ -7,6 +7,7 @@ in a list of stages, and nowhere else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Recipe:
             for end, (dtype, (size,)) in kinds.forms(kind, (kinds.GROUP,)).items():
                 found[f"{name}{end}"] = dtype, kinds.GROUP // size
         found |= {"param_lost_bits": (np.dtype(np.uint16), 1), "average": (np.dtype(self.compute), 1)}
-        return {name: (kinds.dtype(self.copy), 1) if name == "copy" else found[name] for name in self.columns}
+        return {name: (kinds.dtype(str(self.copy)), 1) if name == "copy" else found[name] for name in self.columns}
 
 
 def states(passes: tuple[Kernel, ...], kernel: Kernel) -> list[str]:
@@ -122,7 +123,9 @@ class _Stages:
         widths = {name: BYTES[kind] for name, kind in recipe.kinds.items() if name not in FACTORS}
         widths |= {"param_lost_bits": 2, "average": BYTES[recipe.compute], "copy": 2}
         self.widths, self.scratch = widths, [0] * len(recipe.columns)
-        self.before, self.calls, self.after = [], [], []
+        self.before: list[Any] = []
+        self.calls: list[Any] = []
+        self.after: list[Any] = []
         self.used: dict[str, int] = {}  # the slot where a buffer's numbers are, in the compute type
 
     def block(self) -> int:

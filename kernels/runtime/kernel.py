@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 DTYPES = ("float32", "float64")
@@ -69,17 +70,17 @@ def address(kernel: Kernel, dtype: str, target: str) -> int:
     raise ValueError(f"target: expected 'cython' or 'numba' for a compiled kernel, got {target!r}")
 
 
-def module(kernel: Kernel, dtype: str):
+def module(kernel: Kernel, dtype: str) -> Any:
     """Return the module that Numba compiled a kernel in (its `kernel` is the cfunc)."""
     from fastopt.kernels.runtime import jit
 
     room = f"fastopt.kernels.{kernel.family}"
-    rules = import_module(f"{room}.rules")
+    rules: Any = import_module(f"{room}.rules")
     if kernel.rule:
         rule = getattr(rules, kernel.name)
         loop = jit.elementwise_loop(rule, kernel.buffers, kernel.written, kernel.scalars)
         return jit.load(kernel.name, dtype, jit.typed_source(rules.__file__), loop)
-    loops = import_module(f"{room}.jit")
+    loops: Any = import_module(f"{room}.jit")
     pieces = [Path(rules.__file__).with_name(f"{name}.py") for name in loops.PIECES]
     body = jit.handwritten(getattr(loops, kernel.name), kernel.buffers, kernel.types)
     return jit.load(kernel.name, dtype, *map(jit.typed_source, (rules.__file__, *pieces, loops.__file__)), body)

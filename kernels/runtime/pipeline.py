@@ -95,7 +95,7 @@ def run(
     """
     arrays, scratch, as_they_are = split(slots, STREAMED_BYTES if streamed else 0)
     if not isinstance(stages, tuple):
-        stages = tuple([(kernel, tuple(used), *rest) for kernel, used, *rest in stages])
+        stages = tuple([(stage[0], tuple(stage[1]), *stage[2:]) for stage in stages])
     if not as_they_are or staged:
         packed, dims = _packed(stages, slots, units, grain, block, tuple(dims), dtype, staged, streamed)
         if packed:

@@ -1,0 +1,1 @@
+ADAM: dict[tuple[str, ...], int]

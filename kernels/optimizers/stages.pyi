@@ -1,0 +1,6 @@
+CLIP: tuple[int, int]
+DECAY: tuple[int, int]
+AVERAGE: tuple[int, int]
+COPY: tuple[int, int]
+CHANGE: tuple[int, int]
+ZERO: dict[int, int]

@@ -1,0 +1,40 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Stage = tuple[int, Sequence[int], int, int, int]  # address, slots, elements a unit, first of its dims, of its scalars
+
+OPENMP: int
+
+def instruction_set() -> str: ...
+def is_forked_child() -> bool: ...
+
+class Pipeline:
+    def __init__(self, stages: Sequence[Stage], scratch_bytes: Sequence[int]) -> None: ...
+    def run(
+        self,
+        pointers: np.ndarray,
+        units: np.ndarray,
+        grain: int,
+        block: int = 0,
+        *,
+        dims: np.ndarray | None = None,
+        scalars: np.ndarray | None = None,
+        scalars_row: np.ndarray | None = None,
+        partials: int = 0,
+        threads: int = 1,
+        per_grain: bool = False,
+    ) -> np.ndarray: ...
+    def run_one(
+        self,
+        arrays: list[Any],
+        units: int,
+        grain: int,
+        block: int,
+        dims: tuple[int, ...],
+        scalars: tuple[float, ...],
+        partials: int,
+        threads: int,
+        per_grain: bool = False,
+    ) -> np.ndarray: ...

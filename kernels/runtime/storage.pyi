@@ -1,0 +1,2 @@
+LOAD: dict[str, tuple[int, int]]
+STORE: dict[str, tuple[int, int]]

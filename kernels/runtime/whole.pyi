@@ -1,0 +1,3 @@
+from typing import Any
+
+def whole(calls: list[Any]) -> list[Any]: ...
