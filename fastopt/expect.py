@@ -14,6 +14,7 @@ from fastopt.kernels.runtime.checks import all_fit, fits, may_overlap
 
 FLOAT64 = np.dtype(np.float64)
 DTYPES = (np.dtype(np.float32), FLOAT64)
+FLOATS = ("float32", "float64", "bfloat16", "float16")
 
 
 def describe(value: Any) -> str:
@@ -37,7 +38,7 @@ def array(
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
     # comparing dtypes takes a fraction of a microsecond, forming a dtype's name takes seven
-    if value.dtype not in DTYPES and str(value.dtype) not in among:
+    if value.dtype not in DTYPES and value.dtype != dtype and str(value.dtype) not in among:
         raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value.dtype}")
     if dtype is not None and value.dtype != dtype:
         raise TypeError(f"{name}: expected {dtype}, got {value.dtype}; convert it with astype({str(dtype)!r})")
@@ -119,6 +120,7 @@ class Domain(NamedTuple):
 NOT_NEGATIVE = Domain(lambda x: 0 <= x < np.inf, "a finite number ≥ 0")
 NOT_POSITIVE = Domain(lambda x: -np.inf < x <= 0, "a finite number ≤ 0")
 POSITIVE = Domain(lambda x: 0 < x < np.inf, "a finite number > 0")
+POSITIVE_IN_FLOAT32 = Domain(lambda x: 1e-76 <= x < np.inf, "a finite number > 0, of 1e-76 or more in float32")
 FRACTION = Domain(lambda x: 0 <= x < 1, "a number in [0, 1)")
 INSIDE = Domain(lambda x: 0 < x < 1, "a number in (0, 1)")
 UNIT = Domain(lambda x: 0 <= x <= 1, "a number in [0, 1]")
@@ -139,6 +141,11 @@ def number(value: Any, name: str, domain: Domain) -> float:
     if not holds(converted):
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
     return converted
+
+
+def eps(value: Any, dtype: np.dtype) -> float:
+    """Return what is added to a sum of squares of this dtype: 1 / √eps must be a number of the type computed in."""
+    return number(value, "eps", POSITIVE if dtype == FLOAT64 else POSITIVE_IN_FLOAT32)
 
 
 def numbers(value: Any, name: str, domains: list[Domain]) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastopt import expect
+from fastopt.kernels.normalization.views import parameter_type
 from fastopt.kernels.runtime.targets import way
 
 Activation = Literal["relu"] | None
@@ -24,16 +25,18 @@ def batch_norm_forward(
     activation: Activation = None,
     residual: np.ndarray | None = None,
     out: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    biased: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalize every channel: y = gamma (x − mean) / √(variance + eps) + beta, a residual added, and ReLU, if asked.
 
     Parameters
     ----------
-    x : array (N, C, ...), float32 or float64
+    x : array (N, C, ...), float32, float64, bfloat16 or float16
         Any strides; at least two axes. Not written.
-    gamma, beta : arrays (C,), dtype of x
+    gamma, beta : arrays (C,), dtype of x: float32 where that is of 16 bits
         Scale and shift, in units of y.
-    running_mean, running_var : arrays (C,), dtype of x, or None
+    running_mean, running_var : arrays (C,), dtype of gamma, or None
         In training: updated in place, where given. In inference: the statistics that x is normalized by, required.
     momentum : float in [0, 1], default 0.1
         Weight of this batch in the running statistics: running ← (1 − momentum) running + momentum batch.
@@ -49,6 +52,11 @@ def batch_norm_forward(
         Added to y in the same pass, before the activation: a block's shortcut.
     out : array like x, or None
         Where y goes. In inference it may be x itself; in training it may not, for the backward needs x.
+    mask : bool array of x's shape without C, or None
+        Only in training: statistics are taken of the values where it is True, two or more of a channel, which are
+        copied once. All of x is normalized.
+    biased : bool, default False
+        The running variance takes the biased variance of this batch, not m / (m − 1) times that.
 
     Returns
     -------
@@ -67,8 +75,9 @@ def batch_norm_forward(
     -----
     The variance is taken about a center that follows the mean, in one pass; a mean of 1e4 with a spread of 1e-2 is
     normalized right. x is normalized by the biased variance, while the running variance takes the unbiased one, times
-    m / (m − 1) for m values: torch is the same. Keras's momentum (0.99) weighs the old value, and its moving variance
-    is biased. A NaN or Inf in x makes its channel NaN, and no other. ReLU leaves NaN as it is.
+    m / (m − 1) for m values: torch is the same. Keras's momentum (0.99) weighs the old value, its moving variance is
+    `biased`, and in inference it ignores a mask. A NaN or Inf in x makes its channel NaN, and no other. ReLU leaves
+    NaN as it is.
 
     References
     ----------
@@ -87,17 +96,21 @@ def batch_norm_forward(
     array([ 2., 10.])
     """
     axis, channels = geometry(x, channel_axis)
-    expect.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
-    eps, momentum = expect.number(eps, "eps", expect.POSITIVE), expect.number(momentum, "momentum", expect.UNIT)
-    options = {
+    dtype = parameter_type(x)
+    expect.arrays(dtype, (channels,), gamma=gamma, beta=beta)
+    eps, momentum = expect.eps(eps, x.dtype), expect.number(momentum, "momentum", expect.UNIT)
+    biased = expect.flag(biased, "biased")
+    options: dict[str, Any] = {
         "axis": axis,
         "activation": activation_of(activation),
         "residual": residual_of(residual, x),
     }
-    apart = {"x": x, "residual": residual, "gamma": gamma, "beta": beta}
+    apart = {"x": x, "residual": residual, "gamma": gamma, "beta": beta, "mask": mask}
     running = {"running_mean": running_mean, "running_var": running_var}
     if not expect.flag(training, "training"):
-        expect.arrays(x.dtype, (channels,), **running)
+        expect.arrays(dtype, (channels,), **running)
+        if mask is not None:
+            raise ValueError("mask: expected None in inference, whose statistics are given, got an array")
         y = output(out, x, apart | running, same="x")
         mean, variance = (array.astype(np.float64) for array in (running_mean, running_var))  # type: ignore[union-attr]
         return y, mean, way("normalization").batch_normalize(x, gamma, beta, mean, variance, y, eps=eps, **options)
@@ -105,11 +118,10 @@ def batch_norm_forward(
         raise ValueError(f"x: expected two or more values per channel in training, got shape {x.shape}")
     for name, array in running.items():
         if array is not None:
-            apart[name] = expect.output(array, name, dtype=x.dtype, shape=(channels,), apart=apart)
+            apart[name] = expect.output(array, name, dtype=dtype, shape=(channels,), apart=apart)
     y = output(out, x, apart)
-    mean, invstd = way("normalization").batch_forward(
-        x, gamma, beta, y, running_mean, running_var, momentum=momentum, eps=eps, **options
-    )
+    options |= {"momentum": momentum, "eps": eps, "mask": mask_of(mask, x, axis), "biased": biased}
+    mean, invstd = way("normalization").batch_forward(x, gamma, beta, y, running_mean, running_var, **options)
     return y, mean, invstd
 
 
@@ -127,6 +139,7 @@ def batch_norm_backward(
     residual: np.ndarray | None = None,
     out: np.ndarray | None = None,
     out_residual: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> tuple[Any, ...]:
     """Return the gradients of batch norm: dx = gamma invstd (dy − mean(dy) − x̂ mean(dy x̂)), dgamma, dbeta.
 
@@ -134,13 +147,13 @@ def batch_norm_backward(
     ----------
     dy : array like x
         The loss's gradient with respect to y. Any strides.
-    x : array (N, C, ...), float32 or float64
+    x : array (N, C, ...), float32, float64, bfloat16 or float16
         The forward's input, as it was.
-    gamma : array (C,), dtype of x
+    gamma : array (C,)
         The forward's scale, as it was.
     mean, invstd : float64 arrays (C,)
         What the forward returned.
-    beta : array (C,), dtype of x, or None
+    beta : array (C,), or None
         The forward's shift; required with activation="relu".
     training, channel_axis, activation
         As in the forward. With training=False the statistics are constants: dx = gamma invstd dy.
@@ -150,12 +163,14 @@ def batch_norm_backward(
         Where dx goes; may be dy itself.
     out_residual : array like x, or None
         Where the residual's gradient goes, with an activation; may be dy itself, if `out` isn't.
+    mask : bool array, or None
+        The forward's.
 
     Returns
     -------
     dx : array like x
         `out`, or a new array laid out in memory as x is.
-    dgamma, dbeta : arrays (C,), dtype of x
+    dgamma, dbeta : arrays (C,), dtype of gamma
     dresidual : array like x
         Only where a residual was given: dy as the activation lets it through. Without an activation it is dy itself.
 
@@ -186,14 +201,16 @@ def batch_norm_backward(
     """
     axis = slopes(dy, x, gamma, mean, invstd, beta, channel_axis, activation)
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}
+    parts["mask"] = mask
     training = expect.flag(training, "training")
     options = {"axis": axis, "activation": activation, "residual": residual_of(residual, x)}
     dx = output(out, x, parts, same="dy")
     dresidual = residual_output(out_residual, dy, dx, residual, activation, parts)
     kept = dresidual if activation else None
-    gradients = way("normalization").batch_backward(
-        dy, x, gamma, beta, mean, invstd, dx, kept, training=training, **options
-    )
+    if mask is not None and not training:
+        raise ValueError("mask: expected None with constant statistics, got an array")
+    options |= {"training": training, "mask": mask_of(mask, x, axis)}
+    gradients = way("normalization").batch_backward(dy, x, gamma, beta, mean, invstd, dx, kept, **options)
     return (dx, *gradients) if residual is None else (dx, *gradients, dresidual)
 
 
@@ -208,7 +225,7 @@ def channel_axis_of(channel_axis: Any) -> int:
 
 def geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
     """Return the channel axis, counted from the front, and the number of channels."""
-    expect.not_empty(expect.array(x, "x"), "x")
+    expect.not_empty(expect.array(x, "x", among=expect.FLOATS), "x")
     axis, shape = channel_axis_of(channel_axis), x.shape
     if len(shape) < 2:
         raise ValueError(f"x: expected two or more axes, got shape {shape}")
@@ -229,14 +246,28 @@ def residual_of(residual: Any, x: np.ndarray) -> np.ndarray | None:
     return None if residual is None else expect.array(residual, "residual", dtype=x.dtype, shape=x.shape)
 
 
+def mask_of(mask: Any, x: np.ndarray, axis: int) -> np.ndarray | None:
+    if mask is None:
+        return None
+    wanted = x.shape[:axis] + x.shape[axis + 1 :]
+    if not isinstance(mask, np.ndarray) or mask.dtype != bool:
+        raise TypeError(f"mask: expected a bool array of shape {wanted}, got {expect.describe(mask)}")
+    if mask.shape != wanted:
+        raise ValueError(f"mask: expected shape {wanted}, that of x without its channels, got {mask.shape}")
+    if np.count_nonzero(mask) < 2:
+        raise ValueError(f"mask: expected two or more values per channel, got {np.count_nonzero(mask)}")
+    return mask
+
+
 def slopes(dy: Any, x: Any, gamma: Any, mean: Any, invstd: Any, beta: Any, channel_axis: Any, activation: Any) -> int:
     """Check what a backward takes; return the channel axis, counted from the front."""
     axis, channels = geometry(x, channel_axis)
-    expect.array(gamma, "gamma", dtype=x.dtype, shape=(channels,))
+    dtype = parameter_type(x)
+    expect.array(gamma, "gamma", dtype=dtype, shape=(channels,))
     expect.array(dy, "dy", dtype=x.dtype, shape=x.shape)
     expect.arrays(expect.FLOAT64, (channels,), mean=mean, invstd=invstd)
     if activation_of(activation) is not None or beta is not None:
-        expect.array(beta, "beta", dtype=x.dtype, shape=(channels,))
+        expect.array(beta, "beta", dtype=dtype, shape=(channels,))
     return axis
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
+from fastopt.kernels.normalization.views import parameter_type
 from fastopt.kernels.runtime.targets import way
 from fastopt.normalization import batch
 from fastopt.normalization.batch import Activation
@@ -18,7 +19,7 @@ def batch_norm_stats(x: np.ndarray, *, channel_axis: int = 1) -> Statistics:
 
     Parameters
     ----------
-    x : array (N, C, ...), float32 or float64
+    x : array (N, C, ...), float32, float64, bfloat16 or float16
         Any strides; at least two axes. Not written.
     channel_axis : int, default 1
         Which axis of x is C.
@@ -126,9 +127,9 @@ def batch_norm_apply(
 
     Parameters
     ----------
-    x : array (N, C, ...), float32 or float64
+    x : array (N, C, ...), float32, float64, bfloat16 or float16
         Any strides; at least two axes.
-    gamma, beta : arrays (C,), dtype of x
+    gamma, beta : arrays (C,), dtype of x: float32 where that is of 16 bits
         Scale and shift, in units of y.
     mean, variance : float64 arrays (C,)
         Of the whole batch: what :func:`merge_stats` returned.
@@ -171,11 +172,11 @@ def batch_norm_apply(
            [ 1.,  0.]])
     """
     axis, channels = batch.geometry(x, channel_axis)
-    expect.arrays(x.dtype, (channels,), gamma=gamma, beta=beta)
+    expect.arrays(parameter_type(x), (channels,), gamma=gamma, beta=beta)
     expect.arrays(expect.FLOAT64, (channels,), mean=mean, variance=variance)
     parts = {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance, "residual": residual}
     options = {
-        "eps": expect.number(eps, "eps", expect.POSITIVE),
+        "eps": expect.eps(eps, x.dtype),
         "axis": axis,
         "activation": batch.activation_of(activation),
         "residual": batch.residual_of(residual, x),
@@ -200,7 +201,7 @@ def batch_norm_gradient_sums(
 
     Parameters
     ----------
-    dy, x : arrays (N, C, ...), float32 or float64
+    dy, x : arrays (N, C, ...), float32, float64, bfloat16 or float16
         The loss's gradient with respect to y, and the forward's input.
     gamma, mean, invstd, beta, channel_axis, activation, residual
         As in :func:`batch_norm_backward`; the statistics are those of the whole batch.
@@ -263,7 +264,7 @@ def batch_norm_gradient_apply(
 
     Parameters
     ----------
-    dy, x : arrays (N, C, ...), float32 or float64
+    dy, x : arrays (N, C, ...), float32, float64, bfloat16 or float16
         The loss's gradient with respect to y, and the forward's input.
     gamma, mean, invstd
         As in :func:`batch_norm_backward`; the statistics are those of the whole batch.

@@ -1,10 +1,17 @@
-"""Layer, RMS and group norm as layers, which keep their parameters and gradients."""
+"""Layer, RMS, group and instance norm as layers, which keep their parameters and gradients."""
+
+from typing import Any
+
+import numpy as np
 
 from fastopt import expect
-from fastopt.normalization.across_layers import RowNorm, row_shape
+from fastopt.normalization import batch
+from fastopt.normalization.layer import Layer
 from fastopt.normalization.sample import (
     group_norm_backward,
     group_norm_forward,
+    instance_norm_backward,
+    instance_norm_forward,
     layer_norm_backward,
     layer_norm_forward,
     rms_norm_backward,
@@ -12,7 +19,68 @@ from fastopt.normalization.sample import (
 )
 
 
-class LayerNorm(RowNorm):
+class SampleNorm(Layer):
+    """A layer over a forward and a backward function, which a subclass calls."""
+
+    _kept: tuple | None
+
+    def forward(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the normalized x, and keep what `backward` needs: x itself, not a copy.
+
+        Parameters
+        ----------
+        x : array of the layer's dtype
+            Not written; must stay as it is until `backward`.
+        out : array like x, or None
+            Where the result goes. It may be x itself; no backward can follow then.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the function of the layer's name. The layer is as it was then.
+        """
+        self._expect_input(x)
+        y, *statistics = self._forward(x, out)
+        self._kept = None if np.may_share_memory(x, y) else (x, *statistics)
+        return y
+
+    def backward(self, dy: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the gradient with respect to the last forward's x, and write `grad_gamma` and `grad_beta`.
+
+        Parameters
+        ----------
+        dy : array like x
+            The loss's gradient with respect to what `forward` returned.
+        out : array like x, or None
+            Where the result goes; may be dy itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the function of the layer's name, and if no forward has kept its x. The layer is as it was then.
+        """
+        dx, *gradients = self._backward(dy, *self._last_forward(), out)
+        self._write_gradients(*gradients)
+        return dx
+
+    def _forward(self, x: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        raise NotImplementedError
+
+    def _backward(self, dy: np.ndarray, *kept: Any) -> tuple[np.ndarray, ...]:
+        raise NotImplementedError
+
+
+def _row_shape(normalized_shape: Any) -> tuple[int, ...]:
+    """Return a row's shape as a tuple of one or more lengths, each at least 1."""
+    if not isinstance(normalized_shape, tuple | list):
+        return (expect.integer(normalized_shape, "normalized_shape", 1),)
+    shape = expect.shape(normalized_shape, "normalized_shape", 1)
+    if 0 in shape:
+        raise ValueError(f"normalized_shape: expected lengths of 1 or more, got {shape}")
+    return shape
+
+
+class LayerNorm(SampleNorm):
     """A layer norm layer: parameters and their gradients, over :func:`layer_norm_forward`.
 
     Parameters
@@ -25,8 +93,8 @@ class LayerNorm(RowNorm):
         Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
     bias : bool, default True
         False: gamma alone.
-    dtype : {"float32", "float64"}
-        Of inputs and parameters.
+    dtype : {"float32", "float64", "bfloat16", "float16"}
+        Of inputs and results; parameters are float32 where it is one of 16 bits.
 
     Attributes
     ----------
@@ -60,6 +128,9 @@ class LayerNorm(RowNorm):
            [0., 0.]]), array([2., 2.]))
     """
 
+    normalized_shape: tuple[int, ...]
+    bias: bool
+
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...],
@@ -68,9 +139,8 @@ class LayerNorm(RowNorm):
         bias: bool = True,
         dtype: str = "float32",
     ):
-        self.normalized_shape = row_shape(normalized_shape)
-        self.eps = expect.number(eps, "eps", expect.POSITIVE)
-        super().__init__(self.normalized_shape, affine, bias, dtype)
+        shape = _row_shape(normalized_shape)
+        super().__init__(shape, affine, bias, dtype, {"normalized_shape": shape, "bias": bias}, eps=(eps, self._eps))
 
     def _forward(self, x, out):
         shape = self.normalized_shape
@@ -81,14 +151,13 @@ class LayerNorm(RowNorm):
         return layer_norm_backward(dy, x, self.gamma, mean, invstd, normalized_shape=shape, out=out)
 
     def __repr__(self) -> str:
-        affine, bias = self.gamma is not None, self.beta is not None
         return (
-            f"LayerNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, bias={bias}, "
+            f"LayerNorm({self.normalized_shape}, eps={self.eps}, affine={self.affine}, bias={self.bias}, "
             f"dtype={str(self.dtype)!r})"
         )
 
 
-class RMSNorm(RowNorm):
+class RMSNorm(SampleNorm):
     """An RMS norm layer: its parameter and the gradient, over :func:`rms_norm_forward`.
 
     Parameters
@@ -99,8 +168,8 @@ class RMSNorm(RowNorm):
         Added to the mean square, in squared units of x. None: the distance from 1 to the next number of the dtype.
     affine : bool, default True
         Scale by gamma. Without it gamma is None, and so is its gradient.
-    dtype : {"float32", "float64"}
-        Of inputs and parameters.
+    dtype
+        As in :class:`LayerNorm`.
 
     Attributes
     ----------
@@ -133,6 +202,8 @@ class RMSNorm(RowNorm):
     ((2, 2), array([1.2, 0.4]))
     """
 
+    normalized_shape: tuple[int, ...]
+
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...],
@@ -140,9 +211,11 @@ class RMSNorm(RowNorm):
         affine: bool = True,
         dtype: str = "float32",
     ):
-        self.normalized_shape = row_shape(normalized_shape)
-        self.eps = None if eps is None else expect.number(eps, "eps", expect.POSITIVE)
-        super().__init__(self.normalized_shape, affine, False, dtype)
+        shape = _row_shape(normalized_shape)
+        super().__init__(shape, affine, False, dtype, {"normalized_shape": shape}, eps=(eps, self._eps))
+
+    def _eps(self, value, name):
+        return None if value is None else super()._eps(value, name)
 
     def _forward(self, x, out):
         return rms_norm_forward(x, self.gamma, normalized_shape=self.normalized_shape, eps=self.eps, out=out)
@@ -151,11 +224,10 @@ class RMSNorm(RowNorm):
         return rms_norm_backward(dy, x, self.gamma, invrms, normalized_shape=self.normalized_shape, out=out)
 
     def __repr__(self) -> str:
-        affine = self.gamma is not None
-        return f"RMSNorm({self.normalized_shape}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
+        return f"RMSNorm({self.normalized_shape}, eps={self.eps}, affine={self.affine}, dtype={str(self.dtype)!r})"
 
 
-class GroupNorm(RowNorm):
+class GroupNorm(SampleNorm):
     """A group norm layer: parameters and their gradients, over :func:`group_norm_forward`.
 
     Parameters
@@ -163,13 +235,15 @@ class GroupNorm(RowNorm):
     num_groups : int ≥ 1
         Groups of neighbouring channels; divides `features`.
     features : int ≥ 1
-        Channels of the input, its axis 1.
+        Channels of the input.
     eps : float > 0, default 1e-5
         Added to the variance, in squared units of x.
     affine : bool, default True
         Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
-    dtype : {"float32", "float64"}
-        Of inputs and parameters.
+    dtype
+        As in :class:`LayerNorm`.
+    channel_axis : int, default 1
+        Which axis of the input holds the channels; -1 for channels-last.
 
     Attributes
     ----------
@@ -185,7 +259,7 @@ class GroupNorm(RowNorm):
 
     Notes
     -----
-    torch.nn.GroupNorm is the same (`features` is its num_channels). Keras has the channels last, and its epsilon is
+    torch.nn.GroupNorm is the same (`features` is its num_channels). Keras's channels are the last axis, its epsilon is
     1e-3.
 
     References
@@ -202,24 +276,108 @@ class GroupNorm(RowNorm):
     ((1, 4), array([-1.,  1., -1.,  1.]))
     """
 
-    def __init__(self, num_groups: int, features: int, eps: float = 1e-5, affine: bool = True, dtype: str = "float32"):
-        self.num_groups = expect.integer(num_groups, "num_groups", 1)
-        self.features = expect.integer(features, "features", 1)
-        if self.features % self.num_groups:
+    num_groups: int
+    features: int
+    channel_axis: int
+
+    def __init__(
+        self,
+        num_groups: int,
+        features: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: str = "float32",
+        channel_axis: int = 1,
+    ):
+        made = {
+            "num_groups": expect.integer(num_groups, "num_groups", 1),
+            "features": expect.integer(features, "features", 1),
+            "channel_axis": batch.channel_axis_of(channel_axis),
+        }
+        if made["features"] % made["num_groups"]:
             raise ValueError(f"num_groups: expected a divisor of features, {features}, got {num_groups}")
-        self.eps = expect.number(eps, "eps", expect.POSITIVE)
-        super().__init__((self.features,), affine, True, dtype)
+        super().__init__((made["features"],), affine, True, dtype, made, eps=(eps, self._eps))
 
     def _forward(self, x, out):
-        if x.ndim < 2 or x.shape[1] != self.features:
-            raise ValueError(f"x: expected {self.features} channels on axis 1, got shape {x.shape}")
-        return group_norm_forward(x, self.num_groups, self.gamma, self.beta, eps=self.eps, out=out)
+        self._expect_input(x, self.channel_axis, self.features)
+        options = {"eps": self.eps, "channel_axis": self.channel_axis, "out": out}
+        return group_norm_forward(x, self.num_groups, self.gamma, self.beta, **options)
 
     def _backward(self, dy, x, mean, invstd, out):
-        return group_norm_backward(dy, x, self.num_groups, self.gamma, mean, invstd, out=out)
+        options = {"channel_axis": self.channel_axis, "out": out}
+        return group_norm_backward(dy, x, self.num_groups, self.gamma, mean, invstd, **options)
 
     def __repr__(self) -> str:
-        affine = self.gamma is not None
         return (
-            f"GroupNorm({self.num_groups}, {self.features}, eps={self.eps}, affine={affine}, dtype={str(self.dtype)!r})"
+            f"GroupNorm({self.num_groups}, {self.features}, eps={self.eps}, affine={self.affine}, "
+            f"dtype={str(self.dtype)!r}, channel_axis={self.channel_axis})"
+        )
+
+
+class InstanceNorm(SampleNorm):
+    """An instance norm layer: parameters and their gradients, over :func:`instance_norm_forward`.
+
+    Parameters
+    ----------
+    features : int ≥ 1
+        Channels of the input.
+    eps : float > 0, default 1e-5
+        Added to the variance, in squared units of x.
+    affine : bool, default False
+        Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
+    dtype, channel_axis
+        As in :class:`GroupNorm`.
+
+    Attributes
+    ----------
+    gamma, beta, grad_gamma, grad_beta : arrays (features,)
+        As in :class:`GroupNorm`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain.
+
+    Notes
+    -----
+    torch.nn.InstanceNorm1d to 3d are the same without track_running_stats. Keras has GroupNormalization with groups=-1.
+
+    References
+    ----------
+    Ulyanov, Vedaldi and Lempitsky, "Instance normalization: the missing ingredient for fast stylization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> layer = fo.normalization.InstanceNorm(2, dtype="float64")
+    >>> layer.forward(np.array([[[1.0, 3.0], [10.0, 30.0]]])).round(3)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
+    """
+
+    features: int
+    channel_axis: int
+
+    def __init__(
+        self, features: int, eps: float = 1e-5, affine: bool = False, dtype: str = "float32", channel_axis: int = 1
+    ):
+        made = {
+            "features": expect.integer(features, "features", 1),
+            "channel_axis": batch.channel_axis_of(channel_axis),
+        }
+        super().__init__((made["features"],), affine, True, dtype, made, eps=(eps, self._eps))
+
+    def _forward(self, x, out):
+        self._expect_input(x, self.channel_axis, self.features)
+        options = {"eps": self.eps, "channel_axis": self.channel_axis, "out": out}
+        return instance_norm_forward(x, self.gamma, self.beta, **options)
+
+    def _backward(self, dy, x, mean, invstd, out):
+        options = {"channel_axis": self.channel_axis, "out": out}
+        return instance_norm_backward(dy, x, self.gamma, mean, invstd, **options)
+
+    def __repr__(self) -> str:
+        return (
+            f"InstanceNorm({self.features}, eps={self.eps}, affine={self.affine}, dtype={str(self.dtype)!r}, "
+            f"channel_axis={self.channel_axis})"
         )

@@ -22,8 +22,11 @@ def batch_normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation,
 
 
 @quietly
-def batch_forward(x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual):
+def batch_forward(
+    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual, mask=None, biased=False
+):
     options = {"momentum": momentum, "eps": eps, "channel_axis": axis, "activation": activation}
+    options |= {"mask": mask, "biased": biased}
     wide = map(_wide, (x, gamma, beta, running_mean, running_var))
     y[...], mean, invstd, *fresh = reference.batch_norm_forward(*wide, residual=_wide(residual), **options)
     for array, value in zip((running_mean, running_var), fresh, strict=True):
@@ -54,13 +57,16 @@ def batch_gradient(
         dresidual[...] = passed
 
 
-def batch_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, **options):
-    sums = batch_gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
-    count = x.size // gamma.size
-    batch_gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=training, **options)
-    with np.errstate(all="ignore"):
-        dbeta, dgamma = sums.astype(gamma.dtype)
-    return dgamma, dbeta
+@quietly
+def batch_backward(
+    dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual, mask=None
+):  # fmt: skip
+    options = {"channel_axis": axis, "activation": activation, "residual": _wide(residual), "mask": mask}
+    wide = map(_wide, (dy, x, gamma, mean, invstd, beta))
+    dx[...], dgamma, dbeta, passed = reference.batch_norm_backward(*wide, training=training, **options)
+    if dresidual is not None:
+        dresidual[...] = passed
+    return dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
 
 
 @quietly

@@ -45,13 +45,23 @@ def batch_normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation,
 
 
 def batch_forward(
-    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual
+    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual, mask=None, biased=False
 ) -> tuple[Array, Array]:
-    """Normalize x by its own statistics into y, update the running ones; return mean and 1 / √(variance + eps)."""
+    """Normalize x by its own statistics into y, update the running ones; return mean and 1 / √(variance + eps).
+
+    The statistics are those of the positions in `mask`, an array like x without its channels, if it isn't None.
+    """
     view = channels_of(axis, x, y, residual)
+    values = view.values
     gamma, beta = _in_order(gamma, beta)
     flags = (activation == "relu", residual is not None)
-    if view.by_rows and not view.whole:
+    if mask is not None:
+        kept = np.moveaxis(x, axis, -1)[mask]
+        values = len(kept)
+        mean, variance = batch_statistics(kept, axis=1)
+        options = {"eps": eps, "axis": axis, "activation": activation, "residual": residual}
+        invstd = batch_normalize(x, gamma, beta, mean, variance, y, **options)
+    elif view.by_rows and not view.whole:
         mean, variance = _moments(view, x)
         invstd = 1.0 / np.sqrt(variance + eps)
         _run(view, "row_normalize", (x, gamma, beta, mean, invstd, residual, y), flags)
@@ -62,8 +72,8 @@ def batch_forward(
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
     if running_var is not None:
-        unbiased = variance * (view.values / (view.values - 1))
-        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * unbiased
+        fresh = variance if biased else variance * (values / (values - 1))
+        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * fresh
     return mean, invstd
 
 
@@ -91,9 +101,11 @@ def batch_gradient(
 
 
 def batch_backward(
-    dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual
+    dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual, mask=None
 ) -> tuple[Array, Array]:  # fmt: skip
     """Write dx, and dresidual, where there is one; return dgamma and dbeta."""
+    if mask is not None:
+        return _masked_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask)
     view = channels_of(axis, x, dy, residual, dx, dresidual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
     flags = (training, activation == "relu", residual is not None)
@@ -104,6 +116,23 @@ def batch_backward(
         sums = np.empty((2, view.channels))
         name = "row_backward" if view.by_rows else "channel_backward"
         _run(view, name, (*given, dx, dresidual, *sums), flags)
+    dbeta, dgamma = narrow(sums, gamma.dtype, gamma.shape)
+    return dgamma, dbeta
+
+
+def _masked_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask):
+    """Positions out of the mask don't move the statistics: they are done again, as with constant ones."""
+    options = {"axis": axis, "activation": activation, "residual": residual}
+    sums = batch_gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
+    dropped = [None if a is None else np.moveaxis(a, axis, -1)[~mask] for a in (dy, x, residual)]
+    count = int(np.count_nonzero(mask))
+    batch_gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=True, **options)
+    if count < mask.size:
+        slope, values, added = dropped
+        options = {"axis": 1, "activation": activation, "residual": added}
+        result, passed = np.empty_like(values), None if dresidual is None else np.empty_like(values)
+        batch_gradient(slope, values, gamma, beta, mean, invstd, sums, 1, result, passed, training=False, **options)
+        np.moveaxis(dx, axis, -1)[~mask] = result
     dbeta, dgamma = narrow(sums, gamma.dtype, gamma.shape)
     return dgamma, dbeta
 

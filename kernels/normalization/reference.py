@@ -19,20 +19,23 @@ def _sum(x, channel_axis):
 
 def batch_norm_forward(
     x, gamma, beta, running_mean=None, running_var=None, *, momentum=0.1, eps=1e-5, training=True, channel_axis=1,
-    activation=None, residual=None,
+    activation=None, residual=None, mask=None, biased=False,
 ):  # fmt: skip
     """Algorithm 1 (training) and step 11 of Algorithm 2 (inference).
 
+    With a mask (x's shape without the channels) the batch is what it keeps, and all of x is normalized.
     Returns y, mean, 1 / sqrt(variance + eps), and the new running mean and variance (None where there were none).
     """
     wide = _wide(x, channel_axis)
     if training:
-        count = x.size // gamma.size
-        mean, variance = batch_norm_stats(x, channel_axis=channel_axis)
+        kept, axis = (x, channel_axis) if mask is None else (_kept(x, mask, channel_axis), 1)
+        count = kept.size // gamma.size
+        mean, variance = batch_norm_stats(kept, channel_axis=axis)
         if running_mean is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
         if running_var is not None:
-            running_var = (1 - momentum) * running_var + momentum * variance * count / (count - 1)
+            fresh = variance if biased else variance * count / (count - 1)
+            running_var = (1 - momentum) * running_var + momentum * fresh
     else:
         mean, variance = running_mean, running_var
     invstd = 1 / np.sqrt(variance + eps)
@@ -44,21 +47,28 @@ def batch_norm_forward(
     return y, mean, invstd, running_mean, running_var
 
 
+def _kept(x, mask, channel_axis):
+    return np.moveaxis(x, channel_axis, -1)[np.asarray(mask, bool)]
+
+
 def batch_norm_backward(
-    dy, x, gamma, mean, invstd, beta=None, *, training=True, channel_axis=1, activation=None, residual=None
+    dy, x, gamma, mean, invstd, beta=None, *, training=True, channel_axis=1, activation=None, residual=None, mask=None
 ):  # fmt: skip
     """The chain rule of section 3. Returns dx, dgamma, dbeta, and the gradient of the residual.
 
     With x̂ = (x - mean) invstd, x reaches y directly, through the mean (d mean/dx = 1/m) and through the variance
     (d invstd/dx = -x̂ invstd^2 / m): dx = gamma invstd (dy - sum(dy)/m - x̂ sum(dy x̂)/m). Constant statistics leave the
-    direct path alone.
+    direct path alone, and so does a mask where it is not set: the mean and the variance don't depend on that x.
     """
     given = {"channel_axis": channel_axis, "activation": activation, "residual": residual}
     dbeta, dgamma = batch_norm_gradient_sums(dy, x, gamma, mean, invstd, beta, **given)
-    count = x.size // gamma.size
+    count = x.size // gamma.size if mask is None else np.sum(mask)
     dx, dresidual = batch_norm_gradient_apply(dy, x, gamma, mean, invstd, dbeta, dgamma, count, beta, **given)
+    constant = (gamma * invstd).reshape(_wide(x, channel_axis)) * dresidual
     if not training:
-        dx = (gamma * invstd).reshape(_wide(x, channel_axis)) * dresidual
+        dx = constant
+    elif mask is not None:
+        dx = np.where(np.expand_dims(np.asarray(mask, bool), channel_axis % x.ndim), dx, constant)
     return dx, dgamma, dbeta, dresidual
 
 
@@ -157,22 +167,36 @@ def rms_norm_backward(dy, x, gamma, invrms, *, normalized_shape=None):
     return dx.reshape(x.shape), (slope * xhat).sum(axis=0).reshape(shape)
 
 
-def group_norm_forward(x, gamma=None, beta=None, *, num_groups, eps=1e-5):
+def group_norm_forward(x, gamma=None, beta=None, *, num_groups, eps=1e-5, channel_axis=1):
     """Wu and He 2018, equations 1 to 7. Returns y, mean, 1 / sqrt(variance + eps), the latter two (N, groups)."""
-    groups = x.reshape(len(x), num_groups, -1)
+    first = np.moveaxis(x, channel_axis, 1)
+    groups = first.reshape(len(x), num_groups, -1)
     mean = groups.mean(axis=2)
     centered = groups - mean[..., None]
     invstd = 1 / np.sqrt((centered**2).mean(axis=2) + eps)
-    y = (centered * invstd[..., None]).reshape(x.shape)
-    y = y if gamma is None else y * gamma.reshape(_wide(x, 1))
-    return y if beta is None else y + beta.reshape(_wide(x, 1)), mean, invstd
+    y = (centered * invstd[..., None]).reshape(first.shape)
+    y = y if gamma is None else y * gamma.reshape(_wide(first, 1))
+    y = y if beta is None else y + beta.reshape(_wide(first, 1))
+    return np.moveaxis(y, 1, channel_axis), mean, invstd
 
 
-def group_norm_backward(dy, x, gamma, mean, invstd, *, num_groups):
+def group_norm_backward(dy, x, gamma, mean, invstd, *, num_groups, channel_axis=1):
     """The chain rule for a group, as for a row of layer norm. Returns dx, dgamma, dbeta."""
+    dy, x = np.moveaxis(dy, channel_axis, 1), np.moveaxis(x, channel_axis, 1)
     shape = len(x), num_groups, -1
     xhat = (x.reshape(shape) - mean[..., None]) * invstd[..., None]
     g = (dy if gamma is None else dy * gamma.reshape(_wide(x, 1))).reshape(shape)
     mean_slope, mean_product = g.mean(axis=2, keepdims=True), (g * xhat).mean(axis=2, keepdims=True)
-    dx = invstd[..., None] * (g - mean_slope - xhat * mean_product)
-    return dx.reshape(x.shape), _sum(dy * xhat.reshape(x.shape), 1), _sum(dy, 1)
+    dx = (invstd[..., None] * (g - mean_slope - xhat * mean_product)).reshape(x.shape)
+    return np.moveaxis(dx, 1, channel_axis), _sum(dy * xhat.reshape(x.shape), 1), _sum(dy, 1)
+
+
+def instance_norm_forward(x, gamma=None, beta=None, *, eps=1e-5, channel_axis=1):
+    """Ulyanov, Vedaldi and Lempitsky 2016: each channel of a sample is a group."""
+    return group_norm_forward(x, gamma, beta, num_groups=x.shape[channel_axis], eps=eps, channel_axis=channel_axis)
+
+
+def instance_norm_backward(dy, x, gamma, mean, invstd, *, channel_axis=1):
+    """The chain rule for a channel of a sample. Returns dx, dgamma, dbeta."""
+    groups = x.shape[channel_axis]
+    return group_norm_backward(dy, x, gamma, mean, invstd, num_groups=groups, channel_axis=channel_axis)

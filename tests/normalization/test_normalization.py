@@ -293,7 +293,11 @@ def test_backward_needs_a_forward_that_left_x():
         ({"channel_axis": "last"}, TypeError, "channel_axis: expected an integer"),
         ({"affine": "yes"}, TypeError, "affine: expected True or False"),
         ({"activation": "tanh"}, ValueError, "activation: expected None or 'relu', got 'tanh'"),
-        ({"dtype": "float16"}, ValueError, "dtype: expected one of 'float32', 'float64', got 'float16'"),
+        (
+            {"dtype": "int8"},
+            ValueError,
+            "dtype: expected one of 'float32', 'float64', 'bfloat16', 'float16', got 'int8'",
+        ),
     ],
 )
 def test_a_layer_refuses_what_it_cannot_be(changes, error, words):

@@ -173,7 +173,8 @@ def test_any_array_is_used_rightly_or_refused(op, data):
         outcomes.append(outcome(op, options, arrays, target))
     numbers = [value for value in arrays.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
     sizes = [np.max(np.abs(value[np.isfinite(value)]), initial=1.0) for value in map(np.asarray, numbers)]
-    assert_agree(op, min(1e4, max(sizes, default=1.0)), *outcomes)
+    largest = max(sizes, default=1.0)  # gradients are linear in dy, and what rounding leaves in them is too
+    assert_agree(op, largest if name == "dy" else min(1e4, largest), *outcomes)
 
 
 @pytest.mark.parametrize("op", [row for row in EACH_OP if any(row.values[0].options)])

@@ -18,7 +18,7 @@ RESULTS = sample.RESULTS | {
 }
 
 
-# ---- inputs: the option `given` says whether there is a residual; the call does not get it
+# ---- inputs: the option `given` says whether there are a residual and a mask; the call does not get it
 
 
 def _forward_inputs(rng, shape, dtype, options):
@@ -35,7 +35,12 @@ def _forward_inputs(rng, shape, dtype, options):
         "running_mean": rng.normal(size=channels).astype(dtype),
         "running_var": rng.uniform(0.5, 1.5, channels).astype(dtype),
     }
-    return arrays | ({"residual": rng.normal(size=shape).astype(dtype)} if "given" in options else {})
+    given = options.get("given", "")
+    if "residual" in given:
+        arrays["residual"] = rng.normal(size=shape).astype(dtype)
+    if "mask" in given:
+        arrays["mask"] = np.arange(count).reshape(rest) % 5 != 2
+    return arrays
 
 
 def _stats_inputs(rng, shape, dtype, options):
@@ -57,7 +62,7 @@ def _backward_inputs(rng, shape, dtype, options):
     dy = rng.normal(size=shape).astype(dtype)
     if options.get("activation") == "relu":
         dy[np.abs(z) < 1e-4] = 0.0
-    kept = {name: arrays[name] for name in ("x", "gamma", "beta", "residual") if name in arrays}
+    kept = {name: arrays[name] for name in ("x", "gamma", "beta", "residual", "mask") if name in arrays}
     return {"dy": dy, **kept, "mean": mean, "invstd": invstd}
 
 
@@ -161,6 +166,7 @@ def _op(
 
 RELU = {"activation": "relu"}
 ADDED = {"given": "residual"}
+MASKED = {"given": "mask"}
 LAST = {"channel_axis": -1}
 OPS = (
     _op(
@@ -169,7 +175,7 @@ OPS = (
         (
             {}, {**LAST, **RELU}, {"training": False}, {"training": False, **RELU, **LAST},
             {"momentum": 1.0, "eps": 0.1}, {**RELU, "momentum": 0.0}, ADDED, {**ADDED, **RELU, **LAST},
-            {**ADDED, **RELU, "training": False},
+            {**ADDED, **RELU, "training": False}, {"biased": True}, MASKED, {**LAST, **RELU, "given": "residual, mask"},
         ),
         _forward_inputs, FORWARD_TOLERANCE, wrong.FORWARD, 2, BENCH,
     ),
@@ -178,9 +184,9 @@ OPS = (
         "Ioffe and Szegedy 2015, section 3",
         (
             {}, {**LAST, **RELU}, {"training": False}, {"training": False, **RELU}, LAST, RELU, ADDED,
-            {**ADDED, **RELU}, {**ADDED, **RELU, **LAST},
+            {**ADDED, **RELU}, {**ADDED, **RELU, **LAST}, MASKED, {**LAST, **RELU, "given": "residual, mask"},
         ),
-        _backward_inputs, BACKWARD_TOLERANCE, (*wrong.SLOPES, *wrong.SLOPES_OUT, wrong.TRAINING), 3,
+        _backward_inputs, BACKWARD_TOLERANCE, (*wrong.SLOPES, *wrong.SLOPES_OUT, wrong.TRAINING, *wrong.MASK), 3,
         BENCH,
     ),
     _op(

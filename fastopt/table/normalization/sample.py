@@ -12,6 +12,7 @@ RESULTS = {
     "layer_norm_forward": ("y", "mean", "invstd"), "layer_norm_backward": ("dx", "dgamma", "dbeta"),
     "rms_norm_forward": ("y", "invrms"), "rms_norm_backward": ("dx", "dgamma"),
     "group_norm_forward": ("y", "mean", "invstd"), "group_norm_backward": ("dx", "dgamma", "dbeta"),
+    "instance_norm_forward": ("y", "mean", "invstd"), "instance_norm_backward": ("dx", "dgamma", "dbeta"),
 }  # fmt: skip
 
 
@@ -25,7 +26,8 @@ def _forward_inputs(name, rng, shape, dtype, options):
         values += rng.normal(size=(shape[0], *(1,) * (len(shape) - 1)))
     arrays = {"x": values.astype(dtype)}
     given = options.get("given", "")
-    inner = shape[1:2] if name == "group" else shape[-2:] if "two axes" in given else shape[-1:]
+    channels = (shape[options.get("channel_axis", 1)],)
+    inner = channels if name in ("group", "instance") else shape[-2:] if "two axes" in given else shape[-1:]
     if "plain" not in given:
         arrays["gamma"] = rng.uniform(0.5, 1.5, inner).astype(dtype)
     if "plain" not in given and name != "rms":
@@ -81,7 +83,7 @@ def _read_only(array):
 
 def _shared_bad(vectors):
     return (
-        Bad("integer x", _spoil(x=lambda x: x.astype(np.int64)), ("x", "float32 or float64", "int64"), TypeError),
+        Bad("integer x", _spoil(x=lambda x: x.astype(np.int64)), ("x", "float32, float64", "int64"), TypeError),
         Bad("complex x", _spoil(x=lambda x: x.astype(complex)), ("x", "complex128"), TypeError),
         Bad("object x", _spoil(x=lambda x: x.astype(object)), ("x", "object"), TypeError),
         Bad("a list for x", _spoil(x=lambda x: x.tolist()), ("x", "NumPy array", "list"), TypeError),
@@ -112,8 +114,14 @@ SHAPED = (
     Bad("half an axis", lambda o, a: o.update(normalized_shape=2.5), ("normalized_shape", "tuple", "2.5"), TypeError),
     Bad("gamma without axes", _spoil(gamma=lambda a: a[:1].reshape(())), ("gamma", "last axes of x", "()")),
 )
-GROUPED = (
+CHANNELS = (
     Bad("one axis", _spoil(x=np.ravel), ("x", "two or more axes")),
+    Bad("no such axis", lambda o, a: o.update(channel_axis=7), ("channel_axis", "7")),
+    Bad("the samples' axis", lambda o, a: o.update(channel_axis=0), ("channel_axis", "behind its first", "0")),
+    Bad("half an axis", lambda o, a: o.update(channel_axis=0.5), ("channel_axis", "integer"), TypeError),
+)
+GROUPED = (
+    *CHANNELS,
     Bad("no group", lambda o, a: o.update(num_groups=0), ("num_groups", "≥ 1", "0")),
     Bad("groups that don't divide", lambda o, a: o.update(num_groups=77), ("num_groups", "divisor", "77")),
     Bad("half a group", lambda o, a: o.update(num_groups=0.5), ("num_groups", "integer", "0.5"), TypeError),
@@ -144,14 +152,19 @@ GROUP_SHAPES = (
 OPTIONS = {
     "layer": ({}, {"given": "plain"}, {"given": "two axes"}),
     "rms": ({}, {"given": "plain"}, {"given": "two axes"}),
-    "group": ({"num_groups": 2}, {"num_groups": 1, "given": "plain"}),
+    "group": ({"num_groups": 2}, {"num_groups": 1, "given": "plain"}, {"num_groups": 1, "channel_axis": -1}),
+    "instance": ({}, {"channel_axis": -1}),
 }
 BENCH: Bench = (({}, (4096, 1024)), ({}, (1024, 1024)), ({}, (16384, 128)), ({}, (10, 10)))
-GROUP_BENCH = (({"num_groups": 32}, (32, 64, 56, 56)), ({"num_groups": 8}, (8, 64, 32, 32)))
+BENCHES = {
+    "group": (({"num_groups": 32}, (32, 64, 56, 56)), ({"num_groups": 8}, (8, 64, 32, 32))),
+    "instance": (({}, (32, 64, 56, 56)), ({}, (8, 64, 32, 32))),
+}
 SOURCES = {
     "layer": "Ba, Kiros and Hinton 2016, section 3",
     "rms": "Zhang and Sennrich 2019, equation 4",
     "group": "Wu and He 2018, equations 1 to 7",
+    "instance": "Ulyanov, Vedaldi and Lempitsky 2016",
 }
 
 # y: four roundings of values of order 3. The statistics: lanes of 32 values are summed in float32, so their error is a
@@ -164,17 +177,18 @@ BACKWARD_TOLERANCE = {"float32": (2e-6, 5e-5), "float64": (4e-15, 1e-13)}
 
 def _rows(name):
     """Return forward and backward of one norm."""
-    own, group, rms = GROUPED if name == "group" else SHAPED, name == "group", name == "rms"
+    own = {"group": GROUPED, "instance": CHANNELS}.get(name, SHAPED)
+    group, rms, kernel = own is not SHAPED, name == "rms", "group" if name == "instance" else name
     shared = {
         "family": "normalization",
         "source": SOURCES[name],
         "shapes": GROUP_SHAPES if group else SHAPES,
-        "bench": GROUP_BENCH if group else BENCH,
+        "bench": BENCHES.get(name, BENCH),
     }
     forward, backward = f"{name}_norm_forward", f"{name}_norm_backward"
     yield Op(
         name=forward,
-        kernels=(KERNELS[f"{name}_forward"],),
+        kernels=(KERNELS[f"{kernel}_forward"],),
         options=(*OPTIONS[name], OPTIONS[name][0] | {"eps": 0.1}),
         inputs=partial(_forward_inputs, name),
         call=partial(_call, forward),
@@ -186,7 +200,7 @@ def _rows(name):
     )
     yield Op(
         name=backward,
-        kernels=(KERNELS[f"{name}_backward"],),
+        kernels=(KERNELS[f"{kernel}_backward"],),
         options=OPTIONS[name],
         inputs=partial(_backward_inputs, name),
         call=partial(_call, backward),
@@ -198,4 +212,4 @@ def _rows(name):
     )
 
 
-OPS = tuple(op for name in ("layer", "rms", "group") for op in _rows(name))
+OPS = tuple(op for name in ("layer", "rms", "group", "instance") for op in _rows(name))

@@ -28,7 +28,7 @@ SCALED = (
 
 def shared(vectors):
     return (
-        Bad("integer x", spoil(x=lambda x: x.astype(np.int64)), ("x", "float32 or float64", "int64"), TypeError),
+        Bad("integer x", spoil(x=lambda x: x.astype(np.int64)), ("x", "float32, float64", "int64"), TypeError),
         Bad("complex x", spoil(x=lambda x: x.astype(complex)), ("x", "complex128"), TypeError),
         Bad("object x", spoil(x=lambda x: x.astype(object)), ("x", "object"), TypeError),
         Bad("a list for x", spoil(x=lambda x: x.tolist()), ("x", "NumPy array", "list"), TypeError),
@@ -57,13 +57,24 @@ OUT = (
     Bad("out of another dtype", gives(out=lambda x: x.astype("f8")), ("out", "float64"), TypeError),
     Bad("out overlapping x", gives(out=lambda x: x[::-1]), ("out", "apart from x")),
 )
+MASK = (
+    Bad("mask of another shape", lambda o, a: a.update(mask=np.ones((99, 2), bool)), ("mask", "shape", "(99, 2)")),
+    Bad("mask of numbers", lambda o, a: a.update(mask=np.ones(2)), ("mask", "bool array", "float64"), TypeError),
+    Bad("a list for mask", lambda o, a: a.update(mask=[True]), ("mask", "bool array", "list"), TypeError),
+)
 TRAINING = Bad("training not a flag", lambda o, a: o.update(training=1), ("training", "True or False"), TypeError)
 EPS = (
     Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
     Bad("eps negative", lambda o, a: o.update(eps=-1e-5), ("eps", "> 0")),
 )
 FORWARD = (
-    *shared(("gamma", "beta", "running_mean", "running_var")), *ACTIVATED, *OUT, *EPS, TRAINING,
+    *shared(("gamma", "beta", "running_mean", "running_var")), *ACTIVATED, *OUT, *EPS, TRAINING, *MASK,
+    Bad("biased not a flag", lambda o, a: o.update(biased=1), ("biased", "True or False"), TypeError),
+    Bad("an empty mask", gives(mask=lambda x: np.zeros(x.shape[:1] + x.shape[2:], bool)), ("mask", "two or more", "0")),
+    Bad(
+        "a mask in inference", lambda o, a: (o.update(training=False), gives(mask=np.ones_like)(o, a)),
+        ("mask", "None in inference"),
+    ),
     Bad("one value per channel", spoil(x=lambda x: x[:1]), ("x", "two or more values per channel")),
     Bad("out is x", lambda o, a: a.update(out=a["x"]), ("out", "apart from x")),
     Bad(

@@ -143,6 +143,7 @@ def across(op, options, sets):
         "layer": lambda x, gamma, beta=None: functional.layer_norm(x, shape, gamma, beta, eps),
         "rms": lambda x, gamma: functional.rms_norm(x, shape, gamma, eps),
         "group": lambda x, gamma, beta=None: functional.group_norm(x, groups, gamma, beta, eps),
+        "instance": lambda x, gamma, beta=None: functional.instance_norm(x, None, None, gamma, beta, True, 0.1, eps),
     }[kind]
     if op.name.endswith("forward"):
 

@@ -7,9 +7,10 @@ import numpy as np
 from fastopt import expect
 from fastopt.normalization import batch
 from fastopt.normalization.batch import Activation, batch_norm_backward, batch_norm_forward
+from fastopt.normalization.layer import Layer
 
 
-class BatchNorm:
+class BatchNorm(Layer):
     """A batch norm layer: parameters, running statistics, and gradients, over :func:`batch_norm_forward`.
 
     Parameters
@@ -26,8 +27,10 @@ class BatchNorm:
         Scale by gamma and shift by beta. Without them both are None, and so are their gradients.
     activation : {None, "relu"}
         Applied to the output in the same pass, and undone in the backward.
-    dtype : {"float32", "float64"}
-        Of inputs, parameters and statistics.
+    dtype : {"float32", "float64", "bfloat16", "float16"}
+        Of inputs and results; parameters and statistics are float32 where it is one of 16 bits.
+    biased : bool, default False
+        The running variance takes the biased variance of a batch, as Keras's does.
 
     Attributes
     ----------
@@ -48,7 +51,9 @@ class BatchNorm:
     Notes
     -----
     torch's BatchNorm1d to 3d with track_running_stats is the same. In Keras momentum (0.99) weighs the old value,
-    epsilon is 1e-3, and the moving variance is biased: give momentum=0.01, eps=1e-3.
+    epsilon is 1e-3, and the moving variance is biased: give momentum=0.01, eps=1e-3, biased=True.
+
+    Assigning to an array (`bn.gamma = new`) copies into it; `momentum`, `eps` and `num_batches_tracked` may be set too.
 
     To train on frozen statistics, call `forward(x, training=False)`: its backward takes them for constants.
 
@@ -70,6 +75,16 @@ class BatchNorm:
     ((2, 2), array([1., 0.]))
     """
 
+    features: int
+    channel_axis: int
+    activation: Activation
+    biased: bool
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    momentum: float | None
+    num_batches_tracked: int
+    _saved = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
     def __init__(
         self,
         features: int,
@@ -79,22 +94,21 @@ class BatchNorm:
         affine: bool = True,
         activation: Activation = None,
         dtype: str = "float32",
+        biased: bool = False,
     ):
         if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
             raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
-        self.features, self.channel_axis = int(features), batch.channel_axis_of(channel_axis)
-        self.momentum = None if momentum is None else expect.number(momentum, "momentum", expect.UNIT)
-        self.eps = expect.number(eps, "eps", expect.POSITIVE)
-        self.affine = expect.flag(affine, "affine")
-        self.activation = batch.activation_of(activation)
-        self.dtype = np.dtype(expect.choice(str(dtype), "dtype", ("float32", "float64")))
-        self._parameters = np.ones(features, self.dtype), np.zeros(features, self.dtype)
-        self.gamma, self.beta, self.grad_gamma, self.grad_beta = (
-            (*self._parameters, *np.zeros((2, features), self.dtype)) if affine else (None,) * 4
-        )
-        self.running_mean, self.running_var = np.zeros(features, self.dtype), np.ones(features, self.dtype)
-        self.num_batches_tracked = 0
-        self._kept: tuple | None = None
+        made: dict[str, Any] = {
+            "features": int(features),
+            "channel_axis": batch.channel_axis_of(channel_axis),
+            "activation": batch.activation_of(activation),
+            "biased": expect.flag(biased, "biased"),
+        }
+        numbers = {"momentum": (momentum, _momentum), "eps": (eps, self._eps), "num_batches_tracked": (0, _count)}
+        super().__init__((int(features),), affine, True, dtype, made, **numbers)
+        ones, zeros = np.ones(features, self._parameter_dtype), np.zeros(features, self._parameter_dtype)
+        vars(self).update(running_mean=zeros.copy(), running_var=ones.copy())
+        self._plain = ones, zeros
 
     def forward(
         self,
@@ -102,6 +116,7 @@ class BatchNorm:
         training: bool = True,
         residual: np.ndarray | None = None,
         out: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the normalized x, and keep what `backward` needs: x itself, not a copy.
 
@@ -115,33 +130,32 @@ class BatchNorm:
             Added before the activation; must stay as it is until `backward`.
         out : array like x, or None
             Where the result goes. In inference it may be x itself; no backward can follow then.
+        mask : bool array, or None
+            As in :func:`batch_norm_forward`, in training; must stay as it is until `backward`.
 
         Raises
         ------
         TypeError, ValueError
             As :func:`batch_norm_forward`. The layer is as it was then.
         """
-        expect.array(x, "x", dtype=self.dtype)
-        axis, channels = batch.geometry(x, self.channel_axis)
-        if channels != self.features:
-            raise ValueError(f"x: expected {self.features} channels on axis {axis}, got shape {x.shape}")
-        gamma, beta = self._parameters
+        self._expect_input(x, self.channel_axis, self.features)
         y, mean, invstd = batch_norm_forward(
             x,
-            gamma,
-            beta,
+            *self._parameters(),
             running_mean=self.running_mean,
             running_var=self.running_var,
             momentum=1.0 / (self.num_batches_tracked + 1) if self.momentum is None else self.momentum,
             eps=self.eps,
             training=training,
-            channel_axis=axis,
+            channel_axis=self.channel_axis,
             activation=self.activation,
             residual=residual,
             out=out,
+            mask=mask,
+            biased=self.biased,
         )
-        self.num_batches_tracked += bool(training)
-        self._kept = None if out is x else (x, mean, invstd, training, residual)
+        vars(self)["num_batches_tracked"] += bool(training)
+        self._kept = None if np.may_share_memory(x, y) else (x, mean, invstd, training, residual, mask)
         return y
 
     def backward(self, dy: np.ndarray, out: np.ndarray | None = None, out_residual: np.ndarray | None = None) -> Any:
@@ -163,10 +177,8 @@ class BatchNorm:
         TypeError, ValueError
             As :func:`batch_norm_backward`, and if no forward has kept its x. The layer is as it was then.
         """
-        if self._kept is None:
-            raise ValueError("backward: expected a forward before it, with an `out` other than x, got none")
-        x, mean, invstd, training, residual = self._kept
-        gamma, beta = self._parameters
+        x, mean, invstd, training, residual, mask = self._last_forward()
+        gamma, beta = self._parameters()
         dx, dgamma, dbeta, *dresidual = batch_norm_backward(
             dy,
             x,
@@ -180,13 +192,24 @@ class BatchNorm:
             residual=residual,
             out=out,
             out_residual=out_residual,
+            mask=mask,
         )
-        if self.grad_gamma is not None and self.grad_beta is not None:
-            self.grad_gamma[...], self.grad_beta[...] = dgamma, dbeta
+        self._write_gradients(dgamma, dbeta)
         return (dx, *dresidual) if dresidual else dx
+
+    def _parameters(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._plain if self.gamma is None or self.beta is None else (self.gamma, self.beta)
 
     def __repr__(self) -> str:
         return (
             f"BatchNorm({self.features}, momentum={self.momentum}, eps={self.eps}, channel_axis={self.channel_axis}, "
-            f"affine={self.affine}, activation={self.activation!r}, dtype={str(self.dtype)!r})"
+            f"affine={self.affine}, activation={self.activation!r}, dtype={str(self.dtype)!r}, biased={self.biased})"
         )
+
+
+def _momentum(value: Any, name: str) -> float | None:
+    return None if value is None else expect.number(value, name, expect.UNIT)
+
+
+def _count(value: Any, name: str) -> int:
+    return expect.integer(value, name, 0)
