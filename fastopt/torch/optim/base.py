@@ -1,16 +1,18 @@
 """What all optimizers of this package share: state as torch keeps it, and the step through fastopt's kernels."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
-from fastopt.kernels.optimizers.kernels import KERNELS
-from fastopt.kernels.optimizers.recipe import SQUARES, Recipe, state_kind, states
+from fastopt.kernels.optimizers.recipe import SQUARES, WORK, Recipe, states
+from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import any_gradient, is_bound
 from fastopt.optimizers.options import Options
-from fastopt.torch.optim.batch import Batch, State, kind_of
-from fastopt.torch.optim.rules import Group, Rule, numbers
+from fastopt.optimizers.rule import Rule as Core
+from fastopt.torch.optim import rows
+from fastopt.torch.optim.batch import Batch, Member, State, kind_of
+from fastopt.torch.optim.rules import Group, Rule
 from fastopt.torch.tensors import DTYPES, local
 
 OPTIONS = tuple(Options.__dataclass_fields__)
@@ -89,8 +91,9 @@ class Fused(torch.optim.Optimizer):
     def _unbind(self) -> None:
         """Forget what is known of parameters and state; the next step looks anew."""
         self._batches: list[Batch] = []
-        self._waiting: list[torch.Tensor] = []
-        self._seen: tuple[list[list[torch.Tensor]], dict[Any, Any], list[str]] = [[]], {}, []
+        self._waiting: list[torch.Tensor] = []  # parameters without gradient and state
+        self._by_rows: list[tuple[torch.Tensor, int, str]] = []  # those with sparse gradients, their groups and names
+        self._seen: tuple[list[list[torch.Tensor]], dict[Any, Any], list[Any]] = [[]], {}, []
 
     # ---- the step
 
@@ -106,84 +109,96 @@ class Fused(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        hypers = [{**self.rule.fixed, **numbers(group)} for group in self.param_groups]
+        hypers = [self.rule.hyper(group) for group in self.param_groups]
         batches = self._read(hypers)
+        sparse = [
+            rows.Sparse.of(param, self.state[param], k, hypers[k], name)
+            for param, k, name in self._by_rows
+            if param.grad is not None
+        ]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is not None and found_inf.item():
             return loss
         factor = 1.0 if scale is None else 1.0 / scale.item()
+        settings = [batch.settings(hypers) for batch in batches]
         if self.options.clip_norm is not None:
-            factor = self._clipped(batches, factor)
-        prepared = [batch.prepared(hypers, self.options, factor) for batch in batches]
-        for batch, (scalars, counters) in zip(batches, prepared):
-            batch.run(scalars, counters)
-        torch.autograd.graph.increment_version(
-            [batch.table.params[job] for batch in batches for job in batch.table.taking_part()]
-        )
-        if any(batch.fresh for batch in batches):
+            factor = self._clipped(batches, settings, sparse, factor)
+        for batch, own in zip(batches, settings):
+            batch.run(own, self.options, factor)
+        for one in sparse:
+            core = self.rule.of(self.param_groups[one.group])
+            recipe = self._recipe(core, hypers[one.group], one.param, one.state)
+            one.step(self.rule, core, recipe, hypers[one.group], self.options, factor)
+        stepped = [batch.members[job].param for batch in batches for job in batch.taking_part()]
+        torch.autograd.graph.increment_version([*stepped, *(one.param for one in sparse)])
+        if any([batch.fresh for batch in batches]):
             self._unbind()
         return loss
 
-    def _clipped(self, batches: list[Batch], factor: float) -> float:
+    def _clipped(self, batches: list[Batch], settings: list[list[Any]], sparse: list[Any], factor: float) -> float:
         """Return the factor of gradients that keeps their norm within `clip_norm`."""
-        total = sum((batch.squares() for batch in batches), start=np.zeros(2))
-        squares = torch.tensor(total[0], dtype=torch.float64)
+        door, limit = way("optimizers"), self.options.clip_norm
+        parts = [part for batch, own in zip(batches, settings) for part in batch.parts(len(own))]
+        total = door.squares(parts)[0] + sum(one.squares() for one in sparse)
+        squares = torch.tensor(total, dtype=torch.float64)
         if self.clip_group is not None:
             torch.distributed.all_reduce(squares, group=self.clip_group)
-        length, longest = factor * squares.sqrt().item(), self.options.clip_norm
-        return factor if longest is None or length <= longest else factor * longest / length
+        length = factor * squares.sqrt().item()
+        return factor if limit is None or length <= limit else factor * limit / length
 
     def _read(self, hypers: list[Group]) -> list[Batch]:
         """Return the batches, whose tables hold this step's addresses."""
         groups = [group["params"] for group in self.param_groups]
-        kernels = [self.rule.kernel(group) for group in hypers]
+        kernels = [_kernel(self.rule.of(group), hyper) for group, hyper in zip(self.param_groups, hypers)]
         seen, states, before = self._seen
         bound = kernels == before and is_bound(seen, groups, states, self.state) and not any_gradient(self._waiting)
-        if not bound or any([batch.table.read() >= 0 for batch in self._batches]):
+        bound = bound and all(param.grad is None or param.grad.is_sparse for param, _, _ in self._by_rows)
+        if not bound or not all([batch.fits() for batch in self._batches]):
             self._bind(hypers, kernels)
-            for batch in self._batches:
-                if (job := batch.table.read()) >= 0:
-                    raise RuntimeError(
-                        f"params: expected tensors that stay as they are during a step, got {job} changed"
-                    )
+            if not all([batch.fits() for batch in self._batches]):
+                raise RuntimeError(
+                    "params: expected tensors that stay as they are during a step, got some that changed"
+                )
         return self._batches
 
     # ---- binding
 
-    def _bind(self, hypers: list[Group], kernels: list[str]) -> None:
+    def _bind(self, hypers: list[Group], kernels: list[Any]) -> None:
         """Look at every parameter, make the state that is missing, and put parameters of one recipe together."""
-        counts = {
-            id(param): int(count)
+        known = {
+            id(own.param): int(count)
             for batch in self._batches
-            for param, count in zip(batch.table.params, batch.table.counts)
+            for own, count in zip(batch.members, batch.table.counts)
         }
         entries = [
-            (k, i, param) for k, group in enumerate(self.param_groups) for i, param in enumerate(group["params"])
+            (k, param, self._name(k, i))
+            for k, group in enumerate(self.param_groups)
+            for i, param in enumerate(group["params"])
         ]
-        for k, i, param in entries:
+        for _, param, name in entries:
             if param.grad is not None:
-                self._refuse(param, self._name(k, i))
-        self._waiting = []
-        sorted_out: dict[Any, list[tuple[torch.Tensor, State, int, int]]] = {}
-        for number, (k, _, param) in enumerate(entries):
-            state = self.state.get(param, {})
-            wanted = self._wanted(kernels[k], param, state)
-            missing = [name for name in wanted if state.get(name) is None]
+                self._refuse(param, name)
+        self._waiting, self._by_rows = [], []
+        sorted_out: dict[Any, list[Member]] = {}
+        for number, (k, param, name) in enumerate(entries):
+            core = self.rule.of(self.param_groups[k])
+            wanted = self._wanted(core, hypers[k], param, self.state.get(param, {}))
+            missing = [name for name in wanted if self.state.get(param, {}).get(name) is None]
             if param.grad is None and missing:
                 self._waiting.append(param)
                 continue
-            state = self.state[param]
-            fresh = self.rule.fresh and bool(missing)
-            for name in missing:
-                state[name] = wanted[name](hypers[k])
-            recipe = self._recipe(kernels[k], param, state)
+            state = self.state[param] if wanted else self.state.get(param, {})
+            state |= {name: wanted[name]() for name in missing}
+            if param.grad is not None and param.grad.is_sparse:
+                self._by_rows.append((param, k, name))
+                continue
+            recipe, fresh = self._recipe(core, hypers[k], param, state), self.rule.fresh and bool(missing)
             counter_types = tuple(state[name].dtype for name in ("step", *self.rule.carries) if name in state)
-            sorted_out.setdefault((recipe, fresh, counter_types), []).append((param, state, k, number))
-        self._batches = []
-        for (recipe, fresh, _), members in sorted_out.items():
-            params, own_states, groups, own_numbers = map(list, zip(*members))
-            known = [counts.get(id(param), 0) for param in params]
-            self._batches.append(Batch(self.rule, recipe, params, own_states, groups, own_numbers, known, fresh))
+            member = Member(param, state, k, number, known.get(id(param), 0))
+            sorted_out.setdefault((recipe, core, fresh, counter_types), []).append(member)
+        self._batches = [
+            Batch(self.rule, core, recipe, members, fresh) for (recipe, core, fresh, _), members in sorted_out.items()
+        ]
         self._seen = [list(group["params"]) for group in self.param_groups], dict(self.state), kernels
 
     def _name(self, group: int, i: int) -> str:
@@ -192,79 +207,74 @@ class Fused(torch.optim.Optimizer):
 
     def _refuse(self, param: torch.Tensor, name: str) -> None:
         """Raise for a parameter, or its gradient, that the kernels can't work on."""
-        who = type(self).__name__
-        for tensor, what in ((local(param), name), (local(param.grad), f"{name}.grad")):
+        who, grad = type(self).__name__, param.grad
+        assert grad is not None
+        for tensor, what in ((local(param), name), (local(grad), f"{name}.grad")):
             if tensor.is_complex():
-                raise RuntimeError(
-                    f"{what}: expected real numbers, for {who} has no complex kernels, got {tensor.dtype}"
-                )
+                raise RuntimeError(f"{who} does not support complex parameters, got {tensor.dtype} for {what}")
             kind_of(tensor, what)
             if tensor.device.type != "cpu":
                 raise RuntimeError(f"{what}: expected a tensor on the CPU, got one on {tensor.device}")
-            if tensor.layout != torch.strided:
-                raise RuntimeError(f"{what}: {who} does not support sparse gradients, got layout {tensor.layout}")
-            if any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.stride())) and what == name:
-                raise RuntimeError(f"{what}: expected elements with memory of their own, got strides {tensor.stride()}")
-        if param.grad is not None and param.shape != param.grad.shape:
-            raise RuntimeError(f"{name}.grad: expected shape {tuple(param.shape)}, got {tuple(param.grad.shape)}")
+        if not (param.layout == torch.strided and local(param).is_contiguous() if grad.is_sparse else True):
+            raise RuntimeError(f"{name}: expected a packed parameter beside a sparse gradient")
+        if any(n > 1 and stride == 0 for n, stride in zip(local(param).shape, local(param).stride())):
+            raise RuntimeError(f"{name}: expected elements with memory of their own, got strides {param.stride()}")
+        if param.shape != grad.shape:
+            raise RuntimeError(f"{name}.grad: expected shape {tuple(param.shape)}, got {tuple(grad.shape)}")
+        if self.rule.rows_only and not grad.is_sparse:
+            raise RuntimeError(f"{who} does not support dense gradients, please consider Adam instead ({name})")
+        if not self.rule.rows and grad.layout != torch.strided:
+            instead = ", please consider SparseAdam instead" if isinstance(self, torch.optim.Adam) else ""
+            raise RuntimeError(f"{who} does not support sparse gradients{instead} ({name})")
+        if isinstance(self.rule.core, Core) and self.rule.core.layers is not None and hasattr(param, "to_local"):
+            raise RuntimeError(f"{name}: expected whole parameters, as {who} looks at layers, got a shard")
 
-    def _kept(self, kernel: str, param: torch.Tensor) -> dict[str, str]:
-        """Return how the state of a new parameter is kept, by the kernel's names of buffers."""
-        kind, size = kind_of(param, "param"), local(param).numel()
-        compute = "float64" if kind == "float64" else "float32"
-        wanted = self.options.state_dtype or compute
-        return {name: state_kind(name, wanted, compute, size) for name in states((), KERNELS[kernel])}
-
-    def _wanted(self, kernel: str, param: torch.Tensor, state: State) -> dict[str, Any]:
-        """Return what makes each tensor of a parameter's state: a function of the group's hyper-parameters."""
-        rule, options = self.rule, self.options
+    def _wanted(self, core: Core, group: Group, param: torch.Tensor, state: State) -> dict[str, Any]:
+        """Return what makes each tensor of a parameter's state."""
+        rule, options, kind = self.rule, self.options, kind_of(param, "param")
         made: dict[str, Any] = {}
         if rule.counted or options.rounding == "stochastic":
-            made["step"] = lambda group: torch.zeros((), dtype=_number_type())
-        for name, first in rule.carries.items():
-            made[name] = lambda group, first=first: torch.tensor(float(first(group)), dtype=_number_type())
-        for buffer, kind in self._kept(kernel, param).items():
-            name, begin = rule.names.get(buffer, buffer), rule.start.get(buffer)
+            made["step"] = (lambda: 0) if rule.rows_only else lambda: torch.zeros((), dtype=_number_type())
+        for name, begin in rule.carries.items():
+            made[name] = lambda begin=begin: torch.tensor(float(begin(group)), dtype=_number_type())
+        recipe = core.recipe(group, tuple(local(param).shape), kind, kind, options)
+        for buffer in states(recipe.passes, recipe.kernel):
+            name = rule.names.get(buffer, buffer)
+            if buffer in WORK:
+                continue
+            kind = recipe.kinds[buffer]
             if isinstance(state.get(name), torch.Tensor):  # of whatever type it was loaded in
                 kind = "mean8" if state[name].dtype == torch.uint8 else kind_of(state[name], name)
-            made[name] = lambda group, kind=kind, begin=begin: _begun(param, STORED[kind], begin and begin(group))
+            made[name] = lambda buffer=buffer, kind=kind: _begun(core, buffer, group, param, STORED[kind])
             if kind in ("mean8", "square8"):
-                groups = -(-local(param).numel() // 256)
-                made[f"{name}_scale"] = lambda group, groups=groups: torch.zeros(groups)
-        if param.dtype == torch.bfloat16 and options.rounding == "exact":
-            made["param_lost_bits"] = lambda group: torch.zeros_like(param, dtype=torch.uint16)
-        if options.ema_decay is not None:
-            compute = torch.float64 if param.dtype == torch.float64 else torch.float32
-            made["average"] = lambda group: param.detach().to(compute, copy=True)
-        if options.copy_to is not None:
-            made["copy"] = lambda group: param.detach().to(DTYPES[options.copy_to or ""], copy=True)
+                made[f"{name}_scale"] = lambda: torch.zeros(-(-local(param).numel() // 256))
+        compute = torch.float64 if param.dtype == torch.float64 else torch.float32
+        if recipe.param == "split":
+            made["param_lost_bits"] = lambda: torch.zeros_like(param, dtype=torch.uint16)
+        if recipe.average:
+            made["average"] = lambda: param.detach().to(compute, copy=True)
+        if recipe.copy is not None:
+            made["copy"] = lambda: param.detach().to(DTYPES[recipe.copy or ""], copy=True)
         return made
 
-    def _recipe(self, kernel: str, param: torch.Tensor, state: State) -> Recipe:
-        """Return what a step does to a parameter, which follows from the types of its tensors."""
-        options, kind = self.options, kind_of(param, "param")
-        compute = "float64" if kind == "float64" else "float32"
-        kinds = []
-        for buffer in states((), KERNELS[kernel]):
-            stored = state[self.rule.names.get(buffer, buffer)]
-            if stored.dtype == torch.uint8:
-                kinds.append("square8" if buffer in SQUARES else "mean8")
-            else:
-                found = kind_of(stored, buffer)
-                kinds.append("square16" if found == "bfloat16" and buffer in SQUARES else found)
-        if kind == "bfloat16" and options.rounding != "nearest":
-            kind = {"stochastic": "stochastic", "exact": "split"}[options.rounding]
+    def _recipe(self, core: Core, group: Group, param: torch.Tensor, state: State) -> Recipe:
+        """Return what a step does to a parameter; how its state is kept follows from the tensors that are there."""
         grad = kind_of(param if param.grad is None else param.grad, "grad")
-        decouples = self._torch_decouples()
-        decay = options.decoupled_weight_decay
-        if decouples and not isinstance(self, torch.optim.Adam):
-            decay = any(
-                bool(group[DECAY]) for group in self.param_groups if any(param is own for own in group["params"])
-            )
-        return Recipe(
-            KERNELS[kernel], (), compute, kind, grad, tuple(kinds), clip=options.clip_value is not None, decay=decay,
-            average=options.ema_decay is not None, copy=options.copy_to,
-        )  # fmt: skip
+        recipe = core.recipe(group, tuple(local(param).shape), kind_of(param, "param"), grad, self.options)
+        kinds, decay = [], recipe.decay
+        for buffer, kind in list(recipe.kinds.items())[2:]:
+            if buffer not in WORK:
+                stored = state[self.rule.names.get(buffer, buffer)]
+                if stored.dtype == torch.uint8:
+                    kind = "square8" if buffer in SQUARES else "mean8"
+                else:
+                    kind = kind_of(stored, buffer)
+                    kind = "square16" if kind == "bfloat16" and buffer in SQUARES else kind
+            kinds.append(kind)
+        if isinstance(self, torch.optim.NAdam | torch.optim.RAdam):
+            (own,) = [each for each in self.param_groups if any(param is one for one in each["params"])]
+            decay = bool(own[DECAY])
+        return replace(recipe, state=tuple(kinds), decay=decay)
 
     # ---- checkpoints
 
@@ -291,8 +301,17 @@ def _number_type() -> torch.dtype:
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
 
 
-def _begun(param: torch.Tensor, dtype: torch.dtype, value: float | str | None) -> torch.Tensor:
-    """Return a state tensor in the parameter's order of memory."""
-    if value == "param":
+def _begun(core: Core, buffer: str, group: Group, param: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return a state tensor, in the parameter's order of memory where it is of its shape."""
+    value: Any = core.start(buffer, group, None)  # type: ignore[arg-type]
+    if value is None:  # the parameter's own values
         return param.detach().to(dtype, copy=True)
-    return torch.full_like(param, float(value or 0.0), dtype=dtype, requires_grad=False)
+    shape = tuple(param.shape) if core.layers is None else core.layers.state_shape(buffer, tuple(param.shape))
+    if shape != tuple(param.shape):
+        return torch.full(shape, float(value), dtype=dtype)
+    return torch.full_like(param, float(value), dtype=dtype, requires_grad=False)
+
+
+def _kernel(core: Core, group: Group) -> Any:
+    """Return what tells apart how groups are stepped."""
+    return core.name, core.kernel if isinstance(core.kernel, str) else core.kernel(group)

@@ -1,22 +1,34 @@
-"""Parameters that share a recipe, as the launcher takes them: a table of pointers, scalars for each setting."""
+"""Parameters that share a recipe, as the kernels' door takes them: a table of pointers, or arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from fastopt.kernels.optimizers.recipe import SCALARS, Recipe, build, norm
-from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
-from fastopt.kernels.runtime.pipeline import GRAIN
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.optimizers.batch import Asked, Setting
+from fastopt.kernels.optimizers.batch import Batch as Jobs
+from fastopt.kernels.optimizers.recipe import WORK, Recipe
+from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import TYPES, Table
 from fastopt.optimizers.options import Options
+from fastopt.optimizers.rule import Rule as Core
 from fastopt.torch.optim.rules import Group, Rule
 from fastopt.torch.tensors import NAMES, local, view
 
-Param = torch.Tensor
 State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A parameter of a batch: itself, its state, the numbers of its group and its own, and its steps, if known."""
+
+    param: torch.Tensor
+    state: State
+    group: int
+    number: int
+    count: int
 
 
 class Batch:
@@ -24,91 +36,110 @@ class Batch:
 
     Parameters
     ----------
-    rule : Rule
+    rule, core : Rule, Core
     recipe : Recipe
-    params, states : lists
-        The parameters, and each one's state, which is complete.
-    groups, numbers, counts : lists of int
-        Each parameter's group, its number among all (stochastic rounding draws by it), and its steps, if known.
+    members : list of Member
+        Their state is complete.
     fresh : bool
-        Whether these parameters have not been stepped yet.
+        Whether they have not been stepped yet, where nothing counts it.
     """
 
-    def __init__(
-        self, rule: Rule, recipe: Recipe, params: list[Param], states: list[State], groups: list[int],
-        numbers: list[int], counts: list[int], fresh: bool,
-    ):  # fmt: skip
-        self.rule, self.recipe, self.fresh = rule, recipe, fresh
-        self.names = {column: rule.names.get(column, column) for column in recipe.columns}
-        columns = tuple((self.names[column], self._type(column, states[0])) for column in recipe.columns)
-        self.counters = ("step", *rule.carries) if "step" in states[0] else ()
-        kept = [name for name, _ in columns if name not in ("param", "grad")]
+    def __init__(self, rule: Rule, core: Core, recipe: Recipe, members: list[Member], fresh: bool):
+        self.rule, self.core, self.recipe, self.fresh, self.members = rule, core, recipe, fresh, members
+        self.names = {column: rule.names.get(column, column) for column in recipe.columns if column not in WORK}
+        first, dtypes = members[0].state, {"param": members[0].param.dtype}
+        self.counters = ("step", *rule.carries) if "step" in first else ()
+        kept = [name for name in self.names.values() if name not in ("param", "grad")]
+        dtypes |= {name: first[name].dtype for name in kept}
+        types = {name: TYPES[str(dtype).removeprefix("torch.")] for name, dtype in dtypes.items()}
+        types["grad"] = TYPES[recipe.grad]
+        # A table of pointers knows tensors of the parameter's shape; the state of whole layers goes as arrays.
+        flat = () if core.layers is not None else tuple((name, types[name]) for name in self.names.values())
+        columns = flat or tuple((name, types[name]) for name in ("param", "grad"))
         # NumPy's views keep the memory of state from going, whatever becomes of its tensors.
-        self.arrays = [{name: view(state[name]) for name in (*kept, *self.counters)} for state in states]
-        shards = [local(param) for param in params]
-        states = [state if shard is param else _locals(state) for state, shard, param in zip(states, shards, params)]
-        self.table = Table(params, states, columns, self.counters, groups, counts, recipe.slots)
-        self.numbers = np.array(numbers, np.int64).reshape(-1, 1)
+        self.arrays = [{name: view(own.state[name]) for name in (*kept, *self.counters)} for own in members]
+        self.table = Table(
+            [local(own.param) for own in members], [_locals(own.state) for own in members], columns, self.counters,
+            [own.group for own in members], [own.count for own in members], max(len(columns), recipe.slots),
+        )  # fmt: skip
+        # The table holds the state itself, but for wrappers of tensors.
+        self._wrapped = [
+            (own.state, dict(own.state)) for own, held in zip(members, self.table.states) if own.state is not held
+        ]
+        self.jobs = Jobs.of_pointers(recipe, len(members))
+        self.jobs.jobs.pointers, self.jobs.jobs.units = self.table.pointers, self.table.units
+        self.jobs.jobs.rows = self.table.rows
+        self.jobs.jobs.numbers[:, 0] = [own.number for own in members]
 
-    def _type(self, column: str, state: State) -> int:
-        if column in ("param", "grad"):
-            kind = getattr(self.recipe, column)
-            return TYPES["bfloat16" if kind in ("split", "stochastic") else kind]
-        return TYPES[str(state[self.names[column]].dtype).removeprefix("torch.")]
+    def fits(self) -> bool:
+        """Read the tensors anew; whether they are as they were, but for the memory of parameters and gradients."""
+        held = all(state.get(name) is value for state, kept in self._wrapped for name, value in kept.items())
+        return held and self.table.read() < 0
 
-    def squares(self) -> np.ndarray:
-        """Return the sum of the gradients' squares, and 0, or NaN where one isn't finite."""
-        return self._run(norm(self.recipe), np.zeros((max(1, len(self.table.settings)), 1)), 2)
-
-    def prepared(self, hypers: list[Group], options: Options, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scalars of a step, a row for each setting, and the counters that it leaves."""
-        recipe, settings = self.recipe, self.table.settings
-        scalars = np.zeros((len(settings), len(SCALARS) + len(recipe.kernel.scalars)))
-        counters = np.zeros((len(settings), len(self.counters)))
-        for k, (group_number, *counted) in enumerate(settings):
-            group, kept = hypers[group_number], 1.0
+    def settings(self, hypers: list[Group]) -> list[Setting]:
+        """Return a setting for each row of the table."""
+        found = []
+        for number, *counted in self.table.settings:
+            group, carries = hypers[number], self.rule.carries
+            if self.rule.typed is not None:
+                group = self.rule.typed(group, self.members[0].param.dtype)
             step = int(counted[0]) + 1 if counted else 1 if self.fresh else 2
-            before = dict(zip(self.rule.carries, counted[1:]))
-            after = self.rule.carry(group, step, before)
-            if counted:
-                counters[k] = [step, *after.values()]
-            if recipe.decay:
-                kept, group = 1.0 - group["lr"] * group["weight_decay"], {**group, "weight_decay": 0.0}
-            *own, sign = self.rule.digest(group, step, before, after)
-            average = options.ema_decay or 0.0
-            stages = factor, options.clip_value or 0.0, kept, average, 1.0 - average, options.seed, step
-            scalars[k] = *stages, *own, sign if recipe.clip else sign * factor
-        return scalars, counters
+            before = dict(zip(carries, counted[1:]))
+            carry = self.rule.carry
+            if carry is None:
+                found.append(Setting(group, step, before, self.core.carry({**group, **before}, step)))
+            else:
+                found.append(Setting({**group, **before}, step, {}, {}))
+        return found
 
-    def run(self, scalars: np.ndarray, counters: np.ndarray) -> None:
+    def parts(self, rows: int) -> Iterator[Jobs]:
+        """Yield the jobs, as the door takes them; `rows` is the number of settings."""
+        if self.core.layers is None:
+            if rows:
+                yield self.jobs
+            for job in self.table.odd:
+                columns = {name: [array] for name, array in self._in_order(job).items()}
+                yield self._of_arrays(columns, [job])
+        elif chosen := self.taking_part():
+            own = [self._plain(job) for job in chosen]
+            yield self._of_arrays({name: [arrays[name] for arrays in own] for name in self.names}, chosen)
+
+    def run(self, settings: list[Setting], options: Options, factor: float) -> None:
         """Update parameters, state and counters."""
-        self._run(build(self.recipe, 0, get_target()), scalars, 0)
+        steps = [[one.step, *self._after(one).values()][: len(self.counters)] for one in settings]
+        counters = np.array(steps, np.float64).reshape(len(settings), len(self.counters))
+        number = max([one.step for one in settings], default=1)
+        door = way("optimizers")
+        for part in self.parts(len(settings)):
+            asked = Asked(factor, number, options.clip_value, options.ema_decay, options.seed)
+            door.step([part], self.core, settings, asked)
         self.table.write(counters)
 
-    def _run(self, program: Any, scalars: np.ndarray, partials: int) -> np.ndarray:
-        table, threads = self.table, get_num_threads()
-        block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
-        sums = program.pipeline.run(
-            table.pointers, table.units, GRAIN, block, dims=self.numbers, scalars=scalars, scalars_row=table.rows,
-            partials=partials, threads=threads,
-        )  # fmt: skip
-        total = sums.sum(axis=0) if partials else np.zeros(0)
-        for job in table.odd:
-            columns = [[array] for array in self._in_order(job)]
-            jobs = Jobs(columns, [int(table.rows[job])], [tuple(self.numbers[job].tolist())], self.recipe.slots)
-            own = jobs.run(program, scalars=scalars, threads=threads, contiguous=False, partials=partials)
-            total = total + own.sum(axis=0) if partials else total
-        return total
+    def taking_part(self) -> list[int]:
+        """Return the jobs whose parameters have a gradient."""
+        return np.flatnonzero(self.table.active).tolist()
 
-    def _in_order(self, job: int) -> Sequence[np.ndarray]:
+    def _after(self, one: Setting) -> Any:
+        return one.after if self.rule.carry is None else self.rule.carry(dict(one.group), one.step)
+
+    def _of_arrays(self, columns: dict[str, list[np.ndarray]], chosen: list[int]) -> Jobs:
+        rows, numbers = self.table.rows[chosen].tolist(), [self.members[job].number for job in chosen]
+        jobs = Jobs(self.recipe, columns, rows, numbers, self.core.layers)
+        jobs.packed = all(array.flags.c_contiguous for arrays in columns.values() for array in arrays)
+        return jobs
+
+    def _plain(self, job: int) -> dict[str, np.ndarray]:
+        """Return a job's arrays by the recipe's names."""
+        found = {"param": view(self.table.params[job]), "grad": view(self.table.grads[job]), **self.arrays[job]}
+        return {column: found[name] for column, name in self.names.items()}
+
+    def _in_order(self, job: int) -> dict[str, np.ndarray]:
         """Return a job's arrays, their axes in the order of the state's memory, else of the parameter's."""
-        table, own = self.table, self.arrays[job]
-        found = {"param": view(table.params[job]), "grad": view(table.grads[job])}
-        arrays = [found[name] if name in found else own[name] for name in self.names.values()]
-        scales = [name.endswith("_scale") for name in self.names.values()]
-        leader = next((a for a, s, n in zip(arrays, scales, self.names) if not s and n not in found), arrays[0])
+        arrays = self._plain(job)
+        shaped = [name for name in arrays if not name.endswith("_scale")]
+        leader = arrays[next((name for name in shaped if name not in ("param", "grad")), "param")]
         axes = sorted(range(leader.ndim), key=lambda axis: -leader.strides[axis])
-        return [array if scale else array.transpose(axes) for array, scale in zip(arrays, scales)]
+        return {name: array.transpose(axes) if name in shaped else array for name, array in arrays.items()}
 
 
 def kind_of(tensor: torch.Tensor, name: str) -> str:
@@ -119,4 +150,7 @@ def kind_of(tensor: torch.Tensor, name: str) -> str:
 
 
 def _locals(state: State) -> State:
-    return {name: local(value) if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+    """Return the state itself, or one of local tensors where it holds wrappers of them."""
+    if any(hasattr(value, "to_local") for value in state.values()):
+        return {name: local(value) if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+    return state

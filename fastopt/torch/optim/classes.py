@@ -81,3 +81,36 @@ class ASGD(Fused, torch.optim.ASGD):
     """:class:`torch.optim.ASGD`, fused."""
 
     rule = rules.ASGD
+
+
+class Adafactor(Fused, torch.optim.Adafactor):
+    """:class:`torch.optim.Adafactor`, fused."""
+
+    rule = rules.ADAFACTOR
+
+
+class Muon(Fused, torch.optim.Muon):
+    """:class:`torch.optim.Muon`, fused but for the products of matrices, which are torch's."""
+
+    rule = rules.MUON
+
+
+class SparseAdam(Fused, torch.optim.SparseAdam):
+    """:class:`torch.optim.SparseAdam`: Adam on the rows that a sparse gradient names.
+
+    Examples
+    --------
+    >>> import torch, fastopt.torch
+    >>> table = torch.nn.Embedding(4, 2, sparse=True)
+    >>> optimizer = fastopt.torch.optim.SparseAdam(table.parameters(), lr=0.5)
+    >>> before = table.weight.detach().clone()
+    >>> table(torch.tensor([2, 2])).sum().backward()
+    >>> optimizer.step()
+    >>> before - table.weight.detach()
+    tensor([[0.0000, 0.0000],
+            [0.0000, 0.0000],
+            [0.5000, 0.5000],
+            [0.0000, 0.0000]])
+    """
+
+    rule = rules.SPARSE_ADAM

@@ -1,17 +1,17 @@
-"""What each optimizer runs: its kernel, a step's scalars, and the names of its state, as torch has them."""
+"""What each optimizer runs: fastopt's rule, and where torch names or counts otherwise."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from fastopt.kernels.optimizers import scalars
+from fastopt import optimizers
+from fastopt.kernels.optimizers import layers, orthogonal, scalars
+from fastopt.optimizers.rule import Rule as Core
 
 Group = dict[str, Any]  # hyper-parameters as plain numbers
-Carried = Mapping[str, float]
-Digest = Callable[[Group, int, Carried, Carried], tuple]  # (group, step, carried before, and after) -> scalars
-Carry = Callable[[Group, int, Carried], Carried]
 
 
 @dataclass(frozen=True)
@@ -20,48 +20,52 @@ class Rule:
 
     Parameters
     ----------
-    kernel : callable (group) -> str
-        The kernel that a group's hyper-parameters ask for.
-    digest : callable (group, step, before, after) -> tuple of float
-        The kernel's scalars.
+    core : Core, or callable (group) -> Core
+        fastopt's rule.
     names : mapping
-        Buffers of the kernel that torch calls otherwise.
-    start : mapping of str to callable (group) -> float
-        What a state tensor begins with, where it isn't 0.
+        State that torch calls otherwise.
     fixed : mapping
         Hyper-parameters of fastopt's that have one value here.
+    renamed : mapping of str to callable (value) -> value
+        Hyper-parameters whose values torch says otherwise.
     counted : bool
         Whether state has a step count.
-    carries : mapping of str to callable (group) -> float
-        Numbers beside the count that a parameter's state carries from step to step, and what they begin with.
-    carry : callable (group, step, before) -> mapping
-        What they are after a step.
     fresh : bool
-        Whether the first step of a parameter differs otherwise than by its number.
+        Whether a parameter's first step differs, and nothing counts it.
+    carries : mapping of str to callable (group) -> float
+        Numbers in a parameter's state beside the count, and what they begin with.
+    carry : callable (group, step) -> mapping, or None
+        What they are after a step; `group` holds what they were before. None: as the core says.
+    typed : callable (group, dtype) -> group, or None
+        Fills in hyper-parameters that depend on the parameter's type.
     rows : bool
         Whether sparse gradients are taken.
+    rows_only : bool
+        Whether others are refused.
     """
 
-    kernel: Callable[[Group], str]
-    digest: Digest
+    core: Core | Callable[[Group], Core]
     names: Mapping[str, str] = field(default_factory=dict)
-    start: Mapping[str, Callable[[Group], float]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     counted: bool = True
-    carries: Mapping[str, Callable[[Group], float]] = field(default_factory=dict)
-    carry: Carry = lambda group, step, before: {}
     fresh: bool = False
+    carries: Mapping[str, Callable[[Group], float]] = field(default_factory=dict)
+    carry: Callable[[Group, int], dict[str, float]] | None = None
+    typed: Callable[[Group, torch.dtype], Group] | None = None
     rows: bool = False
+    rows_only: bool = False
 
+    def of(self, group: Group) -> Core:
+        """Return fastopt's rule for a group."""
+        return self.core if isinstance(self.core, Core) else self.core(group)
 
-def of(digest: Callable[[Group, int], tuple]) -> Digest:
-    """Return the digest of a rule that sees what its group carries after the step."""
-    return lambda group, step, before, after: digest({**group, **after}, step)
-
-
-def numbers(group: Mapping[str, Any]) -> Group:
-    """Return a group's hyper-parameters without tensors."""
-    return {name: _plain(value) for name, value in group.items() if name not in ("params", "param_names")}
+    def hyper(self, group: Mapping[str, Any]) -> Group:
+        """Return a group's hyper-parameters as fastopt's rule takes them, without tensors."""
+        plain = {name: _plain(value) for name, value in group.items() if name not in ("params", "param_names")}
+        plain |= {name: say(plain[name]) for name, say in self.renamed.items()}
+        wanted = self.of(plain).hyper
+        return {**self.fixed, **{name: value for name, value in plain.items() if name in wanted}}
 
 
 def _plain(value: Any) -> Any:
@@ -70,72 +74,75 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value
 
 
-def _adam(group: Group, step: int, before: Carried, after: Carried) -> tuple:
-    return (scalars.adamw if group.get("decoupled_weight_decay") else scalars.adam)(group, step)
-
-
-def _sgd(group: Group, step: int, before: Carried, after: Carried) -> tuple:
-    return scalars.sgd(group, step)
-
-
-def _rmsprop_kernel(group: Group) -> str:
-    return "rmsprop" + "_centered" * bool(group["centered"]) + "_momentum" * bool(group["momentum"] > 0)
-
-
-def _rmsprop(group: Group, step: int, before: Carried, after: Carried) -> tuple:
-    return scalars.rmsprop({**group, "momentum": max(0.0, group["momentum"])}, step)
-
-
-def _nadam_carried(group: Group, step: int, before: Carried) -> Carried:
-    return scalars.nadam_carried({**group, **before}, step)
-
-
-def _asgd(group: Group, step: int, before: Carried, after: Carried) -> tuple:
+def _asgd_scalars(group: Group, step: int) -> tuple:
     """Torch steps with what the step before has left in the state."""
-    eta = before["eta"]
-    return eta, 1.0 - group["lambd"] * eta, before["mu"], group["weight_decay"], scalars.grad_scale(group)
+    eta = group["eta"]
+    return eta, 1.0 - group["lambd"] * eta, group["mu"], group["weight_decay"], scalars.grad_scale(group)
 
 
-def _asgd_carried(group: Group, step: int, before: Carried) -> Carried:
+def _asgd_carry(group: Group, step: int) -> dict[str, float]:
     eta = group["lr"] * (1.0 + group["lambd"] * group["lr"] * step) ** -group["alpha"]
     return {"eta": eta, "mu": 1.0 / max(1.0, step - group["t0"])}
 
 
-def _schedule_free_carried(group: Group, step: int, before: Carried) -> Carried:
-    return scalars.schedule_free_carried({**group, **before}, step)
+def _asgd_reference(param, grad, ax, *, eta, mu, lambd, weight_decay, maximize, **_) -> tuple[np.ndarray, np.ndarray]:
+    grad = (-grad if maximize else grad) + weight_decay * param
+    param = (1.0 - lambd * eta) * param - eta * grad
+    return param, ax + mu * (param - ax)
 
 
-SGD = Rule(
-    lambda group: "sgd_momentum" if group["momentum"] != 0 else "sgd", _sgd, fixed={"lr_in_momentum": False},
-    counted=False, fresh=True, rows=True,
+def _adafactor_eps(group: Group, dtype: torch.dtype) -> Group:
+    """None stands for the type's own epsilon."""
+    first, second = group["eps"]
+    return {**group, "eps": (torch.finfo(dtype).eps if first is None else first, second)}
+
+
+class _Muon(layers.Muon):
+    """Muon whose products of matrices are torch's, in bfloat16 as torch's Muon's are."""
+
+    def settle(self, number, group, arrays, sums, scalars) -> None:
+        from torch.optim._muon import _zeropower_via_newtonschulz as orthogonalize
+
+        update = torch.from_numpy(arrays["update"])
+        update.copy_(orthogonalize(update, group["ns_coefficients"], group["ns_steps"], group["eps"]))
+        scalars[0] *= orthogonal.ADJUSTMENTS[group["adjust_lr_fn"]](*arrays["update"].shape)
+
+
+SGD = Rule(optimizers.SGD.rule, fixed={"lr_in_momentum": False}, counted=False, fresh=True, rows=True)
+ADAM = Rule(
+    lambda group: (optimizers.AdamW if group.get("decoupled_weight_decay") else optimizers.Adam).rule,
+    fixed={"eps_hat": False},
 )  # fmt: skip
-ADAM = Rule(lambda group: "adam_amsgrad" if group["amsgrad"] else "adam", _adam)
 SPARSE_ADAM = Rule(
-    lambda group: "adam", of(scalars.adam), fixed={"weight_decay": 0.0, "eps_hat": True}, rows=True
+    optimizers.Adam.rule, fixed={"weight_decay": 0.0, "eps_hat": True, "amsgrad": False}, rows=True, rows_only=True
 )  # fmt: skip
-RMSPROP = Rule(_rmsprop_kernel, _rmsprop, fixed={"eps_in_root": False, "lr_in_momentum": False})
-ADAGRAD = Rule(
-    lambda group: "adagrad", of(scalars.adagrad), names={"sum_of_squares": "sum"}, fixed={"eps_in_root": False},
-    start={"sum_of_squares": lambda group: group["initial_accumulator_value"]}, rows=True,
+RMSPROP = Rule(
+    optimizers.RMSprop.rule, fixed={"eps_in_root": False, "lr_in_momentum": False},
+    renamed={"momentum": lambda momentum: max(0.0, momentum)},
 )  # fmt: skip
-ADADELTA = Rule(lambda group: "adadelta", of(scalars.adadelta))
-ADAMAX = Rule(lambda group: "adamax", of(scalars.adamax), fixed={"eps_in_divisor": False})
-NADAM = Rule(
-    lambda group: "nadam", of(scalars.nadam), carries={"mu_product": lambda group: 1.0}, carry=_nadam_carried
-)  # fmt: skip
-RADAM = Rule(lambda group: "radam", of(scalars.radam))
-RPROP = Rule(lambda group: "rprop", of(scalars.rprop), start={"step_size": lambda group: group["lr"]})
+ADAGRAD = Rule(optimizers.Adagrad.rule, names={"sum_of_squares": "sum"}, fixed={"eps_in_root": False}, rows=True)
+ADADELTA = Rule(optimizers.Adadelta.rule)
+ADAMAX = Rule(optimizers.Adamax.rule, fixed={"eps_in_divisor": False})
+NADAM = Rule(optimizers.NAdam.rule, carries={"mu_product": lambda group: 1.0})
+RADAM = Rule(optimizers.RAdam.rule)
+RPROP = Rule(optimizers.Rprop.rule)
 ASGD = Rule(
-    lambda group: "asgd", _asgd, carries={"eta": lambda group: group["lr"], "mu": lambda group: 1.0},
-    carry=_asgd_carried,
+    replace(optimizers.ASGD.rule, scalars=_asgd_scalars, reference=_asgd_reference),
+    carries={"eta": lambda group: group["lr"], "mu": lambda group: 1.0}, carry=_asgd_carry,
 )  # fmt: skip
-MOMENTUM = Rule(lambda group: "momentum", of(scalars.momentum), counted=False)
-LION = Rule(lambda group: "lion", of(scalars.lion), counted=False)
-ADEMAMIX = Rule(lambda group: "ademamix", of(scalars.ademamix))
-FTRL = Rule(
-    lambda group: "ftrl", of(scalars.ftrl), counted=False, start={"n": lambda group: group["initial_accumulator_value"]}
+ADAFACTOR = Rule(
+    optimizers.Adafactor.rule, typed=_adafactor_eps
 )  # fmt: skip
+MUON = Rule(
+    replace(optimizers.Muon.rule, layers=_Muon()), fixed={"maximize": False}, counted=False,
+    renamed={"adjust_lr_fn": lambda name: name or "original"},
+)  # fmt: skip
+MOMENTUM = Rule(optimizers.Momentum.rule, counted=False)
+LION = Rule(optimizers.Lion.rule, counted=False)
+ADEMAMIX = Rule(optimizers.AdEMAMix.rule)
+FTRL = Rule(optimizers.FTRL.rule, counted=False)
+LARS = Rule(optimizers.LARS.rule, counted=False)
+LAMB = Rule(optimizers.LAMB.rule)
 SCHEDULE_FREE = Rule(
-    lambda group: "schedule_free_adamw", of(scalars.schedule_free_adamw),
-    carries={"weight_sum": lambda group: 0.0, "lr_max": lambda group: 0.0}, carry=_schedule_free_carried,
+    optimizers.AdamWScheduleFree.rule, carries={"weight_sum": lambda group: 0.0, "lr_max": lambda group: 0.0}
 )  # fmt: skip
