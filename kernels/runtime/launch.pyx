@@ -36,6 +36,13 @@ cdef extern from "pool.h" nogil:
     int pool_start(int threads)
     double pool_run(pool_chunk run, void *context, int64_t chunks, int threads)
     int POOL_THREADS
+    int pool_workers
+    struct host:
+        int (*max_threads)() noexcept
+    const char *host_find(host *, const char *library)
+    void host_enter(const host *)
+    void host_leave()
+    const host *host_of_calls
 
 cdef enum:
     MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
@@ -46,23 +53,69 @@ cdef enum:
 
 if pool_prepare():
     raise MemoryError("no memory for what the pool of threads does after a fork")
-cdef int[::1] threads_set = settings.threads_cell   # 0: not known yet
+cdef int[::1] cell = settings.threads_cell  # how many threads, 0 if not known yet; whether fastopt itself was told so
 cdef bint told_of_missing = False
+crews = {}                      # of hosts, by the name of the library
 
 
 cdef int threads_wanted() except -1:
-    """Return how many threads a call may use, from the settings."""
-    return threads_set[0] or <int> settings.get_num_threads()
+    """Return how many threads a call may use: as the settings say, or the host where they were not told."""
+    cdef int set_here = cell[0] or <int> settings.get_num_threads()
+    if host_of_calls == NULL or cell[1]:
+        return set_here
+    return max(1, min(host_of_calls.max_threads(), POOL_THREADS))
 
 
-cdef int threads_there(int wanted) except -1:
+cdef int threads_there(int wanted) noexcept:
     """Return how many of these threads there are, after starting those that are missing; say once if some can't be."""
     global told_of_missing
     cdef int there = pool_start(wanted)
     if there < wanted and not told_of_missing:
         told_of_missing = True
-        warnings.warn(f"the system refused to start threads: {wanted} were asked for, {there} do the work", RuntimeWarning)
+        tell(wanted, there)
     return there
+
+
+cdef void tell(int wanted, int there) noexcept:
+    """Warn; where warnings are errors, this one is shown, and the call goes on."""
+    warnings.warn(f"the system refused to start threads: {wanted} were asked for, {there} do the work", RuntimeWarning)
+
+
+cdef class Crew:
+    """A context in which this thread's calls run on the workers of a host's OpenMP, not on the pool's.
+
+    For calls that come in turn with the host's own: its workers are awake then, and ours would wait for their cores.
+    Where fastopt was not told a number of threads (`set_num_threads`, FASTOPT_NUM_THREADS), the host's holds. Results don't
+    depend on it. A forked child has none of its parent's workers: its calls run on a pool of its own.
+
+    Parameters
+    ----------
+    library : str
+        Path or name of a shared library that is loaded, and uses OpenMP: torch's "libtorch_cpu.so".
+
+    Examples
+    --------
+    >>> with Crew("libtorch_cpu.so"):                                           # doctest: +SKIP
+    ...     optimizer.step(grads)
+    """
+    cdef host functions
+    cdef readonly str found_in      # the file of the OpenMP that was found; None: there is none, calls run on the pool
+
+    def __init__(self, str library):
+        cdef const char *found = host_find(&self.functions, library.encode())
+        self.found_in = None if found == NULL else (<bytes> found).decode()
+        crews[library] = self
+
+    def __enter__(self):
+        host_enter(NULL if self.found_in is None else &self.functions)
+
+    def __exit__(self, *unused):
+        host_leave()
+
+
+def workers():
+    """Return how many threads the pool has started in this process, beside those that call."""
+    return pool_workers
 
 
 def instruction_set():

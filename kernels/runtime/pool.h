@@ -27,6 +27,7 @@
 
 #include "bed.h"
 #include "float_mode.h"
+#include "host.h"
 
 #define POOL_THREADS 4096           /* the most of one call, its caller among them */
 #define POOL_SHARE 255              /* the most chunks of one share */
@@ -57,6 +58,7 @@ static struct pool_post pool_posts[POOL_POSTS];
 static struct bed pool_beds[POOL_THREADS];                  /* of the workers, from 1 */
 static _Alignas(POOL_LINE) atomic_uint pool_posted;         /* counts calls: what awake workers look at */
 static _Alignas(POOL_LINE) atomic_int pool_workers;         /* that were started */
+static atomic_int pool_forked;                              /* whether this process is a forked child */
 
 /* ---- claiming */
 
@@ -130,13 +132,16 @@ static void *pool_work(void *number)
     return NULL;
 }
 
+/* The host on whose workers this thread's calls run, or NULL: a forked child has none of them, and may not ask for them. */
+static const struct host *pool_host(void) { return atomic_load(&pool_forked) ? NULL : host_of_calls; }
+
 /* Start workers until a call can have this many threads, and return how many it can have. One caller at a time. */
 static int pool_start(int threads)
 {
     int workers = atomic_load(&pool_workers);
     pthread_attr_t attributes;
     sigset_t all, own;
-    if (threads <= workers + 1) return threads;
+    if (threads <= workers + 1 || pool_host()) return threads;
     if (pthread_attr_init(&attributes)) return workers + 1;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, POOL_STACK);
@@ -180,29 +185,47 @@ static uint64_t pool_deal(struct pool_post *post, pool_chunk run, void *context,
     return number;
 }
 
+struct pool_part {                                          /* the caller's, in a call on a host's workers */
+    struct pool_post *post;
+    const struct host *host;
+    uint64_t number, threads;
+    int64_t ran, end;
+};
+
+static void pool_region(void *data)
+{
+    struct pool_part *part = data;
+    int thread = part->host->thread_num();
+    int64_t ran = pool_help(part->post, part->number, (int)part->threads, thread);
+    if (thread == 0) part->ran = ran, part->end = bed_now();
+}
+
 /* Run all chunks on at most this many threads, and return the nanoseconds that a chunk took the caller (0: it ran none, or
  * there is only one, which is not timed). A thread's share can have POOL_SHARE chunks at the most. */
 static double pool_run(pool_chunk run, void *context, int64_t chunks, int threads)
 {
     struct pool_post *post = threads > 1 ? pool_take() : NULL;
-    int64_t ran = chunks, begin = chunks > 1 ? bed_now() : 0, end;
-    if (post) {
-        uint64_t number = pool_deal(post, run, context, chunks, threads);
-        atomic_store(&post->call, number << 16 | (uint64_t)threads);
-        atomic_fetch_add(&pool_posted, 1);
-        pool_wake(0, threads);
-        ran = pool_help(post, number, threads, 0);
-        end = bed_now();
-        atomic_store(&post->call, number << 16);
-        bed_rest(&post->caller, pool_all_done, post, end + BED_SPIN);
-        atomic_store(&post->taken, 0);
-    } else {
+    int64_t begin = chunks > 1 ? bed_now() : 0;
+    if (post == NULL) {
         float_mode own = float_mode_enter();
         for (int64_t k = 0; k < chunks; k++) run(context, k, 0);
         float_mode_leave(own);
-        end = chunks > 1 ? bed_now() : 0;
+        return chunks > 1 ? (double)(bed_now() - begin) / (double)chunks : 0;
     }
-    return ran ? (double)(end - begin) / (double)ran : 0;
+    struct pool_part part = {post, pool_host(), pool_deal(post, run, context, chunks, threads), (uint64_t)threads, 0, 0};
+    if (part.host) {
+        part.host->parallel(pool_region, &part, (unsigned)threads, 0);
+    } else {
+        atomic_store(&post->call, part.number << 16 | part.threads);
+        atomic_fetch_add(&pool_posted, 1);
+        pool_wake(0, threads);
+        part.ran = pool_help(post, part.number, threads, 0);
+        part.end = bed_now();
+    }
+    atomic_store(&post->call, part.number << 16);
+    bed_rest(&post->caller, pool_all_done, post, part.end + BED_SPIN);
+    atomic_store(&post->taken, 0);
+    return part.ran ? (double)(part.end - begin) / (double)part.ran : 0;
 }
 
 /* ---- forks: a child has none of its parent's threads. It starts its own with its first call. */
@@ -216,6 +239,7 @@ static void pool_after_fork(void)
         atomic_store(&pool_posts[k].taken, 0);
     }
     atomic_store(&pool_workers, 0);
+    atomic_store(&pool_forked, 1);
 }
 
 static int pool_prepare(void)

@@ -12,7 +12,7 @@ from typing import Any
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
 _target: ContextVar[str] = ContextVar("fastopt_target")
-threads_cell = array("i", [0])  # how many threads a call may use, read by the launcher; 0: nobody has asked yet
+threads_cell = array("i", [0, 0])  # read by the launcher: how many threads (0: nobody has asked), whether fastopt was told
 _threads_from = ""
 
 
@@ -83,6 +83,7 @@ def set_num_threads(count: int) -> None:
     """
     global _threads_from
     threads_cell[0], _threads_from = _check_threads(count, "count"), "set_num_threads"
+    threads_cell[1] = 1
 
 
 def get_num_threads() -> int:
@@ -103,6 +104,7 @@ def get_num_threads() -> int:
     global _threads_from
     if threads_cell[0] == 0:
         threads_cell[0], _threads_from = _default_threads()
+        threads_cell[1] = _threads_from == "FASTOPT_NUM_THREADS"
     return threads_cell[0]
 
 

@@ -88,7 +88,7 @@ def test_config_says_where_the_threads_come_from(environment, before, origin):
 def test_the_cgroup_is_named(monkeypatch):
     files = {"/sys/fs/cgroup/cpu.max": "50000 100000"}
     monkeypatch.setattr(settings, "_read", files.get)
-    monkeypatch.setattr(settings, "threads_cell", array("i", [0]))
+    monkeypatch.setattr(settings, "threads_cell", array("i", [0, 0]))
     monkeypatch.delenv("FASTOPT_NUM_THREADS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if len(os.sched_getaffinity(0)) > 1:
