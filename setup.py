@@ -1,6 +1,7 @@
 """Builds the Cython kernels. Everything declarative stands in pyproject.toml."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy
@@ -20,7 +21,7 @@ def extension(path: str) -> Extension:
         include_dirs=["kernels/runtime", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS,
-        extra_link_args=["-pthread"],
+        extra_link_args=["-pthread", *(["-ldl"] if sys.platform == "linux" else [])],
         depends=INCLUDED,
     )
 

@@ -11,7 +11,7 @@ from fastopt.kernels.arrays import plan
 from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
 from fastopt.kernels.runtime.kernel import Kernel
 from fastopt.kernels.runtime.pipeline import GRAIN
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.tables import tabulate
 
 FLOATS = tuple(plan.BYTES)
@@ -93,14 +93,11 @@ def wide(arrays: Any) -> list[np.ndarray]:
 
 def _run(part: Part, kernel: Kernel, scalars: np.ndarray, partials: int) -> np.ndarray:
     program = plan.build(kernel, part.kinds, get_target(), bool(kernel.written and partials), part.shared)
-    threads = get_num_threads()
     if part.jobs is not None:
         packed = all([part.jobs.bind(column) for column in range(len(part.kinds))])
-        return part.jobs.run(program, scalars=scalars, threads=threads, contiguous=packed, partials=partials)
+        return part.jobs.run(program, scalars=scalars, contiguous=packed, partials=partials)
     block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0  # as in `Jobs.run`: for the same bits
-    return program.pipeline.run(
-        part.pointers, part.units, GRAIN, block, scalars=scalars, partials=partials, threads=threads
-    )
+    return program.pipeline.run(part.pointers, part.units, GRAIN, block, scalars=scalars, partials=partials)
 
 
 def _by_reference(function: Callable[..., np.ndarray], columns: Columns, numbers: Mapping[str, float]) -> bool:

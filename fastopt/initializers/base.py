@@ -11,7 +11,7 @@ from fastopt.kernels.initializers import reference
 from fastopt.kernels.initializers.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 
 Shape = tuple[int, ...]
 LAYOUTS = ("in_out", "out_in")
@@ -49,7 +49,6 @@ def fill(kernel: Kernel, weights: np.ndarray, seed: int, scalars: tuple[float, .
         weights.size,
         dtype=weights.dtype.name,
         target=get_target(),
-        threads=get_num_threads(),
         grain=pipeline.GRAIN,
         dims=(seed & 0xFFFFFFFF, seed >> 32),
         scalars=scalars,

@@ -16,7 +16,7 @@ from fastopt.kernels.losses.products import Rows, product, put, tile
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import may_overlap
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.storage import LOAD, STORE
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -100,7 +100,6 @@ def evaluate(
         y_pred.size if way.flat else rows,
         dtype="float64" if dtype == FLOAT64 else "float32",
         target=get_target(),
-        threads=get_num_threads(),
         grain=way.grain,
         block=way.block,
         dims=way.dims,
@@ -227,7 +226,6 @@ def gaussian_nll(
         rows,
         dtype=y_pred.dtype.name,
         target=get_target(),
-        threads=get_num_threads(),
         grain=rows_in_a_grain(columns),
         block=rows_in_a_block(columns),
         dims=(columns, columns),
@@ -341,7 +339,6 @@ def _count(kernel: str, array: np.ndarray, units: int, partials: int, dims=(), s
         units,
         "float64" if array.dtype == FLOAT64 else "float32",
         get_target(),
-        get_num_threads(),
         max(1, pipeline.GRAIN * units // array.size),
         0,
         dims,

@@ -11,7 +11,7 @@ from fastopt.kernels.metrics import reference
 from fastopt.kernels.metrics.kernels import KERNELS
 from fastopt.kernels.runtime import pipeline, stages
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 
 WIDEN = {
     dtype: Kernel("widen", "runtime", ("labels", "wide"), ("wide",), code=code) for dtype, code in stages.WIDEN.items()
@@ -82,7 +82,6 @@ class _Work:
             len(self.samples.y_true),
             dtype=str(self.samples.dtype),
             target=get_target(),
-            threads=get_num_threads(),
             grain=ONE_PASS if in_order else max(1, pipeline.GRAIN // self.elements),
             block=max(1, pipeline.BLOCK // self.elements),
             dims=dims,
@@ -123,7 +122,6 @@ def errors(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: n
         y_true.size,
         dtype=str(y_true.dtype),
         target=get_target(),
-        threads=get_num_threads(),
         grain=pipeline.GRAIN,
         block=pipeline.BLOCK,
         partials=2,
@@ -291,7 +289,6 @@ def rank(parts: Parts) -> np.ndarray:
     how = {
         "dtype": str(scores.dtype),
         "target": get_target(),
-        "threads": get_num_threads(),
         "grain": 1 if samples > pipeline.GRAIN else 2,  # the two parts side by side, if it is worth a thread
         "dims": (samples, positives),
     }

@@ -13,7 +13,7 @@ from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, parameter_type, rows_of
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import all_fit, are_packed, narrow
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 LIKE_X = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
@@ -150,7 +150,6 @@ def _moments(view: Channels, x: Array) -> tuple[Array, Array]:
         view.channels,
         "float64",
         get_target(),
-        get_num_threads(),
         grain=max(8, GRAIN // len(parts)),
         dims=(view.channels, view.grain, view.values),
     )
@@ -173,7 +172,6 @@ def _run(view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple =
         view.values if view.by_rows else view.channels,
         "float64" if arrays[0].itemsize == 8 else "float32",  # type: ignore[union-attr]
         get_target(),
-        get_num_threads(),
         view.grain,
         0 if name in MAPPED else view.grain,
         dims,
@@ -230,7 +228,6 @@ def _run_rows(
         rows,
         "float64" if x.itemsize == 8 else "float32",
         get_target(),
-        get_num_threads(),
         grain,
         block,
         dims,

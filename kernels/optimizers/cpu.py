@@ -11,7 +11,7 @@ from fastopt.kernels.optimizers.recipe import SCALARS, norm
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import Call, Launch
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
@@ -19,11 +19,11 @@ from fastopt.kernels.runtime.whole import whole
 
 def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the sum of all gradients' squares, and whether all their elements are finite."""
-    total, finite, threads = 0.0, True, get_num_threads()
+    total, finite = 0.0, True
     for batch in batches:
         unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
         sums = batch.jobs.run(
-            norm(batch.recipe), scalars=unused, threads=threads, contiguous=batch.packed, partials=2
+            norm(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2
         ).sum(axis=0)  # fmt: skip
         total, finite = total + sums[0], finite and sums[1] == 0
     return float(total), bool(finite)
@@ -34,12 +34,12 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
 
     It is done and counted as a whole: a signal's handler runs before it, or behind it.
     """
-    target, threads = get_target(), get_num_threads()
+    target = get_target()
     tables = [_table(batch, rule, settings, asked) for batch in batches]
     if rule.layers is not None:
         with signals_wait():
             total = sum(
-                _measured(batch, rule, settings, asked, table, target, threads)
+                _measured(batch, rule, settings, asked, table, target)
                 for batch, table in zip(batches, tables, strict=True)
             )
             whole(list(asked.done))
@@ -49,7 +49,7 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     for batch, table in zip(batches, tables, strict=True):
         program = batch.program(0, target, asked.zero, asked.stats)
         launch = batch.jobs.launch(
-            program, scalars=table, threads=threads, contiguous=batch.packed, partials=int(asked.stats)
+            program, scalars=table, contiguous=batch.packed, partials=int(asked.stats)
         )  # fmt: skip
         launches.append(launch)
         calls += launch.calls
@@ -86,14 +86,14 @@ def _row(batch: Batch, rule: Rule, setting: Setting, asked: Asked) -> tuple[floa
 
 
 def _measured(
-    batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, table: np.ndarray, target: str, threads: int
+    batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, table: np.ndarray, target: str
 ) -> float:
     """Run the passes that measure, then the rule, with scalars of each parameter's own; returns the updates' sum."""
     layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
     assert layers is not None
     own, each = table[jobs.rows], range(len(batch.shapes))
     rows, total = np.arange(len(own)), 0.0
-    how = {"scalars": own, "threads": threads, "contiguous": batch.packed, "rows": rows}
+    how = {"scalars": own, "contiguous": batch.packed, "rows": rows}
     for only in each if layers.one_by_one else (None,):
         for number in range(len(recipe.passes)):
             partials, grain = layers.extent(number, batch.shapes[only or 0])
@@ -109,12 +109,12 @@ def _measured(
 
 def interpolate(params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]) -> None:
     """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
-    target, threads = get_target(), get_num_threads()
+    target = get_target()
     for param, end, weight in zip(params, ends, weights, strict=True):
         if str(param.dtype) not in DTYPES or param.dtype != end.dtype:  # 16 bits: in NumPy
             by_reference.interpolate([param], [end], [weight])
             continue
         pipeline.run(
             ((INTERPOLATE, INTERPOLATE.buffers, 1),), {"param": param, "end": end}, param.size,
-            dtype=str(param.dtype), target=target, threads=threads, grain=pipeline.GRAIN, scalars=(weight,),
+            dtype=str(param.dtype), target=target, grain=pipeline.GRAIN, scalars=(weight,),
         )  # fmt: skip

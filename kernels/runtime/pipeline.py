@@ -119,8 +119,7 @@ def run_kernel(
     units: int,
     dtype: str,
     target: str,
-    threads: int = 0,
-    grain: int = GRAIN,
+    grain: int,
     block: int = 0,
     dims: tuple[int, ...] = (),
     scalars: tuple[float, ...] = (),
@@ -139,7 +138,7 @@ def run_kernel(
     """
     if are_packed(arrays, STREAMED_BYTES if streamed else 0):
         plan = _alone(kernel, dtype, target, scratch)
-        sums = plan.run_one(list(arrays), units, grain, block, dims, scalars, partials, threads, per_grain)
+        sums = plan.run_one(list(arrays), units, grain, block, dims, scalars, partials, 0, per_grain)
         return sums if per_grain or not partials else sums[0]
     return run(
         ((kernel, kernel.buffers, 1),),
@@ -150,7 +149,6 @@ def run_kernel(
         units,
         dtype=dtype,
         target=target,
-        threads=threads,
         grain=grain,
         block=block,
         dims=dims,

@@ -12,7 +12,9 @@ from typing import Any
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
 _target: ContextVar[str] = ContextVar("fastopt_target")
-threads_cell = array("i", [0, 0])  # read by the launcher: how many threads (0: nobody has asked), whether fastopt was told
+threads_cell = array(
+    "i", [0, 0]
+)  # read by the launcher: how many threads (0: nobody has asked), whether fastopt was told
 _threads_from = ""
 
 
