@@ -24,6 +24,20 @@ def describe(value: Any) -> str:
     return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
 
 
+def plain(value: Any, name: str) -> np.ndarray:
+    """Return `value` if it is an array whose elements are all that it means."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected a plain NumPy array (a mask is not looked at; give {name}.filled(...), and leave "
+            "elements out by mask= or by weights of 0), got a masked array"
+        )
+    if not isinstance(value, np.memmap) and type(value) is not np.ndarray:
+        raise TypeError(f"{name}: expected a plain NumPy array (np.asarray makes one), got {type(value).__name__}")
+    return value
+
+
 def array(
     value: Any,
     name: str,
@@ -35,8 +49,7 @@ def array(
     """Return `value` if it is an array of one of these dtypes (of this dtype and shape); no copy, no cast."""
     if fits(value, dtype, shape):
         return value
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    plain(value, name)
     # comparing dtypes takes a fraction of a microsecond, forming a dtype's name takes seven
     if value.dtype not in DTYPES and value.dtype != dtype and str(value.dtype) not in among:
         raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value.dtype}")

@@ -70,7 +70,7 @@ class Metric:
         """
         if type(other) is not type(self):
             raise TypeError(f"other: expected another {type(self).__name__}, got {type(other).__name__}")
-        if other._options != self._options:
+        if repr(other) != repr(self):  # NaN is equal to itself here
             raise ValueError(f"other: expected the same options as in {self}, got {other}")
         if other._state is not None:
             self._state = self._joined(self._state, other._state)

@@ -1,18 +1,28 @@
-"""How good scores are as such: log loss, the area under the ROC curve, average precision."""
+"""How good scores are as such: log loss, areas under curves, average precision. A function stands under its class."""
 
 from typing import Any
 
 import numpy as np
 
-from fastopt.kernels.metrics import cpu, results
+from fastopt import expect
+from fastopt.kernels.metrics import results
+from fastopt.kernels.metrics.samples import Parts, Samples, joined
+from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Mean, Metric
-from fastopt.metrics.inputs import measured, samples, whole
+from fastopt.metrics.inputs import checked, flat, rows, samples, sequence, whole
+
+AVERAGES = ("macro", "weighted", "micro", "samples")
 
 
 class LogLoss(Mean):
     """Mean of −log of the probability given to the true class, over batches.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.log_loss` takes.
+
+    Parameters
+    ----------
+    multi_label : bool, default False
+        As in :func:`fastopt.metrics.log_loss`.
 
     Raises
     ------
@@ -22,10 +32,6 @@ class LogLoss(Mean):
     Notes
     -----
     State: two float64 sums.
-
-    References
-    ----------
-    Bishop, "Pattern recognition and machine learning", 2006, equations 4.90 and 4.108.
 
     Examples
     --------
@@ -37,53 +43,194 @@ class LogLoss(Mean):
     1.386294
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, multi_label: bool = False) -> None:
+        super().__init__(multi_label=expect.flag(multi_label, "multi_label"))
 
     def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
-        given = samples(y_true, y_pred, sample_weight, ("binary", "classes"))
-        return measured(cpu.log_losses, given, scores="distribution")
+        if self._options["multi_label"]:
+            given = flat(rows(y_true, y_pred, sample_weight, scores=True))
+        else:
+            given = samples(y_true, y_pred, sample_weight, ("binary", "classes"))
+        return checked(way("metrics").log_losses(given), given, "distribution")
+
+
+def log_loss(
+    y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, multi_label: bool = False
+) -> float:
+    """Return the mean of −log of the probability given to the true class.
+
+    Parameters
+    ----------
+    y_true : array (N,) or (N, 1), or one-hot (N, C)
+        Labels from 0 to C − 1 (integers or bool; for binary probabilities also floats that are exactly 0 or 1), or
+        one-hot rows of any of these dtypes.
+    y_pred : float32 or float64 array (N,) or (N, 1), or (N, C)
+        Probabilities of class 1, or of each class; rows of classes add up to 1, within the root of the dtype's epsilon.
+        Clipped to [epsilon, 1 − epsilon] of the dtype.
+    sample_weight : array (N,) of y_pred's dtype, optional
+        Finite weights ≥ 0.
+    multi_label : bool, default False
+        Whether both are (N, L): labels, each 0 or 1, and the probability of each; the mean is over all.
+
+    Returns
+    -------
+    float
+        In nats; ≥ 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a probability is outside
+        [0, 1] or NaN, there is no sample, a weight is negative or not finite, or all are 0.
+
+    Notes
+    -----
+    scikit-learn clips likewise, and only warns of rows that don't add up to 1. Keras clips to 1e-7 whatever the dtype.
+
+    References
+    ----------
+    Bishop, "Pattern recognition and machine learning", 2006, equations 4.90 and 4.108.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.metrics.log_loss(np.array([1, 0]), np.array([0.25, 0.75])), 6)
+    1.386294
+    """
+    return LogLoss(multi_label)._once(y_true, y_pred, sample_weight)
 
 
 class _Rank(Metric):
-    """A metric of the order of scores. State: all scores, or what each bin of them weighs."""
+    """A metric of the order of scores, of one binary problem or of several.
 
-    def __init__(self, num_thresholds: int | None = None):
+    State: for each problem all scores (parts), or what each bin of them weighs; for average="samples" a sum over rows.
+    """
+
+    _several = False
+
+    def __init__(
+        self,
+        num_thresholds: int | None,
+        thresholds: Any,
+        multi_label: bool,
+        average: str | None,
+        several: bool = False,
+        **others: Any,
+    ):
         super().__init__(
-            num_thresholds=None if num_thresholds is None else whole(num_thresholds, "num_thresholds", 2, None)
+            num_thresholds=None if num_thresholds is None else whole(num_thresholds, "num_thresholds", 2, None),
+            thresholds=None if thresholds is None else _growing(thresholds),
+            multi_label=expect.flag(multi_label, "multi_label"),
+            average=None if average is None else expect.choice(average, "average", AVERAGES),
+            **others,
         )
+        if num_thresholds is not None and thresholds is not None:
+            raise ValueError(f"thresholds: expected None with num_thresholds={num_thresholds}, got {thresholds!r}")
+        if average != "macro" and not (multi_label or several):
+            raise ValueError(f"average: expected 'macro' where there are no labels to average over, got {average!r}")
+        if average in ("micro", "samples") and not multi_label:
+            raise ValueError(f"multi_label: expected True with average={average!r}, got {multi_label!r}")
+        if average == "samples" and self._binned():
+            raise ValueError("average: expected another than 'samples' with thresholds, got 'samples'")
+
+    def _binned(self) -> bool:
+        return self._options["num_thresholds"] is not None or self._options["thresholds"] is not None
+
+    def _problems(self, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
+        if not self._options["multi_label"]:
+            return [samples(y_true, y_pred, sample_weight, ("binary",))]
+        given = rows(y_true, y_pred, sample_weight, scores=True)
+        if self._options["average"] == "micro":
+            return [flat(given)]
+        if self._options["average"] == "samples":
+            return [_binary(given, row, row, None) for row in range(len(given.y_pred))]
+        columns = [(slice(None), column) for column in range(given.classes)]
+        return [_binary(given, column, column, given.sample_weight) for column in columns]
 
     def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
-        given = samples(y_true, y_pred, sample_weight, ("binary",))
-        if self._options["num_thresholds"] is None:
-            return (measured(cpu.part, given),)
-        return measured(cpu.by_bin, given, self._options["num_thresholds"] - 1, scores="unit")
+        problems = self._problems(y_true, y_pred, sample_weight)
+        if self._options["average"] == "samples":
+            values = np.array([self._score((self._part(problem),))[0] for problem in problems])
+            w = np.ones(len(values)) if sample_weight is None else sample_weight.astype(np.float64)
+            return (np.array([np.sum(w * values), np.sum(w)]),)
+        if not self._binned():
+            return tuple([(self._part(problem),) for problem in problems])
+        thresholds, number = self._options["thresholds"], self._options["num_thresholds"]
+        domain = (-np.inf, np.inf, "any") if number is None else (0.0, 1.0, "unit")
+        at = np.arange(number) / (number - 1) if thresholds is None else thresholds
+        return tuple([self._bins(problem, at, *domain) for problem in problems])
+
+    def _part(self, given: Samples) -> Parts:
+        return checked(way("metrics").part(given), given)
+
+    def _bins(self, given: Samples, at: Any, low: float, high: float, scores: str) -> np.ndarray:
+        return checked(way("metrics").by_bin(given, np.array(at, given.dtype), low, high), given, scores)
 
     def _joined(self, state: Any, more: Any) -> Any:
-        if isinstance(state, tuple) and state[0].scores.dtype != more[0].scores.dtype:
-            raise TypeError(f"y_pred: expected {state[0].scores.dtype} as before, got {more[0].scores.dtype}")
-        return super()._joined(state, more)
+        if state is None:
+            return more
+        if len(state) != len(more):
+            raise ValueError(f"y_pred: expected as many columns as before, for {len(state)} scores, got {len(more)}")
+        for one, other in zip(state, more, strict=True):
+            if isinstance(one, tuple) and one[0].scores.dtype != other[0].scores.dtype:
+                raise TypeError(f"y_pred: expected {one[0].scores.dtype} as before, got {other[0].scores.dtype}")
+        return tuple([one + other for one, other in zip(state, more, strict=True)])
 
-    def _value(self, state: Any) -> float:
-        found = cpu.rank(cpu.join(state)) if isinstance(state, tuple) else results.rank_sums(state)
-        pairs, precision, positives, negatives = found.tolist()
-        return self._of(pairs, precision, positives, negatives)
+    def _value(self, state: Any) -> Any:
+        average = self._options["average"]
+        if average == "samples":
+            total, weight = state[0].tolist()
+            if weight == 0:
+                raise ValueError("sample_weight: expected a positive sum, got 0.0")
+            return total / weight
+        found = [self._score(one) for one in state]
+        if len(found) == 1 and average is not None:
+            return found[0][0]
+        values, sizes = self._combined([value for value, _, _ in found], found)
+        if average is None:
+            return np.array(values)
+        return results.mean(values, sizes if average == "weighted" else [1.0] * len(values))
+
+    def _combined(self, values: list[float], found: list[tuple]) -> tuple[list[float], list[float]]:
+        """Return what is averaged, and its weights: by default the weight of positives."""
+        return values, [positives for _, positives, _ in found]
+
+    def _score(self, state: Any) -> tuple[float, float, float]:
+        """Return a problem's value, and the weight of its positives and negatives."""
+        sums = way("metrics").rank(joined(state)) if isinstance(state, tuple) else results.rank_sums(state)
+        pairs, precision, positives, negatives = sums.tolist()
+        return self._of(pairs, precision, positives, negatives), positives, negatives
 
     def _of(self, pairs: float, precision: float, positives: float, negatives: float) -> float:
         raise NotImplementedError
 
 
+def _growing(value: Any) -> tuple[float, ...]:
+    found = [expect.number(x, "thresholds", expect.FINITE) for x in sequence(value, "thresholds", "finite numbers")]
+    return tuple(sorted(set(found)))
+
+
+def _binary(given: Samples, true: Any, pred: Any, sample_weight: np.ndarray | None) -> Samples:
+    """Return a part of rows as binary samples."""
+    return Samples("binary", given.y_true[true], given.y_pred[pred], sample_weight, 2)
+
+
+def _both(positives: float, negatives: float) -> None:
+    if positives == 0 or negatives == 0:
+        absent = "positive (1)" if positives == 0 else "negative (0)"
+        raise ValueError(f"y_true: expected samples of both classes, got none that is {absent} and has weight")
+
+
 class AUC(_Rank):
-    """Area under the receiver operating characteristic, over batches.
+    """Area under the receiver operating characteristic (or precision-recall curve), over batches.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.auc` takes, scores of one
-    dtype in all batches.
+    dtype and number of columns in all batches.
 
     Parameters
     ----------
-    num_thresholds : int ≥ 2, optional
-        None: exact, keeps every score. Otherwise scores must be in [0, 1] and are told apart by so many equally spaced
-        thresholds (0 and 1 among them); scores between two of them count as equal.
+    num_thresholds, thresholds, curve, summation, max_fpr, multi_class, multi_label, average : optional
+        As in :func:`fastopt.metrics.auc`.
 
     Raises
     ------
@@ -93,14 +240,7 @@ class AUC(_Rank):
     Notes
     -----
     Memory: one number per sample (and one per weight) of y_pred's dtype, and three times that while `result` sorts; or
-    2 (num_thresholds − 1) float64 numbers. The approximate result is off by at most half the share of (positive,
-    negative) pairs that fall between the same two thresholds. Keras has the approximate way alone, with a
-    trapezoidal sum over 200 thresholds.
-
-    References
-    ----------
-    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
-    Radiology 143, 1982.
+    2 (thresholds + 1) float64 numbers; so many for each label or class, and with "ovo" for each pair.
 
     Examples
     --------
@@ -112,24 +252,166 @@ class AUC(_Rank):
     0.75
     """
 
+    def __init__(
+        self,
+        num_thresholds: int | None = None,
+        thresholds: Any = None,
+        curve: str = "ROC",
+        summation: str = "interpolation",
+        max_fpr: float | None = None,
+        multi_class: str | None = None,
+        multi_label: bool = False,
+        average: str | None = "macro",
+    ):
+        if multi_class is not None:
+            expect.choice(multi_class, "multi_class", ("ovr", "ovo"))
+            if multi_label:
+                raise ValueError(f"multi_class: expected None with multi_label=True, got {multi_class!r}")
+        super().__init__(
+            num_thresholds,
+            thresholds,
+            multi_label,
+            average,
+            multi_class is not None,
+            curve=expect.choice(curve, "curve", ("ROC", "PR")),
+            summation=expect.choice(summation, "summation", ("interpolation", "minoring", "majoring")),
+            max_fpr=None if max_fpr is None else expect.number(max_fpr, "max_fpr", expect.INSIDE),
+            multi_class=multi_class,
+        )
+        if max_fpr is not None and (curve, summation) != ("ROC", "interpolation"):
+            raise ValueError(f"max_fpr: expected None with another curve or summation, got {max_fpr!r}")
+
+    def _problems(self, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
+        if self._options["multi_class"] is None:
+            return super()._problems(y_true, y_pred, sample_weight)
+        given = samples(y_true, y_pred, sample_weight, ("classes",), targets="labels")
+        checked(way("metrics").matches(given), given)  # labels and scores are valid
+        classes, w = range(given.classes), given.sample_weight
+        if self._options["multi_class"] == "ovr":
+            return [Samples("binary", given.y_true == c, given.y_pred[:, c], w, 2) for c in classes]
+        problems = []
+        for a in classes:
+            for b in range(a):
+                both = (given.y_true == a) | (given.y_true == b)
+                y_true, y_pred, weight = given.y_true[both], given.y_pred[both], None if w is None else w[both]
+                problems += [Samples("binary", y_true == c, y_pred[:, c], weight, 2) for c in (a, b)]
+        return problems
+
+    def _combined(self, values: list[float], found: list[tuple]) -> tuple[list[float], list[float]]:
+        if self._options["multi_class"] != "ovo":
+            return super()._combined(values, found)
+        pairs = range(0, len(values), 2)
+        return [(values[k] + values[k + 1]) / 2 for k in pairs], [found[k][1] + found[k][2] for k in pairs]
+
+    def _score(self, state: Any) -> tuple[float, float, float]:
+        curve, summation, max_fpr = (self._options[name] for name in ("curve", "summation", "max_fpr"))
+        if (curve, summation, max_fpr) == ("ROC", "interpolation", None):
+            return super()._score(state)
+        at = way("metrics").curve(joined(state)) if isinstance(state, tuple) else state
+        negatives, positives = at.sum(axis=1).tolist()
+        if curve == "ROC":
+            _both(positives, negatives)
+            return results.roc_area(at, summation, max_fpr), positives, negatives
+        if positives == 0:
+            raise ValueError("y_true: expected at least one positive sample with weight, got none")
+        return results.pr_area(at, summation), positives, negatives
+
     def _of(self, pairs: float, precision: float, positives: float, negatives: float) -> float:
-        if positives == 0 or negatives == 0:
-            absent = "positive (1)" if positives == 0 else "negative (0)"
-            raise ValueError(f"y_true: expected samples of both classes, got none that is {absent} and has weight")
+        _both(positives, negatives)
         return pairs / (positives * negatives)
+
+
+def auc(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    num_thresholds: int | None = None,
+    thresholds: Any = None,
+    curve: str = "ROC",
+    summation: str = "interpolation",
+    max_fpr: float | None = None,
+    multi_class: str | None = None,
+    multi_label: bool = False,
+    average: str | None = "macro",
+) -> float | np.ndarray:
+    """Return the area under the receiver operating characteristic: how likely a positive is to outscore a negative.
+
+    Exact: the share of (positive, negative) pairs that scores put in the right order, ties by half (Mann and Whitney).
+
+    Parameters
+    ----------
+    y_true : array (N,) or (N, 1)
+        Labels 0 or 1: integers, bool, or floats that are exactly 0 or 1; both occur. With `multi_class` integers from 0
+        to C − 1, all of which occur; with `multi_label` (N, L), each 0 or 1.
+    y_pred : float32 or float64 array (N,) or (N, 1), or (N, C) or (N, L)
+        Scores, any numbers but NaN; higher means class 1, or this class or label.
+    sample_weight : array (N,) of y_pred's dtype, optional
+        Finite weights ≥ 0; a pair counts by the product of its weights.
+    num_thresholds : int ≥ 2, optional
+        Scores are in [0, 1], and are told apart by so many equally spaced thresholds alone, from 0 to 1: by how many
+        they are above (not equal to). The result is off by at most half the share of pairs that are not told apart.
+    thresholds : sequence of finite floats, optional
+        The same with these thresholds, of y_pred's dtype, and any scores.
+    curve : {"ROC", "PR"}, default "ROC"
+        PR: the area under the precision-recall curve.
+    summation : {"interpolation", "minoring", "majoring"}, default "interpolation"
+        How the area between two points is filled: by a line (between precisions as Davis and Goadrich do), or by the
+        lower or the higher of both.
+    max_fpr : float in (0, 1), optional
+        Take the curve up to this false positive rate; the area is put between 0.5 and 1 as McClish does.
+    multi_class : {"ovr", "ovo"}, optional
+        Each class against all others, or against each other one (Hand and Till).
+    multi_label : bool, default False
+        Whether there are L labels a sample.
+    average : {"macro", "weighted", "micro", "samples"} or None, default "macro"
+        With `multi_class` or `multi_label`: the mean; the mean by the weight of positives (of pairs of classes); of all
+        labels taken together; the mean over rows; or None: each value.
+
+    Returns
+    -------
+    float, or float64 array (C,), (L,) or (C (C − 1) / 2,) if average is None
+        A share in [0, 1]; 0.5 for scores that tell nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes are not as above, a label is out of range, a score is NaN, there is no sample of one
+        class with weight, a weight is negative or not finite, or two options exclude each other.
+
+    Notes
+    -----
+    Allocates three times y_pred's memory. scikit-learn's `roc_auc_score` is the same; Keras's AUC is an approximation
+    by 200 thresholds.
+
+    References
+    ----------
+    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
+    Radiology 143, 1982; McClish, Medical Decision Making 9, 1989; Hand and Till, Machine Learning 45, 2001; Davis and
+    Goadrich, ICML 2006.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.metrics.auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.8, 0.4, 0.3]))
+    0.75
+    >>> fo.metrics.auc(np.array([0, 1]), np.array([0.5, 0.9]), num_thresholds=3)
+    1.0
+    """
+    metric = AUC(num_thresholds, thresholds, curve, summation, max_fpr, multi_class, multi_label, average)
+    return metric._once(y_true, y_pred, sample_weight)
 
 
 class AveragePrecision(_Rank):
     """Area under the steps of the precision-recall curve, over batches.
 
     `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.average_precision` takes,
-    scores of one dtype in all batches.
+    scores of one dtype and number of columns in all batches.
 
     Parameters
     ----------
-    num_thresholds : int ≥ 2, optional
-        None: exact, keeps every score. Otherwise scores must be in [0, 1] and are told apart by so many equally spaced
-        thresholds (0 and 1 among them); scores between two of them count as equal.
+    num_thresholds, thresholds, multi_label, average : optional
+        As in :func:`fastopt.metrics.auc`.
 
     Raises
     ------
@@ -138,12 +420,7 @@ class AveragePrecision(_Rank):
 
     Notes
     -----
-    Memory: one number per sample (and one per weight) of y_pred's dtype, and three times that while `result` sorts; or
-    2 (num_thresholds − 1) float64 numbers. Keras's `AUC(curve="PR")` interpolates, and is close but not the same.
-
-    References
-    ----------
-    Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
+    Memory as in :class:`AUC`.
 
     Examples
     --------
@@ -155,7 +432,68 @@ class AveragePrecision(_Rank):
     0.833333
     """
 
+    def __init__(
+        self,
+        num_thresholds: int | None = None,
+        thresholds: Any = None,
+        multi_label: bool = False,
+        average: str | None = "macro",
+    ):
+        super().__init__(num_thresholds, thresholds, multi_label, average)
+
     def _of(self, pairs: float, precision: float, positives: float, negatives: float) -> float:
         if positives == 0:
             raise ValueError("y_true: expected at least one positive sample with weight, got none")
         return precision / positives
+
+
+def average_precision(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    num_thresholds: int | None = None,
+    thresholds: Any = None,
+    multi_label: bool = False,
+    average: str | None = "macro",
+) -> float | np.ndarray:
+    """Return the area under the steps of the precision-recall curve: Σ (Rₙ − Rₙ₋₁) Pₙ over distinct scores.
+
+    Parameters
+    ----------
+    y_true : array (N,) or (N, 1)
+        Labels 0 or 1: integers, bool, or floats that are exactly 0 or 1; a 1 occurs. With `multi_label` (N, L).
+    y_pred : float32 or float64 array (N,) or (N, 1), or (N, L)
+        Scores, any numbers but NaN; higher means class 1.
+    sample_weight : array (N,) of y_pred's dtype, optional
+        Finite weights ≥ 0.
+    num_thresholds, thresholds, multi_label, average : optional
+        As in :func:`auc`.
+
+    Returns
+    -------
+    float, or float64 array (L,) if average is None
+        In (0, 1]; the share of positives for scores that tell nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes are not as above, a label is neither 0 nor 1, a score is NaN, there is no positive sample
+        with weight, or a weight is negative or not finite.
+
+    Notes
+    -----
+    Allocates three times y_pred's memory. scikit-learn is the same, but gives 0 with a warning where there is no
+    positive; Keras's `AUC(curve="PR")` interpolates, as :func:`auc` does.
+
+    References
+    ----------
+    Zhu, "Recall, precision and average precision", University of Waterloo, 2004.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> round(fo.metrics.average_precision(np.array([0, 1, 0, 1]), np.array([0.1, 0.8, 0.4, 0.3])), 6)
+    0.833333
+    """
+    return AveragePrecision(num_thresholds, thresholds, multi_label, average)._once(y_true, y_pred, sample_weight)

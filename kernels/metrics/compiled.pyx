@@ -91,6 +91,22 @@ cdef cloned_void same(real **buffers, const int64_t *dims, const double *scalars
         value[i] = match if (y_true[i] >= first) & (y_true[i] <= last) & (y_pred[i] != NOT_A_LABEL) else <real> NAN
 
 
+cdef cloned_void same_rows(real **buffers, const int64_t *dims, const double *scalars,
+                           int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """1 where all labels of a row agree, else 0; NaN unless all are 0 or 1."""
+    cdef const int64_t *y_true = <const int64_t *> buffers[0]
+    cdef const int64_t *y_pred = <const int64_t *> buffers[1]
+    cdef real *value = buffers[2]
+    cdef int64_t classes = dims[0]
+    cdef int64_t i, k, differ, any_bit
+    for i in range(start, stop):
+        differ = any_bit = 0
+        for k in range(i * classes, (i + 1) * classes):
+            differ |= y_true[k] ^ y_pred[k]
+            any_bit |= y_true[k] | y_pred[k]
+        value[i] = <real> (differ == 0) if (any_bit & ~1) == 0 else <real> NAN
+
+
 # ---- labels: one int64 per element or row
 
 cdef cloned_void above(real **buffers, const int64_t *dims, const double *scalars,
@@ -107,17 +123,23 @@ cdef cloned_void above(real **buffers, const int64_t *dims, const double *scalar
 
 cdef cloned_void bin_of(real **buffers, const int64_t *dims, const double *scalars,
                         int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """The bin of a score, of `columns` equal ones over [0, 1]; the last one holds 1."""
+    """How many thresholds (upwards, one less than `columns`) a score is above; NOT_A_LABEL outside [low, high]."""
     cdef const real *y_pred = buffers[0]
-    cdef int64_t *label = <int64_t *> buffers[1]
+    cdef const real *thresholds = buffers[1]
+    cdef int64_t *label = <int64_t *> buffers[2]
     cdef int64_t columns = dims[0]
-    cdef int64_t i, at
+    cdef real low = <real> scalars[0]
+    cdef real high = <real> scalars[1]
+    cdef int64_t i, first, last, middle
     for i in range(start, stop):
-        if y_pred[i] >= 0 and y_pred[i] <= 1:
-            at = <int64_t> (<double> y_pred[i] * <double> columns)
-            label[i] = at if at < columns else columns - 1
-        else:
-            label[i] = NOT_A_LABEL
+        first, last = 0, columns - 1
+        while first < last:
+            middle = (first + last) // 2
+            if thresholds[middle] < y_pred[i]:
+                first = middle + 1
+            else:
+                last = middle
+        label[i] = first if (y_pred[i] >= low) & (y_pred[i] <= high) else NOT_A_LABEL
 
 
 cdef cloned_void argmax(real **buffers, const int64_t *dims, const double *scalars,
@@ -175,6 +197,15 @@ cdef cloned_void in_top_k(real **buffers, const int64_t *dims, const double *sca
 
 # ---- sums
 
+cdef cloned_void ones(real **buffers, const int64_t *dims, const double *scalars,
+                      int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """Weights of samples that have none."""
+    cdef real *value = buffers[0]
+    cdef int64_t i
+    for i in range(start, stop):
+        value[i] = 1
+
+
 cdef cloned_void total(real **buffers, const int64_t *dims, const double *scalars,
                        int64_t start, int64_t stop, double *partials) noexcept nogil:
     """partials: the sum of the values."""
@@ -212,6 +243,23 @@ cdef cloned_void weighted_total(real **buffers, const int64_t *dims, const doubl
         weights[i - whole] += sample_weight[i]
     partials[0] += folded(lanes)
     partials[1] += folded(weights)
+
+
+cdef cloned_void column_totals(real **buffers, const int64_t *dims, const double *scalars,
+                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """partials: for each column the sum of weight times value; and the sum of weights."""
+    cdef const real *value = buffers[0]
+    cdef const real *sample_weight = buffers[1]
+    cdef int64_t classes = dims[0]
+    cdef int64_t i, k
+    cdef double sum
+    for k in range(classes):
+        sum = 0
+        for i in range(start, stop):
+            sum += <double> sample_weight[i] * <double> value[i * classes + k]
+        partials[k] += sum
+    for i in range(start, stop):
+        partials[classes] += sample_weight[i]
 
 
 cdef cloned_void binary_counts(real **buffers, const int64_t *dims, const double *scalars,
@@ -262,6 +310,57 @@ cdef cloned_void counts_weighted(real **buffers, const int64_t *dims, const doub
             partials[y_true[i] * columns + y_pred[i]] += sample_weight[i]
         else:
             partials[rows * columns] += 1
+
+
+cdef cloned_void label_counts(real **buffers, const int64_t *dims, const double *scalars,
+                              int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """partials: for each label the weight that is rightly predicted, predicted, and actual; and whether one is invalid."""
+    cdef const int64_t *y_true = <const int64_t *> buffers[0]
+    cdef const int64_t *y_pred = <const int64_t *> buffers[1]
+    cdef const real *sample_weight = buffers[2]
+    cdef int64_t classes = dims[0]
+    cdef int64_t i, k, any_bit = 0
+    cdef double weight
+    for i in range(start, stop):
+        weight = sample_weight[i]
+        for k in range(classes):
+            partials[3 * k] += weight * <double> (y_true[i * classes + k] & y_pred[i * classes + k] & 1)
+            partials[3 * k + 1] += weight * <double> (y_pred[i * classes + k] & 1)
+            partials[3 * k + 2] += weight * <double> (y_true[i * classes + k] & 1)
+            any_bit |= y_true[i * classes + k] | y_pred[i * classes + k]
+    partials[3 * classes] += (any_bit & ~1) != 0
+
+
+cdef cloned_void row_ratios(real **buffers, const int64_t *dims, const double *scalars,
+                            int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """of_hit hit / (of_predicted predicted + of_actual actual) of each row's labels.
+
+    partials: the sum of weight times ratio, of weights where it is defined, of all weights; and whether a label is
+    invalid.
+    """
+    cdef const int64_t *y_true = <const int64_t *> buffers[0]
+    cdef const int64_t *y_pred = <const int64_t *> buffers[1]
+    cdef const real *sample_weight = buffers[2]
+    cdef int64_t classes = dims[0]
+    cdef double of_hit = scalars[0]
+    cdef double of_predicted = scalars[1]
+    cdef double of_actual = scalars[2]
+    cdef int64_t i, k, hit, predicted, actual, any_bit = 0
+    cdef double below, weight
+    for i in range(start, stop):
+        hit = predicted = actual = 0
+        for k in range(i * classes, (i + 1) * classes):
+            hit += y_true[k] & y_pred[k] & 1
+            predicted += y_pred[k] & 1
+            actual += y_true[k] & 1
+            any_bit |= y_true[k] | y_pred[k]
+        weight = sample_weight[i]
+        below = of_predicted * <double> predicted + of_actual * <double> actual
+        if below > 0:
+            partials[0] += weight * (of_hit * <double> hit / below)
+            partials[1] += weight
+        partials[2] += weight
+    partials[3] += (any_bit & ~1) != 0
 
 
 # ---- ranks: positives and negatives apart, each sorted, then one walk over both
@@ -346,16 +445,21 @@ KERNELS = {     # float32, float64
     "binary_log_loss": (<uintptr_t> <void *> binary_log_loss[float], <uintptr_t> <void *> binary_log_loss[double]),
     "log_loss": (<uintptr_t> <void *> log_loss[float], <uintptr_t> <void *> log_loss[double]),
     "same": (<uintptr_t> <void *> same[float], <uintptr_t> <void *> same[double]),
+    "same_rows": (<uintptr_t> <void *> same_rows[float], <uintptr_t> <void *> same_rows[double]),
     "above": (<uintptr_t> <void *> above[float], <uintptr_t> <void *> above[double]),
     "bin_of": (<uintptr_t> <void *> bin_of[float], <uintptr_t> <void *> bin_of[double]),
     "argmax": (<uintptr_t> <void *> argmax[float], <uintptr_t> <void *> argmax[double]),
     "one_hot": (<uintptr_t> <void *> one_hot[float], <uintptr_t> <void *> one_hot[double]),
     "in_top_k": (<uintptr_t> <void *> in_top_k[float], <uintptr_t> <void *> in_top_k[double]),
+    "ones": (<uintptr_t> <void *> ones[float], <uintptr_t> <void *> ones[double]),
     "total": (<uintptr_t> <void *> total[float], <uintptr_t> <void *> total[double]),
     "weighted_total": (<uintptr_t> <void *> weighted_total[float], <uintptr_t> <void *> weighted_total[double]),
+    "column_totals": (<uintptr_t> <void *> column_totals[float], <uintptr_t> <void *> column_totals[double]),
     "binary_counts": (<uintptr_t> <void *> binary_counts[float], <uintptr_t> <void *> binary_counts[double]),
     "counts": (<uintptr_t> <void *> counts[float], <uintptr_t> <void *> counts[double]),
     "counts_weighted": (<uintptr_t> <void *> counts_weighted[float], <uintptr_t> <void *> counts_weighted[double]),
+    "label_counts": (<uintptr_t> <void *> label_counts[float], <uintptr_t> <void *> label_counts[double]),
+    "row_ratios": (<uintptr_t> <void *> row_ratios[float], <uintptr_t> <void *> row_ratios[double]),
     "part": (<uintptr_t> <void *> part[float], <uintptr_t> <void *> part[double]),
     "part_weighted": (<uintptr_t> <void *> part_weighted[float], <uintptr_t> <void *> part_weighted[double]),
     "sort_parts": (<uintptr_t> <void *> sort_parts[float], <uintptr_t> <void *> sort_parts[double]),

@@ -1,127 +1,225 @@
-"""What a metric has to know of its samples: a few sums, taken in one pass by one pipeline.
+"""What a metric has to know of its samples: a few sums, taken in one pass by one pipeline of compiled kernels.
 
-Each function returns None if a label or score is invalid: kernels notice, and leave it to the caller to say which.
+A function returns None if a label or score is invalid: kernels notice, and leave it to the caller to say which.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from fastopt.kernels.metrics import reference
 from fastopt.kernels.metrics.kernels import KERNELS
+from fastopt.kernels.metrics.samples import Parts, Samples, row_tolerance
 from fastopt.kernels.runtime import pipeline, stages
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.settings import get_num_threads, get_target
 
 WIDEN = {
     dtype: Kernel("widen", "runtime", ("labels", "wide"), ("wide",), code=code) for dtype, code in stages.WIDEN.items()
 }
+NAMES = {np.dtype(name): name for name in ("float32", "float64")}
+INT64 = np.dtype(np.int64)
 MAX_CELLS = 4096  # of a table that every grain has for itself; a larger one is counted by NumPy
 SORT_BYTES = 6 * 2048 * 8  # each part's counts while it is sorted
 ONE_PASS = 1 << 62  # a grain that holds any job: one thread, in order
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Checked inputs. `classes` 0: labels are any integers; `threshold`: of binary scores."""
-
-    kind: str  # of y_pred: "labels", "binary" (scores) or "classes" (scores)
-    y_true: np.ndarray  # labels (N,), or one-hot rows (N, C)
-    y_pred: np.ndarray  # labels (N,), scores (N,), or scores (N, C)
-    sample_weight: np.ndarray | None  # (N,)
-    classes: int
-    threshold: float = 0.5
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The type that kernels compute in."""
-        if self.kind != "labels":
-            return self.y_pred.dtype
-        return np.dtype(np.float64) if self.sample_weight is None else self.sample_weight.dtype
+# ---- recipes: which stages bring samples to labels, values and sums
 
 
-class _Work:
-    """Stages and slots of one pipeline over samples."""
+class Facts(NamedTuple):
+    """What a recipe depends on."""
 
-    def __init__(self, samples: Samples):
-        self.samples, self.stages, self.slots = samples, [], {}
-        self.elements = max([array.shape[1] for array in (samples.y_true, samples.y_pred) if array.ndim == 2] + [1])
-        if samples.sample_weight is not None:
-            self.slots["sample_weight"] = samples.sample_weight
-        self.weighted = ("sample_weight",) if "sample_weight" in self.slots else ()
+    kind: str
+    y_true: np.dtype
+    one_hot: bool
+    y_pred: np.dtype
+    width: int  # of a row
+    weighted: bool
+    size: int  # bytes of the kernels' own type
 
-    def add(self, kernel: str, *used: str) -> None:
-        self.stages.append((KERNELS[kernel], used, 1))
 
-    def labels(self, given: str, name: str) -> str:
-        """Bring labels of any type, or one-hot rows, to int64; return the name of the slot that has them."""
-        array = self.slots[given] = getattr(self.samples, given)
-        per_row = array.shape[1] if array.ndim == 2 else 1
-        if array.dtype != np.int64:
-            self.slots[f"wide {given}"] = 8 * per_row
-            self.stages.append((WIDEN[array.dtype], (given, f"wide {given}"), per_row))
-            given = f"wide {given}"
-        if array.ndim == 1:
-            return given
-        self.slots[name] = 8
-        self.add("one_hot", given, name)
+class Recipe:
+    """Stages, and the bytes per sample of the blocks between them."""
+
+    def __init__(self, facts: Facts):
+        self.facts = facts
+        self.stages: list[tuple] = []
+        self.blocks: dict[str, int] = {}
+        self.weights = ("sample_weight",) if facts.weighted else ()
+
+    def add(self, kernel: str, *used: str, per_sample: int = 1, scalars_at: int = 0) -> None:
+        self.stages.append((KERNELS[kernel], used, per_sample, scalars_at))
+
+    def block(self, name: str, size: int) -> str:
+        self.blocks[name] = size
         return name
 
-    def predictions(self, by: str | None = None) -> str:
-        """Bring predictions to int64 labels by the kernel named, or by the one that suits their kind."""
-        if self.samples.kind == "labels":
-            return self.labels("y_pred", "predicted")
-        self.slots |= {"y_pred": self.samples.y_pred, "predicted": 8}
-        self.add(by or {"binary": "above", "classes": "argmax"}[self.samples.kind], "y_pred", "predicted")
+    def _int64(self, name: str, dtype: np.dtype, per_sample: int) -> str:
+        if dtype == INT64:
+            return name
+        wide = self.block(f"wide {name}", 8 * per_sample)
+        self.stages.append((WIDEN[dtype], (name, wide), per_sample, 0))
+        return wide
+
+    def actual(self) -> str:
+        """Bring true labels to int64, a row of them where there are rows; return their slot."""
+        facts = self.facts
+        rows = facts.one_hot or facts.kind == "rows"
+        name = self._int64("y_true", facts.y_true, facts.width if rows else 1)
+        if facts.one_hot:
+            self.add("one_hot", name, self.block("actual", 8))
+            return "actual"
+        return name
+
+    def predicted(self) -> str:
+        """Bring predictions to int64 labels; return their slot."""
+        facts, per_sample = self.facts, self.facts.width if self.facts.kind == "rows" else 1
+        if facts.y_pred.kind != "f":
+            return self._int64("y_pred", facts.y_pred, per_sample)
+        kernel = "argmax" if facts.kind == "classes" else "above"
+        self.add(kernel, "y_pred", self.block("predicted", 8 * per_sample), per_sample=per_sample)
         return "predicted"
 
-    def run(self, partials: int, dims=(), scalars=(), in_order: bool = False) -> np.ndarray:
-        return pipeline.run(
-            self.stages,
-            self.slots,
-            len(self.samples.y_true),
-            dtype=str(self.samples.dtype),
-            target=get_target(),
-            grain=ONE_PASS if in_order else max(1, pipeline.GRAIN // self.elements),
-            block=max(1, pipeline.BLOCK // self.elements),
-            dims=dims,
-            scalars=scalars,
-            partials=partials,
-        )
+    def bins(self) -> str:
+        self.add("bin_of", "y_pred", "thresholds", self.block("predicted", 8))
+        return "predicted"
 
-    def mean_sums(self, dims=(), scalars=()) -> np.ndarray | None:
-        """End the pipeline with the sum of the slot `value`, weighted, and the sum of weights."""
-        self.slots["value"] = self.samples.dtype.itemsize
-        self.add("weighted_total" if self.weighted else "total", "value", *self.weighted)
-        sums = self.run(2, dims, scalars)
-        if not self.weighted:
-            sums[1] = len(self.samples.y_true)
-        return None if np.isnan(sums[0]) else sums
+    def value(self) -> str:
+        return self.block("value", self.facts.size)
+
+    def full_weights(self) -> str:
+        """Return the slot of the weights, a block of ones where there are none."""
+        if not self.facts.weighted:
+            self.add("ones", self.block("weight", self.facts.size))
+        return "sample_weight" if self.facts.weighted else "weight"
+
+    def end(self, weighted: str, plain: str, *used: str) -> None:
+        self.add(weighted if self.facts.weighted else plain, *used, *self.weights)
 
 
-def _mean_sums(values: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-    w = reference.weights(sample_weight, values)
-    return np.array([np.sum(w * values), np.sum(w)])
+def _mean(recipe: Recipe) -> None:
+    recipe.end("weighted_total", "total", "value")
+
+
+def _log_loss(recipe: Recipe) -> None:
+    kernel = "log_loss" if recipe.facts.kind == "classes" else "binary_log_loss"
+    recipe.add(kernel, recipe.actual(), "y_pred", recipe.value())
+    _mean(recipe)
+
+
+def _matches(recipe: Recipe) -> None:
+    kernel = "same_rows" if recipe.facts.kind == "rows" else "same"
+    recipe.add(kernel, recipe.actual(), recipe.predicted(), recipe.value())
+    _mean(recipe)
+
+
+def _top_k(recipe: Recipe) -> None:
+    actual = recipe.actual()
+    recipe.add("in_top_k", actual, "y_pred", recipe.block("predicted", 8))
+    recipe.add("same", actual, "predicted", recipe.value())
+    _mean(recipe)
+
+
+def _binary_table(recipe: Recipe) -> None:
+    recipe.end("counts_weighted", "binary_counts", recipe.actual(), recipe.predicted())
+
+
+def _table(recipe: Recipe) -> None:
+    recipe.end("counts_weighted", "counts", recipe.actual(), recipe.predicted())
+
+
+def _binned(recipe: Recipe) -> None:
+    recipe.end("counts_weighted", "counts", recipe.actual(), recipe.bins())
+
+
+def _label_counts(recipe: Recipe) -> None:
+    recipe.add("label_counts", recipe.actual(), recipe.predicted(), recipe.full_weights())
+
+
+def _row_ratios(recipe: Recipe) -> None:
+    recipe.add("row_ratios", recipe.actual(), recipe.predicted(), recipe.full_weights(), scalars_at=1)
+
+
+def _part(recipe: Recipe) -> None:
+    if recipe.facts.weighted:
+        recipe.add("part_weighted", recipe.actual(), "y_pred", "sample_weight", "scores", "weights")
+    else:
+        recipe.add("part", recipe.actual(), "y_pred", "scores")
+
+
+def _labels(recipe: Recipe) -> None:
+    recipe.actual(), recipe.predicted()
+
+
+def _labels_and_bins(recipe: Recipe) -> None:
+    recipe.actual(), recipe.bins()
+
+
+@lru_cache(maxsize=1024)
+def _recipe(last: Callable[[Recipe], None], facts: Facts) -> tuple[tuple, dict[str, int]]:
+    recipe = Recipe(facts)
+    last(recipe)
+    return tuple(recipe.stages), recipe.blocks
+
+
+def _run(
+    last: Callable[[Recipe], None],
+    samples: Samples,
+    partials: int,
+    dims: tuple[int, ...] = (),
+    scalars: tuple[float, ...] = (),
+    arrays: dict[str, np.ndarray] | None = None,
+    grain: int = 0,
+) -> np.ndarray:
+    """Run the recipe that ends so, over arrays of its own besides the samples; return its partial sums."""
+    kind, y_true, y_pred, sample_weight = samples[:4]
+    width = y_pred.shape[1] if kind in ("classes", "rows") else 1
+    one_hot = kind == "classes" and y_true.ndim == 2
+    facts = Facts(kind, y_true.dtype, one_hot, y_pred.dtype, width, sample_weight is not None, samples.dtype.itemsize)
+    steps, blocks = _recipe(last, facts)
+    slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred}
+    if sample_weight is not None:
+        slots["sample_weight"] = sample_weight
+    return pipeline.run(
+        steps,
+        {**slots, **blocks, **arrays} if arrays else {**slots, **blocks},
+        y_pred.size if kind == "binary" else len(y_pred),
+        dtype=NAMES[samples.dtype],
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=grain or max(1, pipeline.GRAIN // width),
+        block=max(1, pipeline.BLOCK // width),
+        dims=dims,
+        scalars=scalars,
+        partials=partials,
+    )
 
 
 # ---- means
 
 
-def errors(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+@lru_cache(maxsize=16)
+def _error_stages(kernel: str, weighted: bool) -> tuple:
+    end = KERNELS["weighted_total" if weighted else "total"]
+    used = ("value", "sample_weight") if weighted else ("value",)
+    return (KERNELS[kernel], ("y_true", "y_pred", "value"), 1), (end, used, 1)
+
+
+def error_sums(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
     """Return the sum of squared or absolute errors, weighted, and the sum of weights; NaN travels."""
-    if get_target() == "reference":
-        return _mean_sums(getattr(reference, kernel)(y_true, y_pred), sample_weight)
-    weighted = () if sample_weight is None else ("sample_weight",)
-    slots = {"y_true": y_true, "y_pred": y_pred, "value": y_true.itemsize}
+    weighted = sample_weight is not None
+    slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred, "value": y_true.itemsize}
     if sample_weight is not None:
         slots["sample_weight"] = sample_weight
-    total = KERNELS["weighted_total" if weighted else "total"]
     sums = pipeline.run(
-        [(KERNELS[kernel], ("y_true", "y_pred", "value"), 1), (total, ("value", *weighted), 1)],
+        _error_stages(kernel, weighted),
         slots,
         y_true.size,
-        dtype=str(y_true.dtype),
+        dtype=NAMES[y_true.dtype],
         target=get_target(),
+        threads=get_num_threads(),
         grain=pipeline.GRAIN,
         block=pipeline.BLOCK,
         partials=2,
@@ -131,43 +229,53 @@ def errors(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: n
     return sums
 
 
+def error_columns(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Return the same for arrays (N, C), weights (N,): each column's sum of errors, and at the end of weights."""
+    columns = y_true.shape[1]
+    slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred, "value": columns * y_true.itemsize}
+    ones: tuple = ()
+    if sample_weight is None:
+        slots["sample_weight"] = y_true.itemsize
+        ones = ((KERNELS["ones"], ("sample_weight",), 1),)
+    else:
+        slots["sample_weight"] = sample_weight
+    errors = (KERNELS[kernel], ("y_true", "y_pred", "value"), columns)
+    return pipeline.run(
+        (*ones, errors, (KERNELS["column_totals"], ("value", "sample_weight"), 1)),
+        slots,
+        len(y_true),
+        dtype=NAMES[y_true.dtype],
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=max(1, pipeline.GRAIN // columns, columns // 16),
+        block=max(1, pipeline.BLOCK // columns),
+        dims=(columns,),
+        partials=columns + 1,
+    )
+
+
+def _mean_sums(sums: np.ndarray, samples: Samples) -> np.ndarray | None:
+    """Complete the sums of a mean; None if a value was invalid, which kernels mark by NaN."""
+    if samples.sample_weight is None:
+        sums[1] = samples.y_pred.size if samples.kind == "binary" else len(samples.y_pred)
+    return None if sums[0] != sums[0] else sums
+
+
 def log_losses(samples: Samples) -> np.ndarray | None:
     """Return the weighted sum of -log of the true classes' probabilities, and the sum of weights."""
     eps = float(np.finfo(samples.dtype).eps)
-    if get_target() == "reference":
-        return _mean_sums(reference.surprise(samples.y_true, samples.y_pred, eps), samples.sample_weight)
-    work = _Work(samples)
-    actual = work.labels("y_true", "actual")
-    work.slots |= {"y_pred": samples.y_pred, "value": samples.dtype.itemsize}
-    work.add("binary_log_loss" if samples.kind == "binary" else "log_loss", actual, "y_pred", "value")
-    return work.mean_sums((samples.classes,), (eps, 1 - eps, row_tolerance(samples.dtype)))
+    scalars = (eps, 1 - eps, row_tolerance(samples.dtype))
+    return _mean_sums(_run(_log_loss, samples, 2, (samples.classes,), scalars), samples)
 
 
-def row_tolerance(dtype: np.dtype) -> float:
-    """Return how far from 1 a row of probabilities may add up: scikit-learn's root of the type's epsilon."""
-    return float(np.sqrt(np.finfo(dtype).eps))
+def matches(samples: Samples) -> np.ndarray | None:
+    """Return the weight of the samples whose label was predicted (all labels of the row), and of all samples."""
+    return _mean_sums(_run(_matches, samples, 2, (samples.classes,), (samples.threshold,)), samples)
 
 
-def matches(samples: Samples, top_k: int | None = None) -> np.ndarray | None:
-    """Return the weight of the samples whose label was predicted (is among the top k), and of all samples."""
-    if get_target() == "reference":
-        return _mean_sums(
-            reference.same(samples.y_true, samples.y_pred, samples.threshold)
-            if top_k is None
-            else reference.in_top_k(samples.y_true, samples.y_pred, top_k),
-            samples.sample_weight,
-        )
-    work = _Work(samples)
-    actual = work.labels("y_true", "actual")
-    if top_k is None:
-        predicted = work.predictions()
-    else:
-        predicted = "predicted"
-        work.slots |= {"y_pred": samples.y_pred, "predicted": 8}
-        work.add("in_top_k", actual, "y_pred", "predicted")
-    work.slots["value"] = samples.dtype.itemsize
-    work.add("same", actual, predicted, "value")
-    return work.mean_sums((samples.classes, top_k or 0), (samples.threshold,))
+def top_k_matches(samples: Samples, top_k: int) -> np.ndarray | None:
+    """Return the weight of the samples whose class is among the top k, and of all samples."""
+    return _mean_sums(_run(_top_k, samples, 2, (samples.classes, top_k)), samples)
 
 
 # ---- counts
@@ -175,58 +283,92 @@ def matches(samples: Samples, top_k: int | None = None) -> np.ndarray | None:
 
 def confusion(samples: Samples) -> np.ndarray | None:
     """Return the weight of every (true, predicted) pair of labels, float64 (classes, classes)."""
-    if get_target() == "reference":
-        return reference.table(
-            samples.y_true, samples.y_pred, samples.sample_weight, samples.classes, samples.threshold
-        )
-    return _table(samples, samples.classes, samples.classes, None)
+    classes = samples.classes
+    if classes == 2:
+        sums = _run(_binary_table, samples, 5, (2, 2), (samples.threshold,))
+        return None if sums[4] else sums[:4].reshape(2, 2)
+    if classes * classes > MAX_CELLS:
+        return _large_table(_labels, samples, classes, classes, (samples.threshold,))
+    sums = _run(_table, samples, classes * classes + 1, (classes, classes), (samples.threshold,))
+    return None if sums[-1] else sums[:-1].reshape(classes, classes)
 
 
-def by_bin(samples: Samples, bins: int) -> np.ndarray | None:
-    """Return the weight of negatives and of positives in each bin of scores over [0, 1], float64 (2, bins)."""
-    if get_target() == "reference":
-        return np.stack(reference.bins(samples.y_true, samples.y_pred, samples.sample_weight, bins)[::-1])
-    return _table(samples, 2, bins, "bin_of")
+def by_bin(samples: Samples, thresholds: np.ndarray, low: float, high: float) -> np.ndarray | None:
+    """Return the weight of negatives and positives by how many thresholds their score is above, (2, thresholds + 1).
+
+    Thresholds are of the scores' dtype, upwards; scores lie in [low, high].
+    """
+    columns, arrays = len(thresholds) + 1, {"thresholds": thresholds}
+    if 2 * columns > MAX_CELLS:
+        return _large_table(_labels_and_bins, samples, 2, columns, (low, high), arrays)
+    sums = _run(_binned, samples, 2 * columns + 1, (columns, 2), (low, high), arrays)
+    return None if sums[-1] else sums[:-1].reshape(2, columns)
 
 
 def class_counts(samples: Samples) -> np.ndarray | None:
     """Return for each class the weight that is rightly predicted, predicted, and actual, float64 (classes, 3)."""
-    if samples.classes**2 <= MAX_CELLS or get_target() == "reference":
+    classes = samples.classes
+    if samples.kind == "rows":
+        if 3 * classes > MAX_CELLS:
+            return _counts_of_many_labels(samples)
+        sums = _run(_label_counts, samples, 3 * classes + 1, (classes,), (samples.threshold,))
+        return None if sums[-1] else sums[:-1].reshape(classes, 3)
+    if classes * classes <= MAX_CELLS:
         matrix = confusion(samples)
-        return None if matrix is None else np.stack([matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)], axis=1)
-    pair = _label_arrays(samples, samples.classes, samples.classes, None)
+        if matrix is None:
+            return None
+        counts = np.empty((classes, 3))
+        counts[:, 0], counts[:, 1], counts[:, 2] = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+        return counts
+    pair = _label_arrays(_labels, samples, classes, classes, (samples.threshold,))
     if pair is None:
         return None
-    actual, predicted = pair
-    w, hit = samples.sample_weight, actual == predicted
+    (actual, predicted), w = pair, samples.sample_weight
+    hit = actual == predicted
     columns = ((actual[hit], None if w is None else w[hit]), (predicted, w), (actual, w))
-    return np.stack([np.bincount(at, weight, samples.classes) for at, weight in columns], axis=1).astype(np.float64)
+    return np.stack([np.bincount(at, weight, classes) for at, weight in columns], axis=1).astype(np.float64)
 
 
-def _table(samples: Samples, rows: int, columns: int, by: str | None) -> np.ndarray | None:
-    if rows * columns > MAX_CELLS:
-        pair = _label_arrays(samples, rows, columns, by)
-        if pair is None:
+def row_ratios(samples: Samples, ratio: tuple[float, float, float]) -> np.ndarray | None:
+    """Return the sum of weight times ratio over rows of labels, of weights where it is defined, and of all weights."""
+    sums = _run(_row_ratios, samples, 4, (samples.classes,), (samples.threshold, *ratio))
+    return None if sums[3] else sums[:3]
+
+
+def _counts_of_many_labels(samples: Samples) -> np.ndarray | None:
+    """Return class counts of rows too long for a grain's sums, a slice of labels at a time."""
+    parts = []
+    for first in range(0, samples.classes, MAX_CELLS // 3):
+        columns = slice(first, first + MAX_CELLS // 3)
+        y_true, y_pred = samples.y_true[:, columns], samples.y_pred[:, columns]
+        counts = class_counts(samples._replace(y_true=y_true, y_pred=y_pred, classes=y_true.shape[1]))
+        if counts is None:
             return None
-        cells = np.bincount(pair[0] * columns + pair[1], samples.sample_weight, rows * columns)
-        return cells.astype(np.float64).reshape(rows, columns)
-    work = _Work(samples)
-    used = (work.labels("y_true", "actual"), work.predictions(by), *work.weighted)
-    work.add("counts_weighted" if work.weighted else "binary_counts" if rows == columns == 2 else "counts", *used)
-    sums = work.run(rows * columns + 1, (columns, rows), (samples.threshold,))
-    return None if sums[-1] else sums[:-1].reshape(rows, columns)
+        parts.append(counts)
+    return np.concatenate(parts)
 
 
-def _label_arrays(samples: Samples, rows: int, columns: int, by: str | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return int64 labels, true and predicted, in arrays of their own."""
-    work = _Work(samples)
-    names = work.labels("y_true", "actual"), work.predictions(by)
-    for name in names:
-        if not isinstance(work.slots[name], np.ndarray):
-            work.slots[name] = np.empty(len(samples.y_true), np.int64)
-    if work.stages:
-        work.run(0, (columns, rows), (samples.threshold,))
-    actual, predicted = work.slots[names[0]], work.slots[names[1]]
+def _large_table(last, samples, rows, columns, scalars, arrays=None) -> np.ndarray | None:
+    pair = _label_arrays(last, samples, rows, columns, scalars, arrays)
+    if pair is None:
+        return None
+    cells = np.bincount(pair[0] * columns + pair[1], samples.sample_weight, rows * columns)
+    return cells.astype(np.float64).reshape(rows, columns)
+
+
+def _label_arrays(last, samples, rows, columns, scalars, arrays=None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return int64 labels, true and predicted, in arrays of their own where they are not int64."""
+    found = {"actual": samples.y_true, "predicted": samples.y_pred}
+    memory = dict(arrays or {})
+    one_hot = samples.kind == "classes" and samples.y_true.ndim == 2
+    if one_hot or samples.y_true.dtype != INT64:
+        found["actual"] = memory["actual" if one_hot else "wide y_true"] = np.empty(len(samples.y_pred), INT64)
+    if samples.y_pred.dtype.kind == "f" or samples.y_pred.dtype != INT64:
+        name = "predicted" if samples.y_pred.dtype.kind == "f" else "wide y_pred"
+        found["predicted"] = memory[name] = np.empty(len(samples.y_pred), INT64)
+    if memory:
+        _run(last, samples, 0, (columns, rows), scalars, memory)
+    actual, predicted = found["actual"], found["predicted"]
     valid = actual.min() >= 0 and actual.max() < rows and predicted.min() >= 0 and predicted.max() < columns
     return (actual, predicted) if valid else None
 
@@ -234,70 +376,63 @@ def _label_arrays(samples: Samples, rows: int, columns: int, by: str | None) -> 
 # ---- ranks
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Scores of the positives, then of the negatives, and their weights; in any order within a part."""
-
-    scores: np.ndarray
-    weights: np.ndarray | None
-    positives: int
-
-
 def part(samples: Samples) -> Parts | None:
     """Return the scores of the positives and of the negatives apart, in memory of their own."""
-    if get_target() == "reference":
-        order = np.argsort(-reference.labels(samples.y_true), kind="stable")
-        w = None if samples.sample_weight is None else samples.sample_weight[order]
-        return Parts(samples.y_pred[order], w, int(reference.labels(samples.y_true).sum()))
-    work = _Work(samples)
-    actual = work.labels("y_true", "actual")
-    work.slots |= {"y_pred": samples.y_pred, "scores": np.empty(len(samples.y_pred), samples.dtype)}
-    if work.weighted:
-        work.slots["weights"] = np.empty_like(work.slots["scores"])
-        work.add("part_weighted", actual, "y_pred", "sample_weight", "scores", "weights")
-    else:
-        work.add("part", actual, "y_pred", "scores")
-    positives, invalid = work.run(2, (len(samples.y_pred),), in_order=True)
-    return None if invalid else Parts(work.slots["scores"], work.slots.get("weights"), int(positives))
+    size = samples.y_pred.size
+    arrays = {"scores": np.empty(size, samples.dtype)}
+    if samples.sample_weight is not None:
+        arrays["weights"] = np.empty(size, samples.dtype)
+    positives, invalid = _run(_part, samples, 2, (size,), (), arrays, ONE_PASS).tolist()
+    return None if invalid else Parts(arrays["scores"], arrays.get("weights"), int(positives))
 
 
-def join(many: tuple[Parts, ...]) -> Parts:
-    """Return all parts as one, in new memory."""
-    scores = [p.scores[: p.positives] for p in many] + [p.scores[p.positives :] for p in many]
-    weights = None
-    if any(p.weights is not None for p in many):
-        full = [np.ones_like(p.scores) if p.weights is None else p.weights for p in many]
-        weights = np.concatenate(
-            [w[: p.positives] for w, p in zip(full, many, strict=True)]
-            + [w[p.positives :] for w, p in zip(full, many, strict=True)]
-        )
-    return Parts(np.concatenate(scores), weights, sum(p.positives for p in many))
+def _sort(parts: Parts) -> dict[str, np.ndarray]:
+    """Sort both parts upwards, in place; return the slots that hold them."""
+    scores, weights, _ = parts
+    slots = {"scores": scores} if weights is None else {"scores": scores, "weights": weights}
+    spares = {f"spare {name}": np.empty_like(array) for name, array in slots.items()}
+    kernel = KERNELS["sort_parts" if weights is None else "sort_parts_weighted"]
+    _sorted_run((kernel, (*slots, *spares, "first"), 1), {**slots, **spares, "first": SORT_BYTES}, 2, parts, 0)
+    return slots
+
+
+def _sorted_run(stage: tuple, slots: dict, units: int, parts: Parts, partials: int) -> np.ndarray:
+    size = len(parts.scores)
+    return pipeline.run(
+        (stage,),
+        slots,
+        units,
+        dtype=NAMES[parts.scores.dtype],
+        target=get_target(),
+        threads=get_num_threads(),
+        grain=1 if size > pipeline.GRAIN else 2,  # the two parts side by side, if it is worth a thread
+        dims=(size, parts.positives),
+        partials=partials,
+    )
 
 
 def rank(parts: Parts) -> np.ndarray:
     """Return the weight of the pairs in the right order (ties by half), the sum of the precision over the
     positives' weight, and the weight of positives and of negatives. Sorts the parts in place."""
-    scores, weights, samples, positives = parts.scores, parts.weights, len(parts.scores), parts.positives
-    if get_target() == "reference":
-        at = reference.by_score(np.arange(samples) < positives, scores, weights)
-        return np.array([reference.pairs(*at), reference.precisions(*at), at[0].sum(), at[1].sum()])
-    weighted = weights is not None
-    suffix, names = ("_weighted", ("scores", "weights")) if weighted else ("", ("scores",))
-    slots = {"scores": scores, "spare": np.empty_like(scores), "first": SORT_BYTES}
-    if weighted:
-        slots |= {"weights": weights, "spare_weights": np.empty_like(weights)}
-    how = {
-        "dtype": str(scores.dtype),
-        "target": get_target(),
-        "grain": 1 if samples > pipeline.GRAIN else 2,  # the two parts side by side, if it is worth a thread
-        "dims": (samples, positives),
-    }
-    spares = ("spare", "spare_weights") if weighted else ("spare",)
-    pipeline.run([(KERNELS[f"sort_parts{suffix}"], (*names, *spares, "first"), 1)], slots, 2, **how)
-    sums = pipeline.run(
-        [(KERNELS[f"rank_sums{suffix}"], names, 1)], {name: slots[name] for name in names}, 1, partials=4, **how
-    )
+    slots = _sort(parts)
+    weighted = parts.weights is not None
+    kernel = KERNELS["rank_sums_weighted" if weighted else "rank_sums"]
+    sums = _sorted_run((kernel, tuple(slots), 1), slots, 1, parts, 4)
     if not weighted:
-        sums[2:] = positives, samples - positives
+        sums[2:] = parts.positives, len(parts.scores) - parts.positives
     sums[0] /= 2
     return sums
+
+
+def curve(parts: Parts) -> np.ndarray:
+    """Return the weight of negatives and positives at each distinct score, upwards, (2, scores). Sorts in place."""
+    _sort(parts)
+    scores, weights, positives = parts
+    distinct = np.unique(scores)
+    sides: Sequence[slice] = (slice(positives, None), slice(positives))
+    return np.stack([_weight_at(distinct, scores[side], None if weights is None else weights[side]) for side in sides])
+
+
+def _weight_at(distinct: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    at = np.searchsorted(distinct, scores)
+    return np.bincount(at, weights, len(distinct)).astype(np.float64)

@@ -76,6 +76,16 @@ def same(y_true, y_pred, value, dims, scalars, start, stop, partials):
         value[i] = match if (y_true[i] >= first) & (y_true[i] <= last) & (y_pred[i] != NOT_A_LABEL) else NAN
 
 
+def same_rows(y_true, y_pred, value, dims, scalars, start, stop, partials):
+    classes = dims[0]
+    for i in range(start, stop):
+        differ = any_bit = np.int64(0)
+        for k in range(i * classes, (i + 1) * classes):
+            differ |= y_true[k] ^ y_pred[k]
+            any_bit |= y_true[k] | y_pred[k]
+        value[i] = (1.0 if differ == 0 else 0.0) if (any_bit & ~1) == 0 else NAN
+
+
 # ---- labels: one int64 per element or row
 
 
@@ -87,14 +97,20 @@ def above(y_pred, label, dims, scalars, start, stop, partials):
         label[i] = found if y_pred[i] == y_pred[i] else NOT_A_LABEL
 
 
-def bin_of(y_pred, label, dims, scalars, start, stop, partials):
+def bin_of(y_pred, thresholds, label, dims, scalars, start, stop, partials):
     columns = dims[0]
+    low = real(scalars[0])
+    high = real(scalars[1])
     for i in range(start, stop):
-        if y_pred[i] >= 0.0 and y_pred[i] <= 1.0:
-            at = np.int64(np.float64(y_pred[i]) * np.float64(columns))
-            label[i] = at if at < columns else columns - 1
-        else:
-            label[i] = NOT_A_LABEL
+        first = np.int64(0)
+        last = columns - 1
+        while first < last:
+            middle = (first + last) // 2
+            if thresholds[middle] < y_pred[i]:
+                first = middle + 1
+            else:
+                last = middle
+        label[i] = first if (y_pred[i] >= low) & (y_pred[i] <= high) else NOT_A_LABEL
 
 
 def argmax(y_pred, label, dims, scalars, start, stop, partials):
@@ -152,6 +168,11 @@ def folded(lanes):
     return lanes[0]
 
 
+def ones(value, dims, scalars, start, stop, partials):
+    for i in range(start, stop):
+        value[i] = 1
+
+
 def total(value, dims, scalars, start, stop, partials):
     lanes = np.zeros(LANES)
     value = value[start:stop]
@@ -178,6 +199,17 @@ def weighted_total(value, sample_weight, dims, scalars, start, stop, partials):
         weights[i - whole] += sample_weight[i]
     partials[0] += folded(lanes)
     partials[1] += folded(weights)
+
+
+def column_totals(value, sample_weight, dims, scalars, start, stop, partials):
+    classes = dims[0]
+    for k in range(classes):
+        sum_of_column = np.float64(0)
+        for i in range(start, stop):
+            sum_of_column += np.float64(sample_weight[i]) * np.float64(value[i * classes + k])
+        partials[k] += sum_of_column
+    for i in range(start, stop):
+        partials[classes] += sample_weight[i]
 
 
 def binary_counts(y_true, y_pred, dims, scalars, start, stop, partials):
@@ -213,6 +245,41 @@ def counts_weighted(y_true, y_pred, sample_weight, dims, scalars, start, stop, p
             partials[y_true[i] * columns + y_pred[i]] += sample_weight[i]
         else:
             partials[rows * columns] += 1
+
+
+def label_counts(y_true, y_pred, sample_weight, dims, scalars, start, stop, partials):
+    classes = dims[0]
+    any_bit = np.int64(0)
+    for i in range(start, stop):
+        weight = np.float64(sample_weight[i])
+        for k in range(classes):
+            partials[3 * k] += weight * np.float64(y_true[i * classes + k] & y_pred[i * classes + k] & 1)
+            partials[3 * k + 1] += weight * np.float64(y_pred[i * classes + k] & 1)
+            partials[3 * k + 2] += weight * np.float64(y_true[i * classes + k] & 1)
+            any_bit |= y_true[i * classes + k] | y_pred[i * classes + k]
+    partials[3 * classes] += 1 if (any_bit & ~1) != 0 else 0
+
+
+def row_ratios(y_true, y_pred, sample_weight, dims, scalars, start, stop, partials):
+    classes = dims[0]
+    of_hit = scalars[0]
+    of_predicted = scalars[1]
+    of_actual = scalars[2]
+    any_bit = np.int64(0)
+    for i in range(start, stop):
+        hit = predicted = actual = np.int64(0)
+        for k in range(i * classes, (i + 1) * classes):
+            hit += y_true[k] & y_pred[k] & 1
+            predicted += y_pred[k] & 1
+            actual += y_true[k] & 1
+            any_bit |= y_true[k] | y_pred[k]
+        weight = np.float64(sample_weight[i])
+        below = of_predicted * np.float64(predicted) + of_actual * np.float64(actual)
+        if below > 0:
+            partials[0] += weight * (of_hit * np.float64(hit) / below)
+            partials[1] += weight
+        partials[2] += weight
+    partials[3] += 1 if (any_bit & ~1) != 0 else 0
 
 
 # ---- ranks: positives and negatives apart, each sorted, then one walk over both

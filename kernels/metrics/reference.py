@@ -23,6 +23,12 @@ def predicted(y_pred, threshold=0.5):
     return (y_pred.reshape(-1) > threshold).astype(np.int64)
 
 
+def told(y_pred, threshold=0.5):
+    """Each label of rows of them: as it is, or whether its score is above the threshold."""
+    y_pred = np.asarray(y_pred)
+    return (y_pred > threshold if y_pred.dtype.kind == "f" else y_pred).astype(np.int64)
+
+
 def weights(sample_weight, like):
     if sample_weight is None:
         return np.ones(like.shape)
@@ -45,6 +51,11 @@ def absolute_error(y_true, y_pred):
 
 def same(y_true, y_pred, threshold=0.5):
     return (labels(y_true) == predicted(y_pred, threshold)).astype(np.float64)
+
+
+def same_rows(y_true, y_pred, threshold=0.5):
+    """1 where all labels of a row are predicted."""
+    return (np.asarray(y_true) == told(y_pred, threshold)).all(axis=1).astype(np.float64)
 
 
 def in_top_k(y_true, y_pred, k):
@@ -81,19 +92,55 @@ def table(y_true, y_pred, sample_weight=None, num_classes=None, threshold=0.5):
     return matrix
 
 
-def ratio(above, below, matrix, average, zero_division):
-    """above / below, given for each class, averaged over classes as asked."""
-    predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
-    if average == "binary":
-        above, below = above[1], below[1]
-    if average == "micro":
-        above, below = above.sum(), below.sum()
-    value = np.where(below > 0, above / np.where(below > 0, below, 1), zero_division)
-    if average == "macro":
-        value = value[predicted + actual > 0].mean()
-    if average == "weighted":
-        value = value @ actual / actual.sum()
-    return value
+def label_counts(y_true, y_pred, sample_weight=None, threshold=0.5):
+    """The weight that is rightly predicted, predicted, and actual, of each label of rows of them."""
+    t, p = np.int64(y_true), told(y_pred, threshold)
+    w = weights(sample_weight, t)
+    return np.stack([np.sum(w * part, axis=0) for part in (t & p, p, t)], axis=1)
+
+
+def fbeta(hit, predicted, actual, beta):
+    """The weighted harmonic mean of precision and recall, NaN where both are undefined."""
+    above, below = (1 + beta**2) * hit, beta**2 * actual + predicted
+    return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
+
+
+def row_ratios(y_true, y_pred, ratio, threshold=0.5):
+    """(a hit) / (b predicted + c actual) of each row of labels, NaN where that is 0/0."""
+    t, p = np.int64(y_true), told(y_pred, threshold)
+    a, b, c = ratio
+    below = b * p.sum(axis=1) + c * t.sum(axis=1)
+    return np.where(below > 0, a * (t & p).sum(axis=1) / np.where(below > 0, below, 1), np.nan)
+
+
+def ratio(
+    of, y_true, y_pred, sample_weight, average, threshold, num_classes, zero_division, labels, multi_label, class_id
+):
+    """`of` (hit, predicted, actual), NaN for 0/0, averaged over classes as asked."""
+    if class_id is not None:
+        y_true, y_pred = y_true[:, class_id], y_pred[:, class_id]
+    if np.ndim(threshold):
+        of_one = (of, y_true, y_pred, sample_weight, average)
+        rest = (num_classes, zero_division, labels, multi_label, None)
+        return np.array([ratio(*of_one, one, *rest) for one in threshold])
+    if average == "samples":
+        t, p = np.int64(y_true), told(y_pred, threshold)
+        values, size = of((t & p).sum(axis=1), p.sum(axis=1), t.sum(axis=1)), weights(sample_weight, y_true[:, 0])
+    else:
+        counts = (
+            label_counts(y_true, y_pred, sample_weight, threshold)
+            if multi_label
+            else class_counts(y_true, y_pred, sample_weight, num_classes=num_classes, threshold=threshold)
+        )
+        counts = counts[1:2] if average == "binary" else counts if labels is None else counts[list(labels)]
+        counts = counts.sum(axis=0, keepdims=True) if average == "micro" else counts
+        values, size = of(*counts.T), counts[:, 2] if average == "weighted" else counts[:, 1] + counts[:, 2] > 0
+        size = np.ones(len(counts)) if average in ("micro", "binary") or (labels and average == "macro") else size
+    values = np.where(np.isnan(values), zero_division, values)
+    if average is None:
+        return values
+    there = ~np.isnan(values)
+    return np.average(values[there], weights=size[there]) if size[there].sum() else zero_division
 
 
 def by_score(y_true, y_pred, sample_weight=None):
@@ -104,11 +151,12 @@ def by_score(y_true, y_pred, sample_weight=None):
     return tuple(np.bincount(group.reshape(-1), w * (y_true == c), minlength=score.size) for c in (1, 0))
 
 
-def bins(y_true, y_pred, sample_weight, count):
-    """The same in bins of equal width over [0, 1]."""
-    y_true, w = labels(y_true), weights(sample_weight, labels(y_true))
-    at = np.minimum(np.int64(np.float64(np.reshape(y_pred, -1)) * count), count - 1)
-    return tuple(np.bincount(at, w * (y_true == c), minlength=count) for c in (1, 0))
+def bins(y_true, y_pred, sample_weight, thresholds):
+    """The weight of negatives and positives by how many thresholds their score is above."""
+    y_true, y_pred = np.reshape(y_true, -1), np.reshape(y_pred, -1)
+    w = weights(sample_weight if sample_weight is None else np.reshape(sample_weight, -1), y_true)
+    above = (y_pred[:, None] > thresholds).sum(axis=1)
+    return np.stack([np.bincount(above, w * (y_true == c), minlength=len(thresholds) + 1) for c in (0, 1)])
 
 
 def pairs(positive, negative):
@@ -123,23 +171,116 @@ def precisions(positive, negative):
     return np.sum(positive[::-1] * hit / np.where(hit + false > 0, hit + false, 1))
 
 
+def roc_points(positive, negative):
+    """False and true positive rates, from the highest score down, (0, 0) first."""
+    hit, false = (np.concatenate([[0], np.cumsum(part[::-1])]) for part in (positive, negative))
+    return false / false[-1], hit / hit[-1]
+
+
+def left_area(fpr, tpr, max_fpr):
+    """The area under straight lines up to max_fpr, put between 0.5 and 1 as McClish does."""
+    inside = fpr <= max_fpr
+    fpr_cut = np.append(fpr[inside], max_fpr)
+    tpr_cut = np.append(tpr[inside], np.interp(max_fpr, fpr, tpr))
+    area = np.sum(np.diff(fpr_cut) * (tpr_cut[1:] + tpr_cut[:-1]) / 2)
+    least = max_fpr**2 / 2
+    return 0.5 * (1 + (area - least) / (max_fpr - least))
+
+
+def interpolated(positive, negative):
+    """The area under the precision-recall curve by the interpolation of Davis and Goadrich."""
+    area, hit, predicted = 0.0, 0.0, 0.0
+    for more, false in zip(positive[::-1], negative[::-1]):
+        if more + false > 0:
+            slope, before = more / (more + false), predicted
+            start = hit - slope * before
+            hit, predicted = hit + more, predicted + more + false
+            area += slope * (more + start * np.log(predicted / before)) if before > 0 else slope * more
+    return area / positive.sum()
+
+
+def riemann(x, y, summation):
+    """The area under points, by the lower or the higher end of each step, or by trapezoids."""
+    height = {
+        "minoring": np.minimum(y[1:], y[:-1]),
+        "majoring": np.maximum(y[1:], y[:-1]),
+        "interpolation": (y[1:] + y[:-1]) / 2,
+    }[summation]
+    return np.sum(np.diff(x) * height)
+
+
+def area(y_true, y_pred, sample_weight, thresholds, curve, summation, max_fpr):
+    """The area under one of both curves, of all distinct scores or of those that thresholds tell apart."""
+    if thresholds is None:
+        positive, negative = by_score(np.reshape(y_true, (-1, 1)), y_pred, sample_weight)
+    else:
+        negative, positive = bins(y_true, y_pred, sample_weight, np.asarray(thresholds, y_pred.dtype))
+    if curve == "PR":
+        if summation == "interpolation":
+            return interpolated(positive, negative)
+        hit, false = (np.concatenate([[0], np.cumsum(part[::-1])]) for part in (positive, negative))
+        precision = np.where(hit + false > 0, hit / np.where(hit + false > 0, hit + false, 1), 0)
+        return riemann(hit / hit[-1], precision, summation)
+    if max_fpr is not None:
+        return left_area(*roc_points(positive, negative), max_fpr)
+    return riemann(*roc_points(positive, negative), summation)
+
+
+def averaged(values, size, average):
+    return values if average is None else np.average(values, weights=size if average == "weighted" else None)
+
+
+def over_problems(score, y_true, y_pred, sample_weight, multi_class, multi_label, average):
+    """A binary metric of several labels or classes."""
+    if multi_label and average == "micro":
+        return score(y_true, y_pred, None if sample_weight is None else np.repeat(sample_weight, y_true.shape[1]))
+    if multi_label and average == "samples":
+        return np.average([score(t, p, None) for t, p in zip(y_true, y_pred)], weights=sample_weight)
+    columns = range(y_pred.shape[1]) if multi_class or multi_label else ()
+    if multi_label or multi_class == "ovr":
+        rows = y_true if multi_label else labels(y_true)[:, None] == np.array(columns)
+        size = (weights(sample_weight, rows) * rows).sum(axis=0)
+        return averaged(np.array([score(rows[:, c], y_pred[:, c], sample_weight) for c in columns]), size, average)
+    if multi_class == "ovo":
+        y_true, found, size = labels(y_true), [], []
+        for a in columns:
+            for b in range(a):
+                both = (y_true == a) | (y_true == b)
+                w = weights(sample_weight, y_true)[both]
+                found.append(np.mean([score(y_true[both] == c, y_pred[both, c], w) for c in (a, b)]))
+                size.append(w.sum())
+        return averaged(np.array(found), size, average)
+    return score(y_true, y_pred, sample_weight)
+
+
 # ---- the metrics
 
 
-def mean_squared_error(y_true, y_pred, sample_weight=None):
-    return mean(squared_error(y_true, y_pred), sample_weight)
+def error(values, sample_weight, multioutput):
+    """The mean over all elements, over each column, or over the columns' means by their weights."""
+    if isinstance(multioutput, str) and multioutput == "uniform_average":
+        return mean(values, sample_weight)
+    w = np.ones(len(values)) if sample_weight is None else sample_weight
+    columns = np.array([mean(column, w) for column in np.ascontiguousarray(values.T)])
+    return columns if isinstance(multioutput, str) else np.average(columns, weights=multioutput)
 
 
-def mean_absolute_error(y_true, y_pred, sample_weight=None):
-    return mean(absolute_error(y_true, y_pred), sample_weight)
+def mean_squared_error(y_true, y_pred, sample_weight=None, *, multioutput="uniform_average"):
+    return error(squared_error(y_true, y_pred), sample_weight, multioutput)
 
 
-def root_mean_squared_error(y_true, y_pred, sample_weight=None):
-    return np.sqrt(mean(squared_error(y_true, y_pred), sample_weight))
+def mean_absolute_error(y_true, y_pred, sample_weight=None, *, multioutput="uniform_average"):
+    return error(absolute_error(y_true, y_pred), sample_weight, multioutput)
 
 
-def accuracy(y_true, y_pred, sample_weight=None, *, threshold=0.5):
-    return mean(same(y_true, y_pred, threshold), sample_weight)
+def root_mean_squared_error(y_true, y_pred, sample_weight=None, *, multioutput="uniform_average"):
+    each = multioutput if isinstance(multioutput, str) else "raw_values"
+    roots = np.sqrt(error(squared_error(y_true, y_pred), sample_weight, each))
+    return roots if isinstance(multioutput, str) else np.average(roots, weights=multioutput)
+
+
+def accuracy(y_true, y_pred, sample_weight=None, *, threshold=0.5, multi_label=False):
+    return mean((same_rows if multi_label else same)(y_true, y_pred, threshold), sample_weight)
 
 
 def top_k_categorical_accuracy(y_true, y_pred, sample_weight=None, *, k=5):
@@ -151,40 +292,137 @@ def sparse_top_k_categorical_accuracy(y_true, y_pred, sample_weight=None, *, k=5
 
 
 def precision(
-    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0
+    y_true,
+    y_pred,
+    sample_weight=None,
+    *,
+    average="binary",
+    threshold=0.5,
+    num_classes=None,
+    zero_division=0.0,
+    labels=None,
+    multi_label=False,
+    class_id=None,
 ):
-    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
-    return ratio(np.diag(matrix), matrix.sum(axis=0), matrix, average, zero_division)
+    how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+    return ratio(lambda hit, predicted, actual: fbeta(hit, predicted, actual, 0), y_true, y_pred, sample_weight, *how)
 
 
-def recall(y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0):
-    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
-    return ratio(np.diag(matrix), matrix.sum(axis=1), matrix, average, zero_division)
+def recall(
+    y_true,
+    y_pred,
+    sample_weight=None,
+    *,
+    average="binary",
+    threshold=0.5,
+    num_classes=None,
+    zero_division=0.0,
+    labels=None,
+    multi_label=False,
+    class_id=None,
+):
+    how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+    return ratio(lambda hit, predicted, actual: fbeta(hit, actual, predicted, 0), y_true, y_pred, sample_weight, *how)
 
 
 def f1_score(
-    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0
+    y_true,
+    y_pred,
+    sample_weight=None,
+    *,
+    average="binary",
+    threshold=0.5,
+    num_classes=None,
+    zero_division=0.0,
+    labels=None,
+    multi_label=False,
+    class_id=None,
+):
+    how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+    return ratio(lambda hit, predicted, actual: fbeta(hit, predicted, actual, 1), y_true, y_pred, sample_weight, *how)
+
+
+def fbeta_score(
+    y_true,
+    y_pred,
+    sample_weight=None,
+    *,
+    beta=1.0,
+    average="binary",
+    threshold=0.5,
+    num_classes=None,
+    zero_division=0.0,
+    labels=None,
+    multi_label=False,
+    class_id=None,
+):
+    how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+    return ratio(lambda *counts: fbeta(*counts, beta), y_true, y_pred, sample_weight, *how)
+
+
+def class_counts(y_true, y_pred, sample_weight=None, *, num_classes=None, threshold=0.5, multi_label=False):
+    if multi_label:
+        return label_counts(y_true, y_pred, sample_weight, threshold)
+    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
+    return np.stack([np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)], axis=1)
+
+
+def confusion_matrix(
+    y_true, y_pred, sample_weight=None, *, num_classes=None, threshold=0.5, labels=None, normalize=None
 ):
     matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
-    return ratio(2 * np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1), matrix, average, zero_division)
+    matrix = matrix if labels is None else matrix[np.ix_(labels, labels)]
+    if normalize is None:
+        return matrix.astype(np.int64) if sample_weight is None else matrix
+    total = {"true": matrix.sum(axis=1, keepdims=True), "pred": matrix.sum(axis=0), "all": matrix.sum()}[normalize]
+    return matrix / np.where(total > 0, total, 1)
 
 
-def confusion_matrix(y_true, y_pred, sample_weight=None, *, num_classes=None, threshold=0.5):
-    matrix = table(y_true, y_pred, sample_weight, num_classes, threshold)
-    return matrix.astype(np.int64) if sample_weight is None else matrix
-
-
-def log_loss(y_true, y_pred, sample_weight=None):
+def log_loss(y_true, y_pred, sample_weight=None, *, multi_label=False):
+    if multi_label:
+        sample_weight = None if sample_weight is None else np.repeat(sample_weight, y_true.shape[1])
+        y_true, y_pred = y_true.reshape(-1), y_pred.reshape(-1)
     return mean(surprise(y_true, y_pred, np.finfo(y_pred.dtype).eps), sample_weight)
 
 
-def auc(y_true, y_pred, sample_weight=None):
+def spaced(num_thresholds, thresholds):
+    return np.arange(num_thresholds) / (num_thresholds - 1) if num_thresholds else thresholds
+
+
+def auc(
+    y_true,
+    y_pred,
+    sample_weight=None,
+    *,
+    num_thresholds=None,
+    thresholds=None,
+    curve="ROC",
+    summation="interpolation",
+    max_fpr=None,
+    multi_class=None,
+    multi_label=False,
+    average="macro",
+):
     """The chance that a positive has a higher score than a negative."""
-    positive, negative = by_score(y_true, y_pred, sample_weight)
-    return pairs(positive, negative) / (positive.sum() * negative.sum())
+    at = spaced(num_thresholds, thresholds)
+
+    def score(t, p, w):
+        if at is None and curve == "ROC" and max_fpr is None and summation == "interpolation":
+            positive, negative = by_score(np.reshape(t, (-1, 1)), p, w)
+            return pairs(positive, negative) / (positive.sum() * negative.sum())
+        return area(t, p, w, at, curve, summation, max_fpr)
+
+    return over_problems(score, y_true, y_pred, sample_weight, multi_class, multi_label, average)
 
 
-def average_precision(y_true, y_pred, sample_weight=None):
+def average_precision(
+    y_true, y_pred, sample_weight=None, *, num_thresholds=None, thresholds=None, multi_label=False, average="macro"
+):
     """Sum over scores, from the highest, of the gain in recall times the precision there."""
-    positive, negative = by_score(y_true, y_pred, sample_weight)
-    return precisions(positive, negative) / positive.sum()
+    at = spaced(num_thresholds, thresholds)
+
+    def score(t, p, w):
+        found = by_score(np.reshape(t, (-1, 1)), p, w) if at is None else bins(t, p, w, at.astype(p.dtype))[::-1]
+        return precisions(*found) / found[0].sum()
+
+    return over_problems(score, y_true, y_pred, sample_weight, None, multi_label, average)

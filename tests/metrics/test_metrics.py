@@ -25,6 +25,8 @@ CLASS_OF = {
     "precision": M.Precision,
     "recall": M.Recall,
     "f1_score": M.F1Score,
+    "fbeta_score": M.FBetaScore,
+    "class_counts": M.ClassCounts,
     "confusion_matrix": M.ConfusionMatrix,
     "log_loss": M.LogLoss,
     "auc": M.AUC,
@@ -369,8 +371,7 @@ def test_ranks_by_thresholds_are_those_of_the_rounded_scores(rng, target, num_th
     y, p = binary(rng, 3000)
     w = rng.random(3000)
     p[:3] = (0, 1, 0.5)
-    bins = num_thresholds - 1
-    rounded = np.minimum(np.floor(p * bins), bins - 1)
+    rounded = (p[:, None] > np.arange(num_thresholds) / (num_thresholds - 1)).sum(axis=1)
     with fo.target(target):
         for kind, function in ((M.AUC, sk.roc_auc_score), (M.AveragePrecision, sk.average_precision_score)):
             for weight in (None, w):
@@ -383,14 +384,22 @@ def test_ranks_by_thresholds_are_those_of_the_rounded_scores(rng, target, num_th
             metric.update_state(np.array([0, 1]), np.array([1.5, 0.5]))
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_score_on_a_threshold_is_not_above_it(target):
+    y, p = np.array([0, 1]), np.array([0.5, 0.9])
+    with fo.target(target):
+        assert M.auc(y, p, num_thresholds=3) == 1.0
+        assert M.auc(y, p, thresholds=[0.5]) == 1.0
+        assert M.auc(y, p, thresholds=[0.4]) == 0.5
+        np.testing.assert_array_equal(M.recall(y, np.array([0.3, 0.5]), threshold=[0.4, 0.5]), [1, 0])
+
+
 def test_the_error_of_thresholds_is_within_its_bound(rng):
     y, p = binary(rng, 20_000)
     for bins in (10, 100):
-        metric = M.AUC(num_thresholds=bins + 1)
-        metric.update_state(y, p)
-        at = np.minimum(np.floor(p * bins), bins - 1).astype(int)
-        shared = np.bincount(at, y, bins) @ np.bincount(at, 1 - y, bins) / (y.sum() * (1 - y).sum())
-        assert abs(metric.result() - M.auc(y, p)) <= shared / 2
+        at = np.ceil(p * bins).astype(int)
+        shared = np.bincount(at, y, bins + 1) @ np.bincount(at, 1 - y, bins + 1) / (y.sum() * (1 - y).sum())
+        assert abs(M.auc(y, p, num_thresholds=bins + 1) - M.auc(y, p)) <= shared / 2
 
 
 def test_scores_of_two_dtypes_do_not_mix_in_an_exact_rank(rng):

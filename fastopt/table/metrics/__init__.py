@@ -25,6 +25,8 @@ def _weighted(rng, arrays, dtype, given):
 
 
 def _real_inputs(rng, shape, dtype, options):
+    if "columns" in _given(options):
+        shape = (*shape[:1], CLASSES) if shape else (1, CLASSES)
     arrays = {name: rng.standard_normal(shape).astype(dtype) for name in ("y_true", "y_pred")}
     return _weighted(rng, arrays, dtype, _given(options))
 
@@ -32,12 +34,25 @@ def _real_inputs(rng, shape, dtype, options):
 def _label_inputs(rng, shape, dtype, options):
     """Labels with labels, with binary scores (the default), or with scores of classes, as rows of probabilities."""
     given, (n,) = _given(options), shape
+    if "all" in given or "both" in given:  # every class occurs, and has two samples
+        n = max(n, 2 * CLASSES)
     if "labels" in given:
         classes = 70 if "many" in given else 2 if "two" in given else CLASSES
         arrays = {"y_true": rng.integers(0, classes, n), "y_pred": rng.integers(0, classes, n).astype(np.uint8)}
+    elif "rows" in given:
+        scores = rng.uniform(0, 1, (n, CLASSES))
+        if "fives" in given:
+            scores = np.round(scores, 1)
+        labels = (scores + rng.normal(0, 0.3, scores.shape) > 0.5).astype(np.int8)
+        arrays = {"y_true": labels, "y_pred": (scores > 0.5).astype(bool) if "bits" in given else scores.astype(dtype)}
+        if "both" in given:  # a positive and a negative in every row and column
+            labels |= (np.arange(n)[:, None] % CLASSES == np.arange(CLASSES)).astype(np.int8)
+            labels &= (np.arange(n)[:, None] % CLASSES != (np.arange(CLASSES) + 1) % CLASSES).astype(np.int8)
     elif "classes" in given:
         scores = rng.uniform(0.01, 1, (n, CLASSES))
         labels = rng.integers(0, CLASSES, n)
+        if "all" in given:
+            labels[:CLASSES] = np.arange(CLASSES)
         scores[np.arange(n), labels] += 0.3
         arrays = {"y_true": labels, "y_pred": (scores / scores.sum(axis=1, keepdims=True)).astype(dtype)}
         if "one-hot" in given:
@@ -82,10 +97,13 @@ COUNT_TOLERANCE = {"float32": (1e-12, 0.0), "float64": (1e-12, 0.0)}
 LABEL_KERNELS = "above argmax one_hot"
 COUNTS = f"{LABEL_KERNELS} binary_counts counts counts_weighted"
 MEANS = "total weighted_total"
-RANKS = "bin_of part part_weighted sort_parts sort_parts_weighted rank_sums rank_sums_weighted"
+ERRORS = f"{MEANS} ones column_totals"
+RATIOS = f"{COUNTS} bin_of ones label_counts row_ratios"
+RANKS = "bin_of counts counts_weighted part part_weighted sort_parts sort_parts_weighted rank_sums rank_sums_weighted"
 
 
 def _op(name, kernels, source, options, bad, tolerance=COUNT_TOLERANCE, inputs=_label_inputs, shapes=SHAPES):
+    """A row; its first option is what the benchmarks time."""
     return Op(
         name=name,
         family="metrics",
@@ -103,34 +121,61 @@ def _op(name, kernels, source, options, bad, tolerance=COUNT_TOLERANCE, inputs=_
     )
 
 
-ERROR_OPTIONS: Options = ({}, {"given": "weights"})
+ERROR_OPTIONS: Options = (
+    {}, {"given": "weights"}, {"given": "columns", "multioutput": "raw_values"},
+    {"given": "columns weights", "multioutput": "raw_values"},
+    {"given": "columns weights", "multioutput": (1.0, 0.0, 2.0, 0.5, 3.0)},
+)  # fmt: skip
 RATIO_OPTIONS: Options = (
     {}, {"given": "weights two labels"}, {"given": "labels", "average": "macro"},
     {"given": "classes weights", "average": "weighted"}, {"given": "classes one-hot", "average": "micro"},
     {"given": "many labels weights", "average": None, "num_classes": 70, "zero_division": 1.0},
+    {"given": "weights", "threshold": (0.2, 0.5, 0.51)}, {"given": "rows", "threshold": 0.4, "class_id": 3},
+    {"given": "labels", "average": "macro", "num_classes": 9, "labels": (3, 1, 8), "zero_division": 0.5},
+    {"given": "labels weights", "average": "macro", "num_classes": 9, "labels": (3, 8), "zero_division": float("nan")},
+    {"given": "rows weights", "average": "samples", "multi_label": True, "zero_division": 0.5},
+    {"given": "rows bits", "average": "weighted", "multi_label": True},
 )  # fmt: skip
-RANK_OPTIONS: Options = ({}, {"given": "weights"}, {"given": "ties"}, {"given": "ties weights"})
+RANK_OPTIONS: Options = (
+    {}, {"given": "weights"}, {"given": "ties"}, {"given": "ties weights"},
+    {"given": "ties weights", "num_thresholds": 11},
+    {"given": "weights", "thresholds": (0.2, 0.5, 0.6)},
+)  # fmt: skip
+ROW_OPTIONS: Options = (
+    {"given": "rows both", "multi_label": True},
+    {"given": "rows both weights", "multi_label": True, "average": "samples"},
+    {"given": "rows both fives", "multi_label": True, "average": "micro"},
+    {"given": "rows both weights", "multi_label": True, "average": "weighted", "num_thresholds": 6},
+)  # fmt: skip
+AREA_OPTIONS: Options = (
+    {"given": "classes all weights", "multi_class": "ovr", "average": "weighted"},
+    {"given": "classes all", "multi_class": "ovo"}, {"given": "classes all", "multi_class": "ovr", "average": None},
+    {"given": "ties weights", "max_fpr": 0.3}, {"given": "ties", "curve": "PR"},
+    {"given": "weights", "curve": "PR", "summation": "majoring", "num_thresholds": 20},
+    {"given": "ties", "summation": "minoring"},
+)  # fmt: skip
 BOOK = "Manning, Raghavan and Schütze 2008, section 8.3"
 
 OPS = (
     _op(
-        "mean_squared_error", f"squared_error {MEANS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
+        "mean_squared_error", f"squared_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
         wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (), (3, 5)),
     ),
     _op(
-        "mean_absolute_error", f"absolute_error {MEANS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
+        "mean_absolute_error", f"absolute_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
         wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (3, 5)),
     ),
     _op(
-        "root_mean_squared_error", f"squared_error {MEANS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
+        "root_mean_squared_error", f"squared_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
         wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs,
         (*SHAPES, (3, 5)),
     ),
     _op(
-        "accuracy", f"{LABEL_KERNELS} same {MEANS}", BOOK,
+        "accuracy", f"{LABEL_KERNELS} same same_rows {MEANS}", BOOK,
         (
             {}, {"given": "weights", "threshold": 0.3}, {"given": "labels"}, {"given": "labels weights"},
-            {"given": "classes"}, {"given": "classes one-hot weights"},
+            {"given": "classes"}, {"given": "classes one-hot weights"}, {"given": "rows", "multi_label": True},
+            {"given": "rows bits weights", "multi_label": True},
         ),
         wrong.ACCURACY_BAD,
     ),
@@ -144,29 +189,52 @@ OPS = (
         ({"given": "classes", "k": 3}, {"given": "classes weights", "k": 2}),
         wrong.TOP_K_SPARSE_BAD,
     ),
-    _op("precision", COUNTS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
-    _op("recall", COUNTS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
-    _op("f1_score", COUNTS, "van Rijsbergen 1979, chapter 7", RATIO_OPTIONS, wrong.RATIO_BAD),
+    _op("precision", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
+    _op("recall", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
+    _op("f1_score", RATIOS, "van Rijsbergen 1979, chapter 7", RATIO_OPTIONS, wrong.RATIO_BAD),
+    _op(
+        "fbeta_score", RATIOS, "van Rijsbergen 1979, chapter 7",
+        (
+            {"beta": 2.0}, {"given": "labels weights", "beta": 0.5, "average": "weighted"},
+            {"given": "rows", "beta": 1.5, "multi_label": True, "average": "samples"},
+            {"given": "classes", "beta": 0.0, "average": None},
+        ),
+        wrong.FBETA_BAD,
+    ),
     _op(
         "confusion_matrix", COUNTS, "Stehman 1997",
         (
             {}, {"given": "weights", "threshold": 0.7}, {"given": "labels", "num_classes": 9},
             {"given": "classes one-hot"}, {"given": "many labels weights"},
+            {"given": "labels weights", "num_classes": 6, "normalize": "true"},
+            {"given": "classes", "labels": (3, 1), "normalize": "all"}, {"given": "labels two", "normalize": "pred"},
         ),
         wrong.CONFUSION_BAD,
     ),
     _op(
+        "class_counts", f"{COUNTS} ones label_counts", BOOK,
+        (
+            {}, {"given": "labels weights", "num_classes": 6}, {"given": "classes"}, {"given": "many labels"},
+            {"given": "rows weights", "multi_label": True, "threshold": 0.3},
+            {"given": "rows bits", "multi_label": True},
+        ),
+        wrong.COUNTS_BAD,
+    ),
+    _op(
         "log_loss", f"one_hot binary_log_loss log_loss {MEANS}", "Bishop 2006, equations 4.90 and 4.108",
-        ({}, {"given": "weights"}, {"given": "classes"}, {"given": "classes one-hot weights"}),
+        (
+            {}, {"given": "weights"}, {"given": "classes"}, {"given": "classes one-hot weights"},
+            {"given": "rows weights", "multi_label": True},
+        ),
         wrong.LOG_LOSS_BAD,
         LOG_TOLERANCE,
     ),
     _op(
-        "auc", RANKS, "Hanley and McNeil 1982", RANK_OPTIONS,
+        "auc", RANKS, "Hanley and McNeil 1982", (*RANK_OPTIONS, *ROW_OPTIONS, *AREA_OPTIONS),
         wrong.AUC_BAD,
         shapes=SHAPES[1:],
     ),
     _op(
-        "average_precision", RANKS, "Zhu 2004", RANK_OPTIONS, wrong.RANK_BAD,
+        "average_precision", RANKS, "Zhu 2004", (*RANK_OPTIONS, *ROW_OPTIONS), wrong.RANK_BAD,
     ),
 )  # fmt: skip

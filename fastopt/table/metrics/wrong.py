@@ -78,7 +78,7 @@ ACCURACY_BAD = (
     Bad("huge label", _set(y_true=np.full(7, 2**62), y_pred=np.ones(7, int)), ("y_true", "2**62")),
 )  # fmt: skip
 COUNT_BAD = (*BINARY_BAD, *THRESHOLD)
-RATIO_BAD = (
+FEW_BAD = (
     *COUNT_BAD,
     Bad("no such average", lambda o, a: o.update(average="mean"), ("average", "'macro'", "'mean'")),
     Bad("binary for classes", _set(y_true=np.zeros(7, int), y_pred=_ROWS), ("average", "3 classes", "'binary'")),
@@ -90,8 +90,38 @@ RATIO_BAD = (
         ("y_true", "0 or 1", "got 2 at 2"),
     ),
 )  # fmt: skip
+RATIO_BAD = (
+    *FEW_BAD,
+    Bad("several thresholds and an average", lambda o, a: o.update(average="macro", threshold=[0.1, 0.2]),
+        ("threshold", "'macro'", "got 2")),
+    Bad("thresholds that fall", lambda o, a: o.update(threshold=[0.2, 0.1]), ("threshold", "growing", "[0.2, 0.1]")),
+    Bad("labels for class 1", lambda o, a: o.update(labels=[1]), ("labels", "'binary'", "(1,)")),
+    Bad("rows for class 1", lambda o, a: o.update(multi_label=True), ("average", "multi_label", "'binary'")),
+    Bad("rows that are none", lambda o, a: o.update(average="macro", multi_label=True), ("y_pred", "(N, L)", "(7,)")),
+    Bad("samples of no rows", lambda o, a: o.update(average="samples"), ("multi_label", "'samples'", "False")),
+    Bad(
+        "class_id of an average", lambda o, a: o.update(average="macro", class_id=0),
+        ("average", "class_id", "'macro'"),
+    ),
+    Bad("multi_label no bool", lambda o, a: o.update(multi_label=1), ("multi_label", "True or False", "1"), TypeError),
+    Bad(
+        "class_id too large",
+        lambda o, a: (o.update(class_id=3), a.update(y_true=np.zeros((7, 3), int), y_pred=_ROWS)),
+        ("class_id", "0 to 2", "got 3"),
+    ),
+    Bad(
+        "a label of 2 in rows",
+        lambda o, a: (o.update(average="samples", multi_label=True), a.update(y_true=np.full((7, 3), 2), y_pred=_ROWS)),
+        ("y_true", "0 or 1", "got 2 at (0, 0)"),
+    ),
+)  # fmt: skip
+FBETA_BAD = (*RATIO_BAD, Bad("negative beta", lambda o, a: o.update(beta=-1.0), ("beta", "≥ 0", "-1.0")))
+COUNTS_BAD = (*COUNT_BAD, *CLASS_BAD)
 CONFUSION_BAD = (
     *COUNT_BAD, *CLASS_BAD,
+    Bad("no such normalize", lambda o, a: o.update(normalize="rows"), ("normalize", "'true'", "'rows'")),
+    Bad("a negative label", lambda o, a: o.update(labels=[0, -1]), ("labels", "from 0", "-1")),
+    Bad("no labels", lambda o, a: o.update(labels=[]), ("labels", "sequence", "[]"), TypeError),
     Bad("num_classes no number", lambda o, a: o.update(num_classes="3"), ("num_classes", "whole"), TypeError),
     Bad(
         "prediction outside num_classes",
@@ -102,6 +132,16 @@ RANK_BAD = (
     *BINARY_BAD, NO_WEIGHT,
     Bad("predicted labels", _set(y_pred=np.ones(7, int)), ("y_pred", "scores", "int64"), TypeError),
     Bad("no positive", _set(y_true=np.zeros(7, int)), ("y_true", "got none")),
+    Bad("one threshold", lambda o, a: o.update(num_thresholds=1), ("num_thresholds", "≥ 2", "1")),
+    Bad(
+        "thresholds twice", lambda o, a: o.update(num_thresholds=3, thresholds=[0.5]),
+        ("thresholds", "num_thresholds=3", "[0.5]"),
+    ),
+    Bad("an average of one", lambda o, a: o.update(average="micro"), ("average", "'macro'", "'micro'")),
+    Bad(
+        "score of 2", lambda o, a: (o.update(num_thresholds=3), _changed("y_pred", 2)(o, a)),
+        ("y_pred", "[0, 1]", "2.0"),
+    ),
 )  # fmt: skip
 TOP_K_BAD = tuple(bad for bad in SHARED_BAD) + (
     Bad("k of 0", lambda o, a: o.update(k=0), ("k", "≥ 1", "0")),
@@ -117,6 +157,9 @@ REAL_BAD = (
     Bad("dtypes differ", _set(y_true=np.ones(7)), ("y_pred", "float64"), TypeError),
     Bad("shapes differ", lambda o, a: a.update(y_true=a["y_true"][:, None]), ("y_pred", "(7, 1)", "(7,)")),
     NO_WEIGHT,
+    Bad("columns of a vector", lambda o, a: o.update(multioutput="raw_values"), ("y_true", "(N, C)", "(7,)")),
+    Bad("no such multioutput", lambda o, a: o.update(multioutput="mean"), ("multioutput", "'raw_values'", "'mean'")),
+    Bad("negative share", lambda o, a: o.update(multioutput=[1.0, -1.0]), ("multioutput", "≥ 0", "-1.0")),
 )  # fmt: skip
 TOP_K_ONE_HOT_BAD = (
     *TOP_K_BAD,
@@ -134,4 +177,13 @@ LOG_LOSS_BAD = (
     Bad("probability below 0", _changed("y_pred", -0.5), ("y_pred", "[0, 1]", "-0.5 at 2")),
     Bad("rows that add up to 3", _set(y_true=np.arange(7) % 3, y_pred=_ROWS * 3), ("y_pred", "3.0 in row 0")),
 )  # fmt: skip
-AUC_BAD = (*RANK_BAD, Bad("no negative", _set(y_true=np.ones(7, int)), ("y_true", "both classes", "got none")))
+AUC_BAD = (
+    *RANK_BAD,
+    Bad("no negative", _set(y_true=np.ones(7, int)), ("y_true", "both classes", "got none")),
+    Bad("no such curve", lambda o, a: o.update(curve="pr"), ("curve", "'PR'", "'pr'")),
+    Bad("max_fpr of 1", lambda o, a: o.update(max_fpr=1.0), ("max_fpr", "(0, 1)", "1.0")),
+    Bad("max_fpr of PR", lambda o, a: o.update(max_fpr=0.5, curve="PR"), ("max_fpr", "None", "0.5")),
+    Bad("no such summation", lambda o, a: o.update(summation="sum"), ("summation", "'minoring'", "'sum'")),
+    Bad("no such multi_class", lambda o, a: o.update(multi_class="all"), ("multi_class", "'ovr'", "'all'")),
+    Bad("classes that are none", lambda o, a: o.update(multi_class="ovr"), ("y_pred", "(N, C)", "(7,)")),
+)

@@ -1,0 +1,544 @@
+"""Ratios of counts: precision, recall and F scores. A function stands under its class."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fastopt import expect
+from fastopt.kernels.metrics import results
+from fastopt.kernels.metrics.samples import Samples
+from fastopt.kernels.runtime.targets import way
+from fastopt.metrics.counts import Counts, bound, class_labels, class_number
+from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
+
+AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
+ZERO_DIVISION: expect.Domain = (lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], or NaN")
+
+
+def _threshold(value: Any, average: str | None) -> float | tuple[float, ...]:
+    """Return a threshold, or several, each larger than the one before."""
+    if not isinstance(value, list | tuple | np.ndarray):
+        return expect.number(value, "threshold", expect.FINITE)
+    several = [expect.number(x, "threshold", expect.FINITE) for x in sequence(value, "threshold", "finite numbers")]
+    if average != "binary":
+        raise ValueError(f"threshold: expected one number with average={average!r}, got {len(several)}")
+    if any(one >= other for one, other in pairwise(several)):
+        raise ValueError(f"threshold: expected numbers in growing order, got {several}")
+    return tuple(several)
+
+
+class _Ratio(Counts):
+    """A ratio of class counts. State: counts of class (classes, 3); for class 1 of two the weight of negatives and
+    positives by how many thresholds they are above, (2, thresholds + 1); for rows three sums."""
+
+    _ratio: results.Ratio
+
+    def __init__(
+        self,
+        average: str | None,
+        threshold: Any,
+        num_classes: int | None,
+        zero_division: float,
+        labels: Any,
+        multi_label: bool,
+        class_id: int | None,
+        **others: float,
+    ):
+        average = None if average is None else expect.choice(average, "average", AVERAGES)
+        super().__init__(
+            average=average,
+            threshold=_threshold(threshold, average),
+            num_classes=class_number(num_classes),
+            zero_division=expect.number(zero_division, "zero_division", ZERO_DIVISION),
+            labels=class_labels(labels),
+            multi_label=expect.flag(multi_label, "multi_label"),
+            class_id=None if class_id is None else whole(class_id, "class_id", 0, None),
+            **others,
+        )
+        if average == "binary":
+            if num_classes not in (None, 2):
+                raise ValueError(f"num_classes: expected 2 with average='binary', got {num_classes}")
+            if multi_label:
+                raise ValueError("average: expected None or another average with multi_label=True, got 'binary'")
+        elif class_id is not None:
+            raise ValueError(f"average: expected 'binary' with class_id, got {average!r}")
+        if average == "samples" and not multi_label:
+            raise ValueError("multi_label: expected True with average='samples', got False")
+        if labels is not None and average in ("binary", "samples"):
+            raise ValueError(f"labels: expected None with average={average!r}, got {self._options['labels']}")
+
+    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+        options, kernels = self._options, way("metrics")
+        average, threshold = options["average"], options["threshold"]
+        if average == "binary":
+            return self._of_two(kernels, y_true, y_pred, sample_weight, threshold)
+        if options["multi_label"]:
+            given = rows(y_true, y_pred, sample_weight, threshold)
+        else:
+            given = samples(y_true, y_pred, sample_weight, threshold=threshold)
+        given = bound(given, options["num_classes"])
+        found = kernels.row_ratios(given, self._ratio) if average == "samples" else kernels.class_counts(given)
+        return checked(found, given)
+
+    def _of_two(self, kernels: Any, y_true: Any, y_pred: Any, sample_weight: Any, threshold: Any) -> np.ndarray:
+        one, kinds = self._options["class_id"], KINDS if type(threshold) is float else ("binary",)
+        if one is not None:
+            given = rows(y_true, y_pred, sample_weight, scores=True)
+            whole(one, "class_id", 0, given.classes - 1, f" ({given.classes} classes)")
+            given = given._replace(kind="binary", y_true=given.y_true[:, one], y_pred=given.y_pred[:, one], classes=2)
+        else:
+            given = samples(y_true, y_pred, sample_weight, kinds)
+        if given.kind == "classes" and given.classes != 2:
+            raise ValueError(
+                f"average: expected 'macro', 'micro', 'weighted' or None for {given.classes} classes, got 'binary'"
+            )
+        if type(threshold) is float:
+            given = Samples(given.kind, given.y_true, given.y_pred, given.sample_weight, 2, threshold)
+            return checked(kernels.confusion(given), given)
+        thresholds = np.array(threshold, given.dtype)
+        return checked(kernels.by_bin(given, thresholds, -np.inf, np.inf), given)
+
+    def _value(self, state: np.ndarray) -> Any:
+        average, zero_division = self._options["average"], self._options["zero_division"]
+        if average == "samples":
+            total, defined, weight = state.tolist()
+            if zero_division != zero_division:
+                return total / defined if defined > 0 else zero_division
+            return (total + (weight - defined) * zero_division) / weight if weight > 0 else zero_division
+        if average != "binary":
+            return results.averaged(self._ratio, state, average, zero_division, self._options["labels"])
+        if type(self._options["threshold"]) is not float:
+            return results.by_threshold(self._ratio, state, zero_division)
+        (_, false), (missed, hit) = state.tolist()
+        return results.one_ratio(self._ratio, hit, hit + false, hit + missed, zero_division)
+
+
+class Precision(_Ratio):
+    """Share of right ones among the samples predicted to be of a class, over batches: TP / (TP + FP).
+
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.precision` takes.
+
+    Parameters
+    ----------
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function; `result()` also before any update.
+
+    Notes
+    -----
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> metric = fo.metrics.Precision()
+    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    >>> metric.result()
+    0.5
+    """
+
+    _ratio = results.PRECISION
+
+    def __init__(
+        self,
+        average: str | None = "binary",
+        threshold: Any = 0.5,
+        num_classes: int | None = None,
+        zero_division: float = 0.0,
+        labels: Any = None,
+        multi_label: bool = False,
+        class_id: int | None = None,
+    ):
+        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+
+
+def precision(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    average: str | None = "binary",
+    threshold: Any = 0.5,
+    num_classes: int | None = None,
+    zero_division: float = 0.0,
+    labels: Any = None,
+    multi_label: bool = False,
+    class_id: int | None = None,
+) -> float | np.ndarray:
+    """Return the share of right ones among the samples predicted to be of a class: TP / (TP + FP).
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays
+        Labels and predictions as :func:`accuracy` takes them, told by shape and dtype: labels ≥ 0 (N,), binary scores
+        (N,) or scores of classes (N, C); with `multi_label` rows (N, L). Scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    average : {"binary", "macro", "micro", "weighted", "samples"} or None, default "binary"
+        Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
+        together; the mean weighted by the classes' weight in y_true; the mean over rows of labels; or None: a value per
+        class.
+    threshold : float (finite), or a growing sequence of such, default 0.5
+        Scores above it (not equal to it) mean class 1, or that a label is given. A sequence, with average="binary"
+        alone, gives a value for each.
+    num_classes : int ≥ 2, optional
+        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+        said). Scores and rows have it by their shape.
+    zero_division : float in [0, 1] or NaN, default 0.0
+        Value of 0/0. NaN is left out of means.
+    labels : sequence of int ≥ 0, optional
+        The classes to take, in this order, whether they occur or not; by default all (that occur).
+    multi_label : bool, default False
+        Whether both are rows (N, L) of labels, each 0 or 1 (y_pred also of scores).
+    class_id : int ≥ 0, optional
+        The column of rows y_true and scores y_pred (N, C) to look at, as class 1 of two.
+
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
+        can't carry it), there is no sample, a weight is negative or not finite, or `average` does not suit the classes
+        or another option.
+
+    Notes
+    -----
+    Keras's Precision is binary and its 0/0 is 0; scikit-learn's `precision_score` takes labels alone and averages
+    over labels that occur.
+
+    References
+    ----------
+    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.metrics.precision(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    0.5
+    >>> fo.metrics.precision(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
+    True
+    >>> fo.metrics.precision(np.array([0, 1, 1]), np.array([0.3, 0.8, 0.1]), threshold=[0.2, 0.5])
+    array([0.5, 1. ])
+    """
+    return Precision(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+        y_true, y_pred, sample_weight
+    )
+
+
+class Recall(_Ratio):
+    """Share of a class's samples that were predicted to be of it, over batches: TP / (TP + FN).
+
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.recall` takes.
+
+    Parameters
+    ----------
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function; `result()` also before any update.
+
+    Notes
+    -----
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> metric = fo.metrics.Recall()
+    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    >>> metric.result()
+    0.5
+    """
+
+    _ratio = results.RECALL
+
+    def __init__(
+        self,
+        average: str | None = "binary",
+        threshold: Any = 0.5,
+        num_classes: int | None = None,
+        zero_division: float = 0.0,
+        labels: Any = None,
+        multi_label: bool = False,
+        class_id: int | None = None,
+    ):
+        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+
+
+def recall(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    average: str | None = "binary",
+    threshold: Any = 0.5,
+    num_classes: int | None = None,
+    zero_division: float = 0.0,
+    labels: Any = None,
+    multi_label: bool = False,
+    class_id: int | None = None,
+) -> float | np.ndarray:
+    """Return the share of a class's samples that were predicted to be of it: TP / (TP + FN).
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays
+        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`precision`.
+
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision`.
+
+    Notes
+    -----
+    Keras's Recall is binary and its 0/0 is 0; scikit-learn's `recall_score` takes labels alone and averages over
+    labels that occur.
+
+    References
+    ----------
+    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.metrics.recall(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    0.5
+    >>> fo.metrics.recall(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
+    True
+    """
+    return Recall(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+        y_true, y_pred, sample_weight
+    )
+
+
+class F1Score(_Ratio):
+    """Harmonic mean of precision and recall, over batches: 2 TP / (2 TP + FP + FN).
+
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.f1_score` takes.
+
+    Parameters
+    ----------
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function; `result()` also before any update.
+
+    Notes
+    -----
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> metric = fo.metrics.F1Score()
+    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    >>> metric.result()
+    0.5
+    """
+
+    _ratio = results.f_score(1.0)
+
+    def __init__(
+        self,
+        average: str | None = "binary",
+        threshold: Any = 0.5,
+        num_classes: int | None = None,
+        zero_division: float = 0.0,
+        labels: Any = None,
+        multi_label: bool = False,
+        class_id: int | None = None,
+    ):
+        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+
+
+def f1_score(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    average: str | None = "binary",
+    threshold: Any = 0.5,
+    num_classes: int | None = None,
+    zero_division: float = 0.0,
+    labels: Any = None,
+    multi_label: bool = False,
+    class_id: int | None = None,
+) -> float | np.ndarray:
+    """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays
+        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`precision`.
+
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision`.
+
+    Notes
+    -----
+    Keras's F1Score takes rows alone and averages over all classes; scikit-learn's `f1_score` takes labels alone and
+    averages over labels that occur.
+
+    References
+    ----------
+    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.metrics.f1_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    0.5
+    >>> fo.metrics.f1_score(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
+    True
+    """
+    return F1Score(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+        y_true, y_pred, sample_weight
+    )
+
+
+f1 = f1_score
+
+
+class FBetaScore(_Ratio):
+    """Weighted harmonic mean of precision and recall, over batches: (1 + β²) TP / (β² (TP + FN) + TP + FP).
+
+    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.fbeta_score` takes.
+
+    Parameters
+    ----------
+    beta : float ≥ 0 (finite), default 1.0
+        How much more recall counts than precision.
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function; `result()` also before any update.
+
+    Notes
+    -----
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> metric = fo.metrics.FBetaScore()
+    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    >>> metric.result()
+    0.5
+    """
+
+    def __init__(
+        self,
+        beta: float = 1.0,
+        average: str | None = "binary",
+        threshold: Any = 0.5,
+        num_classes: int | None = None,
+        zero_division: float = 0.0,
+        labels: Any = None,
+        multi_label: bool = False,
+        class_id: int | None = None,
+    ):
+        beta = expect.number(beta, "beta", expect.NOT_NEGATIVE)
+        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id, beta=beta)
+        self._ratio = results.f_score(beta)
+
+
+def fbeta_score(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    beta: float = 1.0,
+    average: str | None = "binary",
+    threshold: Any = 0.5,
+    num_classes: int | None = None,
+    zero_division: float = 0.0,
+    labels: Any = None,
+    multi_label: bool = False,
+    class_id: int | None = None,
+) -> float | np.ndarray:
+    """Return the weighted harmonic mean of precision and recall: (1 + β²) TP / (β² (TP + FN) + TP + FP).
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays
+        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    beta : float ≥ 0 (finite), default 1.0
+        How much more recall counts than precision.
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`precision`.
+
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision`, and if `beta` is out of range.
+
+    Notes
+    -----
+    Keras's FBetaScore takes rows alone and averages over all classes; scikit-learn's `fbeta_score` takes labels alone,
+    and an infinite beta.
+
+    References
+    ----------
+    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.metrics.fbeta_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
+    0.5
+    >>> round(fo.metrics.fbeta_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.7]), beta=2.0), 6)
+    0.909091
+    """
+    return FBetaScore(beta, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+        y_true, y_pred, sample_weight
+    )
