@@ -13,7 +13,7 @@ from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
-ZERO_DIVISION: expect.Domain = (lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], or NaN")
+ZERO_DIVISION = expect.Domain(lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], or NaN")
 
 
 def _threshold(value: Any, average: str | None) -> float | tuple[float, ...]:

@@ -5,167 +5,23 @@ A function returns None if a label or score is invalid: kernels notice, and leav
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
+from fastopt.kernels.metrics import recipes
 from fastopt.kernels.metrics.kernels import KERNELS
 from fastopt.kernels.metrics.samples import Parts, Samples, row_tolerance
-from fastopt.kernels.runtime import pipeline, stages
-from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_num_threads, get_target
+from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.settings import get_target
 
-WIDEN = {
-    dtype: Kernel("widen", "runtime", ("labels", "wide"), ("wide",), code=code) for dtype, code in stages.WIDEN.items()
-}
 NAMES = {np.dtype(name): name for name in ("float32", "float64")}
-INT64 = np.dtype(np.int64)
 MAX_CELLS = 4096  # of a table that every grain has for itself; a larger one is counted by NumPy
 SORT_BYTES = 6 * 2048 * 8  # each part's counts while it is sorted
 ONE_PASS = 1 << 62  # a grain that holds any job: one thread, in order
 
 
-# ---- recipes: which stages bring samples to labels, values and sums
-
-
-class Facts(NamedTuple):
-    """What a recipe depends on."""
-
-    kind: str
-    y_true: np.dtype
-    one_hot: bool
-    y_pred: np.dtype
-    width: int  # of a row
-    weighted: bool
-    size: int  # bytes of the kernels' own type
-
-
-class Recipe:
-    """Stages, and the bytes per sample of the blocks between them."""
-
-    def __init__(self, facts: Facts):
-        self.facts = facts
-        self.stages: list[tuple] = []
-        self.blocks: dict[str, int] = {}
-        self.weights = ("sample_weight",) if facts.weighted else ()
-
-    def add(self, kernel: str, *used: str, per_sample: int = 1, scalars_at: int = 0) -> None:
-        self.stages.append((KERNELS[kernel], used, per_sample, scalars_at))
-
-    def block(self, name: str, size: int) -> str:
-        self.blocks[name] = size
-        return name
-
-    def _int64(self, name: str, dtype: np.dtype, per_sample: int) -> str:
-        if dtype == INT64:
-            return name
-        wide = self.block(f"wide {name}", 8 * per_sample)
-        self.stages.append((WIDEN[dtype], (name, wide), per_sample, 0))
-        return wide
-
-    def actual(self) -> str:
-        """Bring true labels to int64, a row of them where there are rows; return their slot."""
-        facts = self.facts
-        rows = facts.one_hot or facts.kind == "rows"
-        name = self._int64("y_true", facts.y_true, facts.width if rows else 1)
-        if facts.one_hot:
-            self.add("one_hot", name, self.block("actual", 8))
-            return "actual"
-        return name
-
-    def predicted(self) -> str:
-        """Bring predictions to int64 labels; return their slot."""
-        facts, per_sample = self.facts, self.facts.width if self.facts.kind == "rows" else 1
-        if facts.y_pred.kind != "f":
-            return self._int64("y_pred", facts.y_pred, per_sample)
-        kernel = "argmax" if facts.kind == "classes" else "above"
-        self.add(kernel, "y_pred", self.block("predicted", 8 * per_sample), per_sample=per_sample)
-        return "predicted"
-
-    def bins(self) -> str:
-        self.add("bin_of", "y_pred", "thresholds", self.block("predicted", 8))
-        return "predicted"
-
-    def value(self) -> str:
-        return self.block("value", self.facts.size)
-
-    def full_weights(self) -> str:
-        """Return the slot of the weights, a block of ones where there are none."""
-        if not self.facts.weighted:
-            self.add("ones", self.block("weight", self.facts.size))
-        return "sample_weight" if self.facts.weighted else "weight"
-
-    def end(self, weighted: str, plain: str, *used: str) -> None:
-        self.add(weighted if self.facts.weighted else plain, *used, *self.weights)
-
-
-def _mean(recipe: Recipe) -> None:
-    recipe.end("weighted_total", "total", "value")
-
-
-def _log_loss(recipe: Recipe) -> None:
-    kernel = "log_loss" if recipe.facts.kind == "classes" else "binary_log_loss"
-    recipe.add(kernel, recipe.actual(), "y_pred", recipe.value())
-    _mean(recipe)
-
-
-def _matches(recipe: Recipe) -> None:
-    kernel = "same_rows" if recipe.facts.kind == "rows" else "same"
-    recipe.add(kernel, recipe.actual(), recipe.predicted(), recipe.value())
-    _mean(recipe)
-
-
-def _top_k(recipe: Recipe) -> None:
-    actual = recipe.actual()
-    recipe.add("in_top_k", actual, "y_pred", recipe.block("predicted", 8))
-    recipe.add("same", actual, "predicted", recipe.value())
-    _mean(recipe)
-
-
-def _binary_table(recipe: Recipe) -> None:
-    recipe.end("counts_weighted", "binary_counts", recipe.actual(), recipe.predicted())
-
-
-def _table(recipe: Recipe) -> None:
-    recipe.end("counts_weighted", "counts", recipe.actual(), recipe.predicted())
-
-
-def _binned(recipe: Recipe) -> None:
-    recipe.end("counts_weighted", "counts", recipe.actual(), recipe.bins())
-
-
-def _label_counts(recipe: Recipe) -> None:
-    recipe.add("label_counts", recipe.actual(), recipe.predicted(), recipe.full_weights())
-
-
-def _row_ratios(recipe: Recipe) -> None:
-    recipe.add("row_ratios", recipe.actual(), recipe.predicted(), recipe.full_weights(), scalars_at=1)
-
-
-def _part(recipe: Recipe) -> None:
-    if recipe.facts.weighted:
-        recipe.add("part_weighted", recipe.actual(), "y_pred", "sample_weight", "scores", "weights")
-    else:
-        recipe.add("part", recipe.actual(), "y_pred", "scores")
-
-
-def _labels(recipe: Recipe) -> None:
-    recipe.actual(), recipe.predicted()
-
-
-def _labels_and_bins(recipe: Recipe) -> None:
-    recipe.actual(), recipe.bins()
-
-
-@lru_cache(maxsize=1024)
-def _recipe(last: Callable[[Recipe], None], facts: Facts) -> tuple[tuple, dict[str, int]]:
-    recipe = Recipe(facts)
-    last(recipe)
-    return tuple(recipe.stages), recipe.blocks
-
-
 def _run(
-    last: Callable[[Recipe], None],
+    last: Callable[[recipes.Recipe], None],
     samples: Samples,
     partials: int,
     dims: tuple[int, ...] = (),
@@ -177,8 +33,10 @@ def _run(
     kind, y_true, y_pred, sample_weight = samples[:4]
     width = y_pred.shape[1] if kind in ("classes", "rows") else 1
     one_hot = kind == "classes" and y_true.ndim == 2
-    facts = Facts(kind, y_true.dtype, one_hot, y_pred.dtype, width, sample_weight is not None, samples.dtype.itemsize)
-    steps, blocks = _recipe(last, facts)
+    facts = recipes.Facts(
+        kind, y_true.dtype, one_hot, y_pred.dtype, width, sample_weight is not None, samples.dtype.itemsize
+    )
+    steps, blocks = recipes.recipe_of(last, facts)
     slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred}
     if sample_weight is not None:
         slots["sample_weight"] = sample_weight
@@ -188,7 +46,6 @@ def _run(
         y_pred.size if kind == "binary" else len(y_pred),
         dtype=NAMES[samples.dtype],
         target=get_target(),
-        threads=get_num_threads(),
         grain=grain or max(1, pipeline.GRAIN // width),
         block=max(1, pipeline.BLOCK // width),
         dims=dims,
@@ -219,7 +76,6 @@ def error_sums(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_weigh
         y_true.size,
         dtype=NAMES[y_true.dtype],
         target=get_target(),
-        threads=get_num_threads(),
         grain=pipeline.GRAIN,
         block=pipeline.BLOCK,
         partials=2,
@@ -246,7 +102,6 @@ def error_columns(kernel: str, y_true: np.ndarray, y_pred: np.ndarray, sample_we
         len(y_true),
         dtype=NAMES[y_true.dtype],
         target=get_target(),
-        threads=get_num_threads(),
         grain=max(1, pipeline.GRAIN // columns, columns // 16),
         block=max(1, pipeline.BLOCK // columns),
         dims=(columns,),
@@ -265,17 +120,17 @@ def log_losses(samples: Samples) -> np.ndarray | None:
     """Return the weighted sum of -log of the true classes' probabilities, and the sum of weights."""
     eps = float(np.finfo(samples.dtype).eps)
     scalars = (eps, 1 - eps, row_tolerance(samples.dtype))
-    return _mean_sums(_run(_log_loss, samples, 2, (samples.classes,), scalars), samples)
+    return _mean_sums(_run(recipes.log_loss, samples, 2, (samples.classes,), scalars), samples)
 
 
 def matches(samples: Samples) -> np.ndarray | None:
     """Return the weight of the samples whose label was predicted (all labels of the row), and of all samples."""
-    return _mean_sums(_run(_matches, samples, 2, (samples.classes,), (samples.threshold,)), samples)
+    return _mean_sums(_run(recipes.matches, samples, 2, (samples.classes,), (samples.threshold,)), samples)
 
 
 def top_k_matches(samples: Samples, top_k: int) -> np.ndarray | None:
     """Return the weight of the samples whose class is among the top k, and of all samples."""
-    return _mean_sums(_run(_top_k, samples, 2, (samples.classes, top_k)), samples)
+    return _mean_sums(_run(recipes.top_k, samples, 2, (samples.classes, top_k)), samples)
 
 
 # ---- counts
@@ -285,11 +140,11 @@ def confusion(samples: Samples) -> np.ndarray | None:
     """Return the weight of every (true, predicted) pair of labels, float64 (classes, classes)."""
     classes = samples.classes
     if classes == 2:
-        sums = _run(_binary_table, samples, 5, (2, 2), (samples.threshold,))
+        sums = _run(recipes.binary_table, samples, 5, (2, 2), (samples.threshold,))
         return None if sums[4] else sums[:4].reshape(2, 2)
     if classes * classes > MAX_CELLS:
-        return _large_table(_labels, samples, classes, classes, (samples.threshold,))
-    sums = _run(_table, samples, classes * classes + 1, (classes, classes), (samples.threshold,))
+        return _large_table(recipes.labels, samples, classes, classes, (samples.threshold,))
+    sums = _run(recipes.table, samples, classes * classes + 1, (classes, classes), (samples.threshold,))
     return None if sums[-1] else sums[:-1].reshape(classes, classes)
 
 
@@ -300,8 +155,8 @@ def by_bin(samples: Samples, thresholds: np.ndarray, low: float, high: float) ->
     """
     columns, arrays = len(thresholds) + 1, {"thresholds": thresholds}
     if 2 * columns > MAX_CELLS:
-        return _large_table(_labels_and_bins, samples, 2, columns, (low, high), arrays)
-    sums = _run(_binned, samples, 2 * columns + 1, (columns, 2), (low, high), arrays)
+        return _large_table(recipes.labels_and_bins, samples, 2, columns, (low, high), arrays)
+    sums = _run(recipes.binned, samples, 2 * columns + 1, (columns, 2), (low, high), arrays)
     return None if sums[-1] else sums[:-1].reshape(2, columns)
 
 
@@ -311,7 +166,7 @@ def class_counts(samples: Samples) -> np.ndarray | None:
     if samples.kind == "rows":
         if 3 * classes > MAX_CELLS:
             return _counts_of_many_labels(samples)
-        sums = _run(_label_counts, samples, 3 * classes + 1, (classes,), (samples.threshold,))
+        sums = _run(recipes.label_counts, samples, 3 * classes + 1, (classes,), (samples.threshold,))
         return None if sums[-1] else sums[:-1].reshape(classes, 3)
     if classes * classes <= MAX_CELLS:
         matrix = confusion(samples)
@@ -320,7 +175,7 @@ def class_counts(samples: Samples) -> np.ndarray | None:
         counts = np.empty((classes, 3))
         counts[:, 0], counts[:, 1], counts[:, 2] = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
         return counts
-    pair = _label_arrays(_labels, samples, classes, classes, (samples.threshold,))
+    pair = _label_arrays(recipes.labels, samples, classes, classes, (samples.threshold,))
     if pair is None:
         return None
     (actual, predicted), w = pair, samples.sample_weight
@@ -331,7 +186,7 @@ def class_counts(samples: Samples) -> np.ndarray | None:
 
 def row_ratios(samples: Samples, ratio: tuple[float, float, float]) -> np.ndarray | None:
     """Return the sum of weight times ratio over rows of labels, of weights where it is defined, and of all weights."""
-    sums = _run(_row_ratios, samples, 4, (samples.classes,), (samples.threshold, *ratio))
+    sums = _run(recipes.row_ratios, samples, 4, (samples.classes,), (samples.threshold, *ratio))
     return None if sums[3] else sums[:3]
 
 
@@ -361,11 +216,11 @@ def _label_arrays(last, samples, rows, columns, scalars, arrays=None) -> tuple[n
     found = {"actual": samples.y_true, "predicted": samples.y_pred}
     memory = dict(arrays or {})
     one_hot = samples.kind == "classes" and samples.y_true.ndim == 2
-    if one_hot or samples.y_true.dtype != INT64:
-        found["actual"] = memory["actual" if one_hot else "wide y_true"] = np.empty(len(samples.y_pred), INT64)
-    if samples.y_pred.dtype.kind == "f" or samples.y_pred.dtype != INT64:
+    if one_hot or samples.y_true.dtype != recipes.INT64:
+        found["actual"] = memory["actual" if one_hot else "wide y_true"] = np.empty(len(samples.y_pred), recipes.INT64)
+    if samples.y_pred.dtype.kind == "f" or samples.y_pred.dtype != recipes.INT64:
         name = "predicted" if samples.y_pred.dtype.kind == "f" else "wide y_pred"
-        found["predicted"] = memory[name] = np.empty(len(samples.y_pred), INT64)
+        found["predicted"] = memory[name] = np.empty(len(samples.y_pred), recipes.INT64)
     if memory:
         _run(last, samples, 0, (columns, rows), scalars, memory)
     actual, predicted = found["actual"], found["predicted"]
@@ -382,7 +237,7 @@ def part(samples: Samples) -> Parts | None:
     arrays = {"scores": np.empty(size, samples.dtype)}
     if samples.sample_weight is not None:
         arrays["weights"] = np.empty(size, samples.dtype)
-    positives, invalid = _run(_part, samples, 2, (size,), (), arrays, ONE_PASS).tolist()
+    positives, invalid = _run(recipes.part, samples, 2, (size,), (), arrays, ONE_PASS).tolist()
     return None if invalid else Parts(arrays["scores"], arrays.get("weights"), int(positives))
 
 
@@ -404,7 +259,6 @@ def _sorted_run(stage: tuple, slots: dict, units: int, parts: Parts, partials: i
         units,
         dtype=NAMES[parts.scores.dtype],
         target=get_target(),
-        threads=get_num_threads(),
         grain=1 if size > pipeline.GRAIN else 2,  # the two parts side by side, if it is worth a thread
         dims=(size, parts.positives),
         partials=partials,

@@ -40,9 +40,10 @@ def averaged(
         full[: len(counts)] = counts
         counts = full[list(labels)]
     if average == "micro":
-        return one_ratio(ratio, *(fsum(column) for column in counts.T.tolist()), zero_division)
+        hit, predicted, actual = map(fsum, counts.T.tolist())
+        return one_ratio(ratio, hit, predicted, actual, zero_division)
     rows = counts.tolist()
-    values = [one_ratio(ratio, *row, zero_division) for row in rows]
+    values = [one_ratio(ratio, hit, predicted, actual, zero_division) for hit, predicted, actual in rows]
     if average is None:
         return np.array(values)
     if average == "weighted":

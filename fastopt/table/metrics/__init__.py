@@ -202,6 +202,15 @@ OPS = (
         wrong.FBETA_BAD,
     ),
     _op(
+        "class_counts", f"{COUNTS} ones label_counts", BOOK,
+        (
+            {}, {"given": "labels weights", "num_classes": 6}, {"given": "classes"}, {"given": "many labels"},
+            {"given": "rows weights", "multi_label": True, "threshold": 0.3},
+            {"given": "rows bits", "multi_label": True},
+        ),
+        wrong.COUNTS_BAD,
+    ),
+    _op(
         "confusion_matrix", COUNTS, "Stehman 1997",
         (
             {}, {"given": "weights", "threshold": 0.7}, {"given": "labels", "num_classes": 9},
@@ -210,15 +219,6 @@ OPS = (
             {"given": "classes", "labels": (3, 1), "normalize": "all"}, {"given": "labels two", "normalize": "pred"},
         ),
         wrong.CONFUSION_BAD,
-    ),
-    _op(
-        "class_counts", f"{COUNTS} ones label_counts", BOOK,
-        (
-            {}, {"given": "labels weights", "num_classes": 6}, {"given": "classes"}, {"given": "many labels"},
-            {"given": "rows weights", "multi_label": True, "threshold": 0.3},
-            {"given": "rows bits", "multi_label": True},
-        ),
-        wrong.COUNTS_BAD,
     ),
     _op(
         "log_loss", f"one_hot binary_log_loss log_loss {MEANS}", "Bishop 2006, equations 4.90 and 4.108",
