@@ -9,7 +9,6 @@ from fastopt import expect
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.kernels.runtime.signals import signals_wait
-from fastopt.kernels.runtime.targets import way
 from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.options import Stats, StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule, Triple
@@ -592,7 +591,7 @@ class AdamWScheduleFree(Optimizer):
             store.check_params()
             weights = [share(group["betas"][0]) for group in store.digested()]
             with signals_wait():
-                way("optimizers").interpolate(
+                store.door().interpolate(
                     store.params, [state["z"] for state in store.state], [weights[k] for k in store.group_of]
                 )
                 self._training = training

@@ -11,14 +11,13 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.jobs import Call
-from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.memory import State
 from fastopt.optimizers.options import Options, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
-from fastopt.optimizers.store import Store
+from fastopt.optimizers.store import new_store
 
 
 class Optimizer:
@@ -114,7 +113,7 @@ class Optimizer:
             if name not in known:
                 raise TypeError(f"{name}: {expect.unknown(name, known)}")
         self.options = Options.of(given)
-        self._store = Store(self.rule, self.options, params, hyper)
+        self._store = new_store(self.rule, self.options, params, hyper)
         self._turn = Turn()  # a step, or any look at what it writes, at a time
 
     # ---- what it holds
@@ -202,14 +201,13 @@ class Optimizer:
             settings = store.settings()
             batches = store.bind(gradients, zero_grads)
             try:
-                options, factor, norm, door = self.options, unscale, 0.0, way("optimizers")
+                options, factor, norm, door = self.options, unscale, 0.0, store.door()
                 if return_stats or skip_nonfinite or options.clip_norm is not None:
                     squares, finite = door.squares(batches)
                     norm = unscale * math.sqrt(squares)
                     if skip_nonfinite and not finite:
                         if zero_grads:
-                            for gradient in gradients:
-                                gradient[...] = 0
+                            store.zero(gradients)
                         return Stats(norm, 0.0, True) if return_stats else None
                     if options.clip_norm is not None and not norm <= options.clip_norm:
                         factor *= options.clip_norm / norm
@@ -282,6 +280,7 @@ class Optimizer:
         >>> opt.state[0]["steps_of_rows"]
         array([1, 0, 1, 0])
         """
+        self._store.expect_host("step_rows")
         with self._turn:
             return row_steps.step(self._store, index, rows, values, grad_scale, skip_nonfinite, return_stats)
 
@@ -305,6 +304,7 @@ class Optimizer:
         if self.options.ema_decay is None:
             raise ValueError("ema_decay: expected a number in [0, 1) at the optimizer's start, got None")
         store = self._store
+        store.expect_host("averaged")
         with self._turn:
             kept = [param.copy() for param in store.params]
             with np.errstate(all="ignore"):
@@ -409,6 +409,7 @@ class Optimizer:
         >>> found["state"][0]["step"], found["param_groups"][0]["betas"]
         (tensor(1.), (0.9, 0.999))
         """
+        self._store.expect_host("torch_state_dict")
         with self._turn:
             return torch_state.to_torch(self._store)
 
@@ -441,6 +442,7 @@ class Optimizer:
         >>> ours.steps, ours.lr
         (1, 0.5)
         """
+        self._store.expect_host("load_torch_state_dict")
         with self._turn:
             torch_state.from_torch(self._store, state_dict)
 

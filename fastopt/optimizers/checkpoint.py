@@ -58,7 +58,7 @@ def load_state_dict(store: Store, given: Any) -> None:
             )
         for key, array in own.items():
             _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
-            writes.append((np.copyto, (array, state[name][key]), {}))
+            writes.append((store.write, (array, state[name][key]), {}))
     adopt(store, groups, steps, carried, [*writes, (setattr, (store, "state", kept), {})], by_rows)
 
 

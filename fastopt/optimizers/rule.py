@@ -97,6 +97,11 @@ class Rule:
         return getattr, (self.owner, "rule")  # a copy's rule is its class's
 
     @property
+    def begins_with_values(self) -> bool:
+        """Whether some state may begin with anything but zeros."""
+        return self.start is not _from_zero
+
+    @property
     def name(self) -> str:
         return self.owner.__name__
 

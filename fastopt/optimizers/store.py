@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from fastopt import expect
 from fastopt.kernels.optimizers.batch import Batch, Setting
 from fastopt.kernels.optimizers.recipe import FLOATS, WORK, Recipe
 from fastopt.kernels.runtime import kinds
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.tables import first_overlap, holds_the_same, unchanged
+from fastopt.kernels.runtime.targets import way
 from fastopt.optimizers.memory import Layout, Memory
 from fastopt.optimizers.options import Options
 from fastopt.optimizers.rule import Group, Rule
@@ -56,10 +59,7 @@ class Store:
         self.rule, self.options = rule, options
         self.tree = Tree(params)
         self.names, self.group_of = self.tree.names, self.tree.group_of
-        self.params = [
-            expect.writable(expect.array(leaf, name, among=FLOATS), name)
-            for name, leaf in zip(self.names, self.tree.leaves, strict=True)
-        ]
+        self.params = [self.taken(leaf, name) for name, leaf in zip(self.names, self.tree.leaves, strict=True)]
         self.shapes = [param.shape for param in self.params]  # an array can be resized behind our back
         for name, shape in zip(self.names, self.shapes, strict=True):
             refusal = "" if rule.layers is None else rule.layers.refusal(shape)
@@ -77,6 +77,33 @@ class Store:
         self._begin_state()
         self.build_tables()
 
+    # ---- where arrays are: what a store on a device says otherwise
+
+    def taken(self, leaf: Any, name: str) -> Any:
+        """Return a parameter, if it is one."""
+        return expect.writable(expect.array(leaf, name, among=FLOATS), name)
+
+    def door(self) -> ModuleType:
+        """Return the room's way for the target in force, if it takes these arrays."""
+        if get_target() == "cuda":
+            raise TypeError(
+                "step: expected parameters on a GPU under target 'cuda', got NumPy arrays; make the optimizer there, "
+                "of arrays on the GPU"
+            )
+        return way("optimizers")
+
+    def zero(self, gradients: list[Any]) -> None:
+        for gradient in gradients:
+            gradient[...] = 0
+
+    def expect_host(self, name: str) -> None:
+        """Raise if a method can't work where the arrays are."""
+
+    @staticmethod
+    def write(array: Any, values: np.ndarray) -> None:
+        """Write values into an array of ours."""
+        np.copyto(array, values)
+
     # ---- state
 
     def recipe(self, i: int, grad: str = "float32") -> Recipe:
@@ -89,9 +116,9 @@ class Store:
         copy = {"copy": (kinds.dtype(recipe.copy), shape)} if recipe.copy else {}
         return self.rule.layout(recipe, shape) | copy
 
-    def _hold(self, state: list[dict[str, np.ndarray]]) -> None:
+    def _hold(self, state: list[dict[str, Any]]) -> None:
         """Take arrays of our own memory as each parameter's state, and its copy."""
-        self.state = state
+        self.state: list[dict[str, Any]] = state
         self.copies = [own.pop("copy") for own in state if "copy" in own]
 
     def _begin_state(self) -> None:
@@ -317,6 +344,15 @@ class Store:
                         f"{own}: expected memory apart from the optimizer's own, got an overlap with the {key!r} of "
                         f"{self.names[i]}"
                     )
+
+
+def new_store(rule: Rule, options: Options, params: Any, hyper: Group) -> Store:
+    """Return a store for arrays where the target in force works: the host's memory, or a GPU's."""
+    if get_target() != "cuda":
+        return Store(rule, options, params, hyper)
+    from fastopt.optimizers.device_store import DeviceStore
+
+    return DeviceStore(rule, options, params, hyper)
 
 
 class _Bound(Batch):

@@ -35,7 +35,7 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     It is done and counted as a whole: a signal's handler runs before it, or behind it.
     """
     target = get_target()
-    tables = [_table(batch, rule, settings, asked) for batch in batches]
+    tables = [scalar_table(batch, rule, settings, asked) for batch in batches]
     if rule.layers is not None:
         with signals_wait():
             total = sum(
@@ -60,7 +60,7 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     return float(sum(launch.sums([next(rest) for _ in launch.calls]).sum() for launch in launches))
 
 
-def _table(batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked) -> np.ndarray:
+def scalar_table(batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked) -> np.ndarray:
     """Return the table of scalars: a row for each setting that a job of the batch is of."""
     table = np.zeros((len(settings), len(SCALARS) + len(batch.recipe.kernel.scalars)))
     for k in range(len(settings)) if batch.rows is None else batch.rows:

@@ -1,14 +1,132 @@
-"""Steps on a GPU: a recipe as one kernel over many arrays."""
+"""Steps on a GPU: a recipe as one kernel over many arrays, and the passes before it that measure."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from functools import cache
 
+import numpy as np
+
 from fastopt.kernels.optimizers import rules
-from fastopt.kernels.optimizers.recipe import Recipe
+from fastopt.kernels.optimizers.batch import Asked, Rule, Setting
+from fastopt.kernels.optimizers.cpu import scalar_table
+from fastopt.kernels.optimizers.kernels import INTERPOLATE
+from fastopt.kernels.optimizers.layers import Layers
+from fastopt.kernels.optimizers.recipe import SCALARS, WORK, Recipe
+from fastopt.kernels.runtime.cuda import DeviceJobs
+from fastopt.kernels.runtime.cuda_arrays import DeviceArray
 from fastopt.kernels.runtime.cuda_elements import Elements
+from fastopt.kernels.runtime.driver import Device, driver
+from fastopt.kernels.runtime.whole import whole
 
 SOURCES = ("optimizers/rules.py", "optimizers/cuda_rules.py")
-STAGES = ("grad_scale", "clip_value", "decay_kept", "average_kept", "average_added")  # scalars in front of the rule's
+STAGES = tuple([f"stage_{name}" for name in SCALARS])
+MEASURED = {  # a pass -> what it sums up the squares of
+    "lars_norms": ("param", "signed(grad, grad_scale)"),
+    "lamb_norms": ("param", "lamb_update(param, grad, exp_avg, exp_avg_sq, {scalars})"),
+    "adafactor_vector_norms": ("param", "adafactor_update(grad, variance, {scalars})"),
+}
+
+
+class DeviceBatch:
+    """The parameters on a device that share a recipe, a job each; see :class:`Batch`.
+
+    Parameters
+    ----------
+    device : Device
+    recipe : Recipe
+    columns : dict of list of DeviceArray
+        By the names of `recipe.columns`, an array per job.
+    rows : list of int
+        Which of a step's settings holds for each job.
+    members : list of int
+        Each job's number, by which stochastic rounding draws.
+    settings : int
+        How many settings a step has.
+    layers : Layers or None
+        Of a rule that looks at whole layers: a job has a row of scalars of its own then.
+    """
+
+    def __init__(
+        self, device: Device, recipe: Recipe, columns: Mapping[str, list[DeviceArray]], rows: list[int],
+        members: list[int], settings: int, layers: Layers | None,
+    ):  # fmt: skip
+        self.recipe, self.members, self.columns, self.job_rows = recipe, members, columns, rows
+        self.rows, self.stream = sorted(set(rows)), 0
+        self.sizes = [place.size for place in columns["param"]]
+        own = range(len(rows)) if layers is not None else rows
+        table = (len(rows) if layers is not None else settings), len(SCALARS) + len(recipe.kernel.scalars)
+        self.jobs = DeviceJobs(device, self.sizes, own, members, len(recipe.columns), table, recipe.compute)
+        self.grad = recipe.columns.index("grad")
+        for k, name in enumerate(recipe.columns):
+            self.jobs.pointers[:, k] = [place.address for place in columns[name]]
+
+    def bind(self, gradients: list[int], stream: int) -> None:
+        """Take this step's gradients, and the stream it runs on."""
+        self.jobs.pointers[:, self.grad] = gradients
+        self.stream = stream
+
+
+# ---- the door
+
+
+def refusal(recipe: Recipe) -> str:
+    """Return why a recipe can't run on a GPU yet; nothing, if it can."""
+    if WORK & set(recipe.columns):
+        return f"target 'cuda' has no kernel for {recipe.kernel.name} (it looks at rows and columns) yet"
+    return ""
+
+
+def squares(batches: Sequence[DeviceBatch]) -> tuple[float, bool]:
+    """Return the sum of all gradients' squares, and whether all their elements are finite; waits for the device."""
+    total = np.zeros(2)
+    for batch in batches:
+        batch.jobs.run((norm(batch.recipe),), batch.stream)
+        total += batch.jobs.sums(2, batch.stream).sum(axis=0)
+    return float(total[0]), bool(total[1] == 0)
+
+
+def step(batches: Sequence[DeviceBatch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
+    """Launch the update of every parameter and its state; return the squared length of the update (0.0 unless
+    `asked.stats`, for which it waits for the device)."""
+    calls = []
+    for batch in batches:
+        table = scalar_table(batch, rule, settings, asked)  # type: ignore[arg-type] # it has a recipe and rows
+        batch.jobs.words[...] = asked.seed, (asked.number & 0xFFFFFFFF)
+        if rule.layers is not None:
+            table = _measured(batch, rule.layers, settings, table[batch.job_rows])
+        batch.jobs.scalars[...] = table
+        calls.append((batch.jobs.run, ((elements(batch.recipe, asked.zero, asked.stats),), batch.stream), {}))
+    whole([*calls, *asked.done])
+    if not asked.stats:
+        return 0.0
+    return float(sum(batch.jobs.sums(1, batch.stream).sum() for batch in batches))
+
+
+def _measured(batch: DeviceBatch, layers: Layers, settings: Sequence[Setting], table: np.ndarray) -> np.ndarray:
+    """Return a row of scalars for each job, which follow from what the passes sum up; waits for the device."""
+    jobs = batch.jobs
+    for number in range(len(batch.recipe.passes)):
+        jobs.scalars[...] = table
+        jobs.run((measure(batch.recipe, number),), batch.stream)
+        sums = np.zeros((len(table), 2))
+        np.add.at(sums, jobs.job_of_block, jobs.sums(2, batch.stream))  # one after the other
+        for job, row in enumerate(table):
+            arrays = {name: column[job] for name, column in batch.columns.items()}
+            layers.settle(number, settings[batch.job_rows[job]].group, arrays, sums[job], row[len(SCALARS) :])
+    return table
+
+
+def interpolate(params: Sequence[DeviceArray], ends: Sequence, weights: Sequence[float]) -> None:
+    """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
+    for param, end, weight in zip(params, ends, weights, strict=True):
+        kernel = _interpolation(param.dtype, str(end.dtype))
+        jobs = DeviceJobs(driver().device(param.ordinal), [param.size], [0], [0], 2, (1, 1), kernel.real)
+        jobs.pointers[...], jobs.scalars[...] = [[param.address, end.place.address]], weight
+        jobs.run((kernel,))
+        jobs.device.synchronize()
+
+
+# ---- kernels
 
 
 @cache
@@ -22,28 +140,60 @@ def elements(recipe: Recipe, zero: bool = False, stats: bool = False) -> Element
     takes = inspect.signature(getattr(rules, kernel.name)).parameters
     inputs = {name: recipe.kinds[name] for name in kernel.buffers if name in takes}
     outputs = {name: recipe.kinds[name] for name in kernel.written}
-    lines = []
-    if recipe.clip:
-        lines.append("grad = clipped(grad, stage_grad_scale, stage_clip_value)")
+    lines = _before(recipe)
     if stats:
-        lines.append("before = param")
-    if recipe.decay:
-        lines.append("param = stage_decay_kept * param")
+        lines.insert(int(recipe.clip), "before = param")
     given = [name for name in takes if name in inputs]
     lines.append(f"{', '.join(outputs)} = {kernel.name}({', '.join([*given, *kernel.scalars])})")
-    sums = ("squared_change(param, before)",) if stats else ()
     if recipe.average:
         inputs["average"] = outputs["average"] = recipe.compute
         lines.append("average = averaged(average, param, stage_average_kept, stage_average_added)")
     if recipe.copy:
         outputs["copy"] = recipe.copy
         lines.append("copy = param")
-    scalars = (*(f"stage_{name}" for name in STAGES), *kernel.scalars)
-    zeroed = ("grad",) if zero else ()
+    sums = ("squared_change(param, before)",) if stats else ()
+    return _kernel(recipe, _name(recipe, zero, stats), inputs, outputs, lines, sums, ("grad",) if zero else ())
+
+
+@cache
+def norm(recipe: Recipe) -> Elements:
+    """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
+    name = f"norm_{recipe.compute}_{recipe.grad}_{len(recipe.columns)}_{recipe.columns.index('grad')}"
+    return _kernel(recipe, name, {"grad": recipe.grad}, {}, [], ("squared(grad)", "none_if_finite(grad)"))
+
+
+@cache
+def measure(recipe: Recipe, number: int) -> Elements:
+    """Return a pass before the rule: it reads what the rule will read, and sums up squares."""
+    kernel = recipe.passes[number]
+    inputs = {name: recipe.kinds[name] for name in dict.fromkeys(("param", *kernel.buffers))}
+    sums = [f"squared({what.format(scalars=', '.join(recipe.kernel.scalars))})" for what in MEASURED[kernel.name]]
+    name = f"{kernel.name}_of_{_name(recipe, False, False)}"
+    return _kernel(recipe, name, inputs, {}, _before(recipe), tuple(sums))
+
+
+@cache
+def _interpolation(param: str, end: str) -> Elements:
+    real = "float64" if param == "float64" else "float32"
+    lines = ("param = interpolate(param, end, weight)",)
+    names = INTERPOLATE.buffers
     return Elements(
-        _name(recipe, zero, stats), inputs, outputs, scalars, tuple(lines), SOURCES, recipe.compute, sums, zeroed,
-        recipe.columns,
+        f"interpolate_{param}_{end}", dict(zip(names, (param, end), strict=True)), {"param": param}, ("weight",), lines,
+        SOURCES, real,
     )  # fmt: skip
+
+
+def _kernel(recipe, name, inputs, outputs, lines, sums=(), zero=()) -> Elements:
+    scalars = (*STAGES, *recipe.kernel.scalars)
+    return Elements(
+        name, inputs, outputs, scalars, tuple(lines), SOURCES, recipe.compute, sums, zero, recipe.columns,
+    )  # fmt: skip
+
+
+def _before(recipe: Recipe) -> list[str]:
+    """Return the lines of the stages in front of the rule."""
+    clip = ["grad = clipped(grad, stage_grad_scale, stage_clip_value)"] if recipe.clip else []
+    return clip + (["param = stage_decay_kept * param"] if recipe.decay else [])
 
 
 def _name(recipe: Recipe, zero: bool, stats: bool) -> str:

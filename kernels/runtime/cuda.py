@@ -59,7 +59,7 @@ class DeviceJobs:
     ):  # fmt: skip
         self.device, self._lock = device, Lock()
         chunks = [(job, c) for job, size in enumerate(sizes) for c in range(-(-size // CHUNK))]
-        self.blocks = len(chunks)
+        self.blocks, self.job_of_block = len(chunks), np.array([job for job, _ in chunks], np.int64)
         fixed = [np.array(sizes, np.int64), np.array(chunks, np.int32), np.array(rows, np.int32)]
         fixed.append(np.array(numbers, np.uint32))
         self._fixed = [self._placed(array) for array in fixed]

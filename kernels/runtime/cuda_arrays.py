@@ -8,6 +8,9 @@ import ctypes
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.driver import Device, DeviceMemory, driver
 
 BYTES = {
@@ -56,32 +59,56 @@ class DeviceArray(NamedTuple):
 class OwnArray:
     """An array of this package's on a device. Other libraries take it by its interface: `torch.as_tensor(array)`."""
 
-    def __init__(self, device: Device, shape: tuple[int, ...], dtype: str):
+    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype):
         self.shape, self.dtype, self.device = shape, dtype, device
-        self.memory = DeviceMemory(device, math.prod(shape) * BYTES[dtype])
-        typestr = next(text for text, name in INTERFACE.items() if name == dtype)
+        self.size = math.prod(shape)
+        self.memory = DeviceMemory(device, self.size * dtype.itemsize)
+        typestr = next(text for text, name in INTERFACE.items() if name == str(dtype))
         self.__cuda_array_interface__ = {
             "shape": shape, "typestr": typestr, "data": (self.memory.address, False), "version": 3, "strides": None,
         }  # fmt: skip
 
     @property
-    def view(self) -> DeviceArray:
-        return DeviceArray(self.memory.address, self.shape, self.dtype, self.device.ordinal, True, None, self.memory)
+    def place(self) -> DeviceArray:
+        kind = str(self.dtype)
+        return DeviceArray(self.memory.address, self.shape, kind, self.device.ordinal, True, None, self)
 
-    def fill(self, values) -> None:
-        """Copy a NumPy array of this shape and itemsize here."""
-        self.memory.upload(values.ctypes.data, values.nbytes)
+    def view(self) -> "OwnArray":
+        """Return this array: its shape can't be set."""
+        return self
+
+    def fill(self, values: np.ndarray) -> None:
+        """Copy a NumPy array of this shape and dtype here."""
+        packed = np.ascontiguousarray(values)
+        self.device.use()
+        self.memory.upload(packed.ctypes.data, packed.nbytes)
         self.device.driver.call("cuStreamSynchronize", None)
 
-    def numpy(self):
-        """Return a copy as a NumPy array; bfloat16 by ml_dtypes."""
-        import numpy as np
+    def copy(self) -> np.ndarray:
+        """Return a copy in the host's memory, as it is when all work on the device is done."""
+        self.device.synchronize()
+        return host_copy(self.place)
 
-        from fastopt.kernels.runtime import kinds
+    def __repr__(self) -> str:
+        return f"OwnArray(shape={self.shape}, dtype={self.dtype}, device={self.device.ordinal})"
 
-        found = np.empty(self.shape, kinds.dtype(self.dtype))
-        self.memory.download(found.ctypes.data, found.nbytes)
-        return found
+
+def host_copy(place: DeviceArray) -> np.ndarray:
+    """Return a copy of a packed array in the host's memory; bfloat16 by ml_dtypes."""
+    device, found = driver().device(place.ordinal), np.empty(place.shape, kinds.dtype(place.dtype))
+    device.use()
+    device.driver.call("cuMemcpyDtoHAsync_v2", found.ctypes.data, place.address, found.nbytes, None)
+    device.driver.call("cuStreamSynchronize", None)
+    return found
+
+
+def address_of(value: Any) -> int:
+    """Return where an array that was looked at before is now."""
+    if hasattr(value, "data_ptr"):
+        return value.data_ptr()
+    if hasattr(value, "__cuda_array_interface__"):
+        return value.__cuda_array_interface__["data"][0]
+    return device_array(value, "array").address
 
 
 def device_array(value: Any, name: str) -> DeviceArray:

@@ -314,5 +314,5 @@ def _host_entry(spec: Elements) -> str:
         f"            t += {WARPS * TILE}",
         *(f"    partials[{len(spec.totals)} * block + {k}] = block_sum(own[{k}])" for k in range(len(spec.totals))),
     ]
-    head = "@cfunc(types.void(types.int64, *SIGNATURE.args), error_model='numpy', boundscheck=False)"
+    head = "@cfunc(types.void(types.int64, *SIGNATURE.args), error_model='numpy', boundscheck=False, cache=True)"
     return "\n".join([head, f"def kernel(blocks, {', '.join(ARGUMENTS)}):", *("    " + line for line in lines)])

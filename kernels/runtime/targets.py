@@ -26,4 +26,4 @@ def _module(room: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise NotImplementedError(f"target 'cuda' has no kernels for {room} yet; use target 'cython'") from None
+        raise NotImplementedError(f"target {get_target()!r} has no kernels for {room} yet") from None

@@ -40,7 +40,7 @@ def bound(recipe, kernel, jobs, rule):
         device, sizes, [0] * len(sizes), range(len(sizes)), len(recipe.columns), (1, len(kernel.scalars)), "float32"
     )
     made.pointers[...] = [[job[name].ctypes.data for name in recipe.columns] for job in jobs]
-    made.scalars[...], made.words[...] = [*recipes.STAGES.values(), *rule], recipes.WORDS
+    made.scalars[...], made.words[...] = [*recipes.STAGES.values(), *recipes.WORDS, *rule], recipes.WORDS
     return made
 
 
@@ -224,11 +224,11 @@ def test_arrays_by_dlpack(stand_in):
 
 def test_own_arrays_come_and_go(stand_in):
     x = np.arange(5, dtype=np.float32)
-    made = cuda_arrays.OwnArray(driver.driver().device(0), (5,), "float32")
-    np.testing.assert_array_equal(made.numpy(), np.zeros(5))
+    made = cuda_arrays.OwnArray(driver.driver().device(0), (5,), x.dtype)
+    np.testing.assert_array_equal(made.copy(), np.zeros(5))
     made.fill(x)
-    np.testing.assert_array_equal(made.numpy(), x)
-    assert cuda_arrays.device_array(made, "x").address == made.view.address
+    np.testing.assert_array_equal(made.copy(), x)
+    assert cuda_arrays.device_array(made, "x").address == made.place.address
 
 
 def test_every_function_of_the_table_is_the_stand_ins(library):

@@ -47,7 +47,7 @@ def test_text_has_the_bits_of_the_cpu(key):
     expected = fill(key, rng, recipe, recipes.SIZES)
     found = recipes.copies(expected)
     updates = recipes.by_cpu(recipe, expected, rule, zero=asked, stats=asked)
-    sums = host.run(kernel, found, [[*recipes.STAGES.values(), *rule]], words=recipes.WORDS)
+    sums = host.run(kernel, found, [[*recipes.STAGES.values(), *recipes.WORDS, *rule]], words=recipes.WORDS)
     assert recipes.different(expected, found) == []
     if asked:
         np.testing.assert_allclose(sums.sum(), updates.sum(), rtol=1e-13)
@@ -65,7 +65,7 @@ def made(kernel, capability=cuda_compile.OLDEST):
 def test_ptx_has_the_bits_of_the_text(key):
     recipe, _, kernel, rule, rng = case(key)
     expected = fill(key, rng, recipe, (1, 33, 2304) if key in recipes.RULES else (33, 300))
-    found, scalars = recipes.copies(expected), [[*recipes.STAGES.values(), *rule]]
+    found, scalars = recipes.copies(expected), [[*recipes.STAGES.values(), *recipes.WORDS, *rule]]
     sums = host.run(kernel, expected, scalars, words=recipes.WORDS)
     measured, program = ptx.run(made(kernel), kernel, found, scalars, words=recipes.WORDS)
     assert recipes.different(expected, found) == []
