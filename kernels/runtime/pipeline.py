@@ -174,11 +174,13 @@ def _packed(
     packed: tuple[Packed, ...] = ()
     used = [(name, buffer, kernel) for kernel, names, *_ in stages for name, buffer in zip(names, kernel.buffers)]
     read = {name for name, buffer, kernel in used if buffer not in kernel.filled}
+    moved = {name for name, _, kernel in used if kernel.code}  # by stages of the caller's, which decode by themselves
     for slot, (name, value) in enumerate(slots.items()):
         if not isinstance(value, np.ndarray):
             continue
         contiguous, whole, per_unit = value.flags.c_contiguous, name in staged, value.size // max(units, 1)
-        if stored := _stored(value.dtype):
+        stored = _stored(value.dtype)
+        if stored and name not in moved:
             itemsize, before = np.dtype(dtype).itemsize, name in read and not whole
             packed += (Packed(slot, itemsize, per_unit, -1 if contiguous else len(dims), before, False, stored),)
             dims += () if contiguous else strides(value)
