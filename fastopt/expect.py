@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.checks import all_fit, fits, may_overlap
 
 FLOAT64 = np.dtype(np.float64)
@@ -201,14 +202,16 @@ def shape(value: Any, name: str, axes: int = 0) -> tuple[int, ...]:
     return lengths
 
 
-def dtype(value: Any, name: str) -> np.dtype:
-    """Return float32 or float64 as a dtype."""
+def dtype(value: Any, name: str, among: tuple[str, ...] = ("float32", "float64")) -> np.dtype:
+    """Return one of these float types as a dtype."""
     try:
+        if isinstance(value, str) and value == "bfloat16" and value in among:
+            return kinds.bfloat16()
         found = None if value is None else np.dtype(value)
     except TypeError:
         found = None
-    if found is None or found not in DTYPES:
-        raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
+    if found is None or (found not in DTYPES and str(found) not in among):
+        raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value!r}")
     return found
 
 

@@ -8,10 +8,11 @@ hold the same random numbers**: give every layer a seed of its own, `seed + laye
 Shared arguments
     shape: tuple of int ≥ 0. A size of 0 gives an empty array. `layout` says where its fans are: "in_out" (default:
     x @ W, Keras) for (in, out) and (spatial..., in, out), "out_in" (PyTorch) for (out, in) and (out, in, spatial...).
-    fan_in = in · spatial size, fan_out = out · spatial size. A vector (n,) has fan_in = fan_out = n, as in Keras (torch
-    refuses it); a 0-d shape has no fans and is refused where they count.
+    fan_in = in · spatial size, fan_out = out · spatial size. A vector (n,) has fan_in = fan_out = n and a 0-d array 1,
+    as in Keras (torch refuses both).
     seed: integer in [0, 2^64), or None (default) for fresh entropy of the operating system.
-    dtype: "float32" (default) or "float64". They use different numbers of random bits: other weights, same statistics.
+    dtype: "float32" (default), "float64", "bfloat16" or "float16". float64 uses more random bits: other weights, same
+        statistics; those of 16 bits are float32's, rounded.
     out: array of that shape and dtype, any strides, filled in place and returned; by default a new array.
 """
 

@@ -1,4 +1,4 @@
-"""What all initializers share: checks, fans, and the launch."""
+"""What all initializers share: checks and fans."""
 
 import math
 import secrets
@@ -7,25 +7,19 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.initializers import reference
-from fastopt.kernels.initializers.kernels import KERNELS
-from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.kinds import finfo
+from fastopt.kernels.runtime.targets import way
 
 Shape = tuple[int, ...]
 LAYOUTS = ("in_out", "out_in")
 MODES = ("fan_in", "fan_out")
-CUT = 2.0  # truncated: standard deviations of the whole distribution
-TAIL = 0.5 * math.erfc(CUT / math.sqrt(2.0))  # of the normal distribution, behind the cut
 CUT_STD = 0.87962566103423978  # standard deviation of the standard normal distribution cut at 2
-BITS = {"float32": 31, "float64": 62}  # of the tail probability of a normal value
 
 
 def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> np.ndarray:
     """Return the array to fill, after its checks."""
     lengths = expect.shape(shape, "shape", axes)
-    return expect.output(out, "out", dtype=expect.dtype(dtype, "dtype"), shape=lengths, apart={})
+    return expect.output(out, "out", dtype=expect.dtype(dtype, "dtype", expect.FLOATS), shape=lengths, apart={})
 
 
 def checked_seed(seed: Any) -> int:
@@ -35,50 +29,30 @@ def checked_seed(seed: Any) -> int:
 def fans(shape: Shape, layout: Any) -> tuple[int, int]:
     """Return fan_in and fan_out, at least 1 each (an empty array has no use for them)."""
     expect.choice(layout, "layout", LAYOUTS)
-    if len(shape) == 1:
-        return max(1, shape[0]), max(1, shape[0])
+    if len(shape) < 2:
+        return max(1, *shape, 1), max(1, *shape, 1)
     *spatial, inputs, outputs = shape if layout == "in_out" else (*shape[2:], shape[1], shape[0])
     field = math.prod(spatial)
     return max(1, inputs * field), max(1, outputs * field)
 
 
-def fill(kernel: Kernel, weights: np.ndarray, seed: int, scalars: tuple[float, ...]) -> np.ndarray:
-    pipeline.run(
-        [(kernel, kernel.buffers, 1)],
-        {"weights": weights},
-        weights.size,
-        dtype=weights.dtype.name,
-        target=get_target(),
-        grain=pipeline.GRAIN,
-        dims=(seed & 0xFFFFFFFF, seed >> 32),
-        scalars=scalars,
-    )
-    return weights
-
-
 def fill_uniform(weights: np.ndarray, seed: int, low: float, high: float, name: str) -> np.ndarray:
     """Fill with U[low, high); `name` is the argument to blame if the dtype can't hold that."""
     dtype = weights.dtype.type
-    if not high - low <= float(np.finfo(dtype).max) or not dtype(low) < dtype(high):
+    largest = float(finfo(weights.dtype).max)
+    if not max(high - low, abs(low), abs(high)) <= largest or not dtype(low) < dtype(high):
         raise ValueError(f"{name}: expected bounds that {weights.dtype} can tell apart, got {low!r} and {high!r}")
-    if get_target() == "reference":
-        weights[...] = reference.uniform(weights.shape, seed, low, high, weights.dtype.name)
-        return weights
-    limit = np.nextafter(dtype(high), dtype(-np.inf))
-    return fill(KERNELS["uniform"], weights, seed, (low, high - low, float(limit)))
+    way("initializers").uniform(weights, seed, low, high)
+    return weights
 
 
 def fill_normal(weights: np.ndarray, seed: int, mean: float, std: float, truncated: bool, name: str) -> np.ndarray:
     """Fill with N(mean, std²), cut at 2 std if `truncated`; `name` is the argument to blame as above."""
-    info = np.finfo(weights.dtype)
-    if not abs(mean) + 10.0 * std <= float(info.max) or not std >= float(info.tiny):
+    info = finfo(weights.dtype)
+    if not abs(mean) + 10.0 * std <= float(info.max) or 0.0 < std < float(info.tiny):
         raise ValueError(f"{name}: expected a scale that {weights.dtype} can hold, got mean {mean!r}, std {std!r}")
-    if get_target() == "reference":
-        weights[...] = reference.normal(weights.shape, seed, mean, std, weights.dtype.name, truncated)
-        return weights
-    tail, bound = (TAIL, CUT) if truncated else (0.0, math.inf)
-    scale = (0.5 - tail) / 2.0 ** BITS[weights.dtype.name]
-    return fill(KERNELS["normal"], weights, seed, (mean, std, tail, scale, bound))
+    way("initializers").normal(weights, seed, mean, std, truncated)
+    return weights
 
 
 def scaled(
@@ -88,7 +62,7 @@ def scaled(
     factor = expect.number(gain, "gain", expect.POSITIVE)
     truncated = expect.flag(truncated, "truncated")
     seed = checked_seed(seed)
-    weights = weights_to_fill(shape, dtype, out, axes=1)
+    weights = weights_to_fill(shape, dtype, out)
     fan_in, fan_out = fans(weights.shape, layout)
     std = factor / math.sqrt({"fan_in": fan_in, "fan_out": fan_out, "average": (fan_in + fan_out) / 2}[fan])
     if distribution == "uniform":

@@ -1,13 +1,14 @@
 """Initializers that are told their numbers, and orthogonal ones."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastopt import expect
 from fastopt.initializers.base import LAYOUTS, Shape, checked_seed, fill_normal, fill_uniform, weights_to_fill
-from fastopt.kernels.initializers import reference
-from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.kinds import finfo
+from fastopt.kernels.runtime.targets import way
 
 
 def uniform(
@@ -31,8 +32,8 @@ def uniform(
         Finite; may come out.
     high : float > low, default 0.05
         Finite, and above low in this dtype too; never comes out.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
+        Of the result. Numbers of 16 bits are float32's, rounded to nearest.
     out : array, optional
         Filled in place: of this shape and dtype, any strides.
 
@@ -81,14 +82,12 @@ def normal(
     ----------
     shape, seed, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     mean : float (finite), default 0.0
         Of the distribution.
-    std : float > 0, default 0.05
-        Its standard deviation. At least the dtype's smallest normal number.
+    std : float ≥ 0, default 0.05
+        Its standard deviation: 0, or at least the dtype's smallest normal number.
 
     Returns
     -------
@@ -115,7 +114,7 @@ def normal(
     >>> fo.initializers.normal((2, 3), seed=0, std=1.0).shape
     (2, 3)
     """
-    mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.POSITIVE)
+    mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.NOT_NEGATIVE)
     seed = checked_seed(seed)
     return fill_normal(weights_to_fill(shape, dtype, out), seed, mean, std, False, "std")
 
@@ -135,14 +134,12 @@ def truncated_normal(
     ----------
     shape, seed, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     mean : float (finite), default 0.0
         Of the distribution.
-    std : float > 0, default 0.05
-        Of the whole distribution: what is left has 0.8796 std. At least the dtype's smallest normal number.
+    std : float ≥ 0, default 0.05
+        Of the whole distribution: what is left has 0.8796 std. 0, or at least the dtype's smallest normal number.
 
     Returns
     -------
@@ -168,7 +165,7 @@ def truncated_normal(
     >>> fo.initializers.truncated_normal((2, 3), seed=0, std=1.0).shape
     (2, 3)
     """
-    mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.POSITIVE)
+    mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.NOT_NEGATIVE)
     seed = checked_seed(seed)
     return fill_normal(weights_to_fill(shape, dtype, out), seed, mean, std, True, "std")
 
@@ -190,9 +187,7 @@ def orthogonal(
         Two axes or more. As a matrix: (all but the last, last) in layout "in_out", (first, all others) in "out_in".
     seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     gain : float > 0, default 1
         Multiplies the matrix.
@@ -229,18 +224,10 @@ def orthogonal(
     seed = checked_seed(seed)
     weights = weights_to_fill(shape, dtype, out, axes=2)
     expect.choice(layout, "layout", LAYOUTS)
-    if not factor <= float(np.finfo(weights.dtype).max):
+    if not factor <= float(finfo(weights.dtype).max):
         raise ValueError(f"gain: expected a number that {weights.dtype} can hold, got {factor!r}")
-    if weights.size == 0:
-        return weights
-    if get_target() == "reference":
-        weights[...] = reference.orthogonal(weights.shape, seed, factor, layout)
-        return weights
-    rows = weights.size // weights.shape[-1] if layout == "in_out" else weights.shape[0]
-    columns = weights.size // rows
-    q, r = np.linalg.qr(fill_normal(np.empty((max(rows, columns), min(rows, columns))), seed, 0.0, 1.0, False, "std"))
-    q *= np.where(np.diagonal(r) < 0.0, -factor, factor)
-    weights[...] = (q if rows >= columns else q.T).reshape(weights.shape)
+    if weights.size:
+        way("initializers").orthogonal(weights, seed, factor, layout)
     return weights
 
 
@@ -251,9 +238,7 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
     ----------
     shape, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
 
     Returns
@@ -275,9 +260,7 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
     >>> fo.initializers.zeros((2,))
     array([0., 0.], dtype=float32)
     """
-    weights = weights_to_fill(shape, dtype, out)
-    weights[...] = 0
-    return weights
+    return _filled(np.zeros, shape, dtype, out)
 
 
 def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None) -> np.ndarray:
@@ -287,9 +270,7 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
     ----------
     shape, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
 
     Returns
@@ -311,6 +292,14 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
     >>> fo.initializers.ones((2,))
     array([1., 1.], dtype=float32)
     """
-    weights = weights_to_fill(shape, dtype, out)
-    weights[...] = 1
-    return weights
+    return _filled(np.ones, shape, dtype, out)
+
+
+def _filled(make: Callable[..., np.ndarray], shape: Any, dtype: Any, out: Any) -> np.ndarray:
+    """Return what NumPy makes, or `out` filled with it."""
+    lengths, dtype = expect.shape(shape, "shape"), expect.dtype(dtype, "dtype", expect.FLOATS)
+    if out is None:
+        return make(lengths, dtype)
+    expect.output(out, "out", dtype=dtype, shape=lengths, apart={})
+    out[...] = make((), dtype)
+    return out

@@ -23,13 +23,13 @@ def glorot_uniform(
     Parameters
     ----------
     shape : tuple of int
-        At least one axis; `layout` says where the fans are.
+        `layout` says where the fans are; they are 1 for a 0-d array.
     seed : int in [0, 2^64) or None, default None
         None: fresh entropy of the operating system.
     gain : float > 0, default 1
         Multiplies the standard deviation.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
+        Of the result. Numbers of 16 bits are float32's, rounded to nearest.
     layout : {"in_out", "out_in"}, default "in_out"
         (spatial..., in, out) as in Keras, or (out, in, spatial...) as in PyTorch; a vector's fans are its length.
     out : array, optional
@@ -78,9 +78,7 @@ def glorot_normal(
     ----------
     shape, seed, gain, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     truncated : bool, default False
         Cut at 2 standard deviations, and widen by 1 / 0.8796 so that the standard deviation stays: Keras's form.
@@ -128,9 +126,7 @@ def he_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     gain : float > 0; √2 if not given
         Multiplies the standard deviation: √2 for ReLU, √(2 / (1 + a²)) for leaky ReLU of slope a, 1 for linear layers,
@@ -182,9 +178,7 @@ def he_normal(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     gain, mode
         As in :func:`he_uniform`.
@@ -232,9 +226,7 @@ def lecun_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
 
     Returns
@@ -278,9 +270,7 @@ def lecun_normal(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
     truncated : bool, default False
         As in :func:`glorot_normal`.
@@ -325,9 +315,7 @@ def fan_in_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64"}, default "float32"
-        Of the result.
-    dtype : {"float32", "float64"}, default "float32"
+    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
         Of the result.
 
     Returns

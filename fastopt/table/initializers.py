@@ -6,7 +6,7 @@ import numpy as np
 
 from fastopt.kernels.initializers import reference
 from fastopt.kernels.initializers.kernels import KERNELS
-from fastopt.table.op import Bad, Op
+from fastopt.table.op import Bad, Op, Options
 
 SEED = 2**40 + 12345  # both halves of the key count
 
@@ -15,18 +15,18 @@ def _inputs(rng, shape, dtype, options):
     return {"out": rng.standard_normal(shape).astype(dtype)}
 
 
-def _call(name, seeded, options, arrays):
+def _call(name, options, arrays):
     import fastopt
 
     out = arrays["out"]
     dtype = "float64" if getattr(out, "dtype", None) == np.float64 else "float32"  # a wrong call may bring any `out`
-    arguments = {"shape": np.shape(out), "dtype": dtype, "out": out, **({"seed": SEED} if seeded else {}), **options}
+    arguments = {"shape": np.shape(out), "dtype": dtype, "out": out, "seed": SEED, **options}
     return {"out": getattr(fastopt.initializers, name)(**arguments)}
 
 
-def _expect(name, seeded, options, arrays):
+def _expect(name, options, arrays):
     out = arrays["out"]
-    arguments = {"shape": out.shape, "dtype": str(out.dtype), **({"seed": SEED} if seeded else {}), **options}
+    arguments = {"shape": out.shape, "dtype": str(out.dtype), "seed": SEED, **options}
     if out.size == 0:
         return {"out": np.zeros(out.shape)}
     return {"out": getattr(reference, name)(**arguments)}
@@ -40,6 +40,7 @@ def _traffic(options, arrays):
 SIZES = tuple((n,) for n in (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 511, 513, 100_003))
 FLAT_SHAPES = (*SIZES, (), (3, 5), (2, 3, 4))
 FAN_SHAPES = (
+    (),
     (0,),
     (1,),
     (7,),
@@ -70,7 +71,7 @@ OUT_BAD = (
     Bad("a float in the shape", lambda o, a: o.update(shape=(9.0, 2)), ("shape[0]", "integer", "9.0"), TypeError),
     Bad("a flag in the shape", lambda o, a: o.update(shape=(True, 2)), ("shape[0]", "integer", "True"), TypeError),
     Bad("a negative length", lambda o, a: o.update(shape=(3, -1)), ("shape[1]", "≥ 0", "-1")),
-    Bad("dtype float16", lambda o, a: o.update(dtype="float16"), ("dtype", "float32", "float16"), TypeError),
+    Bad("dtype int8", lambda o, a: o.update(dtype="int8"), ("dtype", "float32", "int8"), TypeError),
     Bad("dtype None", lambda o, a: o.update(dtype=None), ("dtype", "float32", "None"), TypeError),
     Bad("dtype unknown", lambda o, a: o.update(dtype="real"), ("dtype", "float32", "real"), TypeError),
     Bad("integer out", lambda o, a: a.update(out=a["out"].astype(int)), ("out", "float32", "int64"), TypeError),
@@ -93,6 +94,8 @@ SEED_BAD = (
 LAYOUT_BAD = (
     Bad("layout unknown", lambda o, a: o.update(layout="oi"), ("layout", "'in_out'", "'out_in'", "'oi'")),
     Bad("layout not a word", lambda o, a: o.update(layout=1), ("layout", "'in_out'", "1")),
+)
+MATRIX_BAD = (
     Bad("0-d shape", lambda o, a: a.update(out=a["out"].reshape(-1)[0:1].reshape(())), ("shape", "axes or more", "()")),
 )
 GAIN_BAD = (
@@ -115,9 +118,8 @@ BOUNDS_BAD = (
     Bad("bounds too far apart", lambda o, a: o.update(low=-1.7e308, high=1.7e308), ("high", "float")),
 )  # fmt: skip
 STD_BAD = (
-    Bad("std zero", lambda o, a: o.update(std=0.0), ("std", "> 0", "0.0")),
-    Bad("std negative", lambda o, a: o.update(std=-1.0), ("std", "> 0", "-1.0")),
-    Bad("std NaN", lambda o, a: o.update(std=float("nan")), ("std", "> 0", "nan")),
+    Bad("std negative", lambda o, a: o.update(std=-1.0), ("std", "≥ 0", "-1.0")),
+    Bad("std NaN", lambda o, a: o.update(std=float("nan")), ("std", "≥ 0", "nan")),
     Bad("std too large", lambda o, a: o.update(std=1.7e308), ("std", "float")),
     Bad("mean infinite", lambda o, a: o.update(mean=float("inf")), ("mean", "finite", "inf")),
     Bad("mean a word", lambda o, a: o.update(mean="0"), ("mean", "finite"), TypeError),
@@ -125,7 +127,6 @@ STD_BAD = (
 
 
 def _op(name, kernels, source, options, shapes, tolerance, bad, bench):
-    seeded = bool(kernels)
     return Op(
         name=name,
         family="initializers",
@@ -134,10 +135,10 @@ def _op(name, kernels, source, options, shapes, tolerance, bad, bench):
         options=options,
         shapes=shapes,
         inputs=_inputs,
-        call=partial(_call, name, seeded),
-        expect=partial(_expect, name, seeded),
+        call=partial(_call, name),
+        expect=partial(_expect, name),
         tolerance=tolerance,
-        bad=(*OUT_BAD, *(SEED_BAD if seeded else ()), *bad),
+        bad=(*OUT_BAD, *SEED_BAD, *bad),
         traffic=_traffic,
         bench=tuple(({}, shape) for shape in bench),
     )
@@ -147,6 +148,7 @@ GLOROT, HE = "Glorot and Bengio 2010, equations 12 and 16", "He et al. 2015, equ
 LECUN, PHILOX = "LeCun et al. 1998, equation 16", "Salmon et al. 2011 (Philox4x32-10)"
 OUT_IN = {"layout": "out_in"}
 CUT = {"truncated": True}
+MOMENTS: Options = ({}, {"mean": 0.5, "std": 1.0}, {"mean": 0.5, "std": 0.0})
 LARGE, LAYER = ((1000,), (10_000_000,)), ((784, 256), (4096, 4096))
 
 OPS = (
@@ -165,12 +167,10 @@ OPS = (
         LAYOUT_BAD, LAYER),
     _op("uniform", "uniform", PHILOX, ({}, {"low": 0.25, "high": 1.0}), FLAT_SHAPES, UNIFORM_TOLERANCE, BOUNDS_BAD,
         LARGE),
-    _op("normal", "normal", f"{PHILOX}; Wichura 1988, AS 241", ({}, {"mean": 0.5, "std": 1.0}), FLAT_SHAPES,
+    _op("normal", "normal", f"{PHILOX}; Wichura 1988, AS 241", MOMENTS, FLAT_SHAPES,
         NORMAL_TOLERANCE, STD_BAD, LARGE),
-    _op("truncated_normal", "normal", f"{PHILOX}; Wichura 1988, AS 241", ({}, {"mean": 0.5, "std": 1.0}), FLAT_SHAPES,
+    _op("truncated_normal", "normal", f"{PHILOX}; Wichura 1988, AS 241", MOMENTS, FLAT_SHAPES,
         NORMAL_TOLERANCE, STD_BAD, LARGE),
     _op("orthogonal", "normal", "Saxe et al. 2014", ({}, {**OUT_IN, "gain": 0.5}), MATRIX_SHAPES, ORTHOGONAL_TOLERANCE,
-        (*LAYOUT_BAD, *GAIN_BAD), ((256, 256),)),
-    _op("zeros", "", "all 0", ({},), FLAT_SHAPES, {"float32": (0.0, 0.0), "float64": (0.0, 0.0)}, (), LARGE),
-    _op("ones", "", "all 1", ({},), FLAT_SHAPES, {"float32": (0.0, 0.0), "float64": (0.0, 0.0)}, (), LARGE),
+        (*LAYOUT_BAD, *GAIN_BAD, *MATRIX_BAD), ((256, 256),)),
 )  # fmt: skip

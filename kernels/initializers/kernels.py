@@ -9,6 +9,7 @@ def _kernel(name: str, scalars: str) -> Kernel:
         "initializers",
         buffers=("weights",),
         written=("weights",),
+        filled=("weights",),
         scalars=tuple(scalars.split()),
         dims=("seed_low", "seed_high"),
         rule=False,

@@ -53,8 +53,8 @@ def quantile(p, q):
 
 def fans(shape, layout):
     """Inputs that an output value sees and outputs that an input value reaches; of a vector, its length twice."""
-    if len(shape) == 1:
-        return shape[0], shape[0]
+    if len(shape) < 2:
+        return math.prod(shape), math.prod(shape)
     inputs, outputs = (shape[-2], shape[-1]) if layout == "in_out" else (shape[1], shape[0])
     return math.prod(shape) // outputs, math.prod(shape) // inputs
 

@@ -172,12 +172,12 @@ def _run(view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple =
         view.values if view.by_rows else view.channels,
         "float64" if arrays[0].itemsize == 8 else "float32",  # type: ignore[union-attr]
         get_target(),
-        view.grain,
-        0 if name in MAPPED else view.grain,
-        dims,
-        scalars,
-        2 * view.channels if name in SUMMED else 0,
-        per_grain,
+        grain=view.grain,
+        block=0 if name in MAPPED else view.grain,
+        dims=dims,
+        scalars=scalars,
+        partials=2 * view.channels if name in SUMMED else 0,
+        per_grain=per_grain,
     )
 
 
@@ -228,11 +228,11 @@ def _run_rows(
         rows,
         "float64" if x.itemsize == 8 else "float32",
         get_target(),
-        grain,
-        block,
-        dims,
-        scalars,
-        partials,
+        grain=grain,
+        block=block,
+        dims=dims,
+        scalars=scalars,
+        partials=partials,
         streamed=LARGE if groups else (),
         scratch=scratch,
     )

@@ -20,6 +20,15 @@ def bfloat16() -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16)
 
 
+def finfo(dtype: np.dtype):
+    """Return a float type's limits, as np.finfo does."""
+    if dtype.kind == "f":
+        return np.finfo(dtype)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)
+
+
 def dtype(kind: str) -> np.dtype:
     """Return the dtype of a float type's arrays."""
     return bfloat16() if kind in ("bfloat16", "square16") else np.dtype(kind)

@@ -25,8 +25,6 @@ def initializer(op, options, sets):
 
     if options or op.name in ("truncated_normal", "orthogonal"):
         return None
-    if not op.kernels:
-        return Job(partial(out.fill, float(op.name == "ones")), lambda: [{"out": out}])
     return Job(uniform if "uniform" in op.name else normal)
 
 
