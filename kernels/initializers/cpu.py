@@ -54,6 +54,7 @@ def _fill(name: str, weights: np.ndarray, seed: int, scalars: tuple[float, ...])
         weights.size,
         _computed_in(weights),
         get_target(),
+        grain=pipeline.GRAIN,
         dims=dims,
         scalars=scalars,
     )
