@@ -25,10 +25,10 @@ def describe(value: Any) -> str:
     return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
 
 
-def plain(value: Any, name: str) -> np.ndarray:
-    """Return `value` if it is an array whose elements are all that it means."""
+def plain(value: Any, name: str, more: str = "") -> np.ndarray:
+    """Return `value` if it is an array whose elements are all that it means; `more`: what np.asarray is to be told."""
     if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}{_remedy(value, name, more)}")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected a plain NumPy array (a mask is not looked at; give {name}.filled(...), and leave "
@@ -39,6 +39,19 @@ def plain(value: Any, name: str) -> np.ndarray:
     return value
 
 
+def _remedy(value: Any, name: str, more: str) -> str:
+    """Return how to make an array of something else."""
+    if value is None:
+        return ""
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        return f"; write {name}.detach().numpy()"
+    if hasattr(value, "to_numpy"):
+        return f"; write {name}.to_numpy({more[2:]})"
+    return (
+        f"; write np.array(list({name}){more})" if hasattr(value, "__next__") else f"; write np.asarray({name}{more})"
+    )
+
+
 def array(
     value: Any,
     name: str,
@@ -46,16 +59,21 @@ def array(
     dtype: np.dtype | None = None,
     shape: tuple | None = None,
     among: tuple[str, ...] = ("float32", "float64"),
+    written: bool = False,
 ) -> np.ndarray:
-    """Return `value` if it is an array of one of these dtypes (of this dtype and shape); no copy, no cast."""
+    """Return `value` if it is an array of one of these dtypes (of this dtype and shape); no copy, no cast.
+
+    `written`: the array is a place for results, so that a converted copy would be no remedy.
+    """
     if fits(value, dtype, shape):
         return value
-    plain(value, name)
+    plain(value, name, f", {str(dtype or among[0])!r}" if not written else "")
     # comparing dtypes takes a fraction of a microsecond, forming a dtype's name takes seven
     if value.dtype not in DTYPES and value.dtype != dtype and str(value.dtype) not in among:
-        raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value.dtype}")
+        wanted = f"{', '.join(among[:-1])} or {among[-1]}"
+        raise TypeError(f"{name}: expected {wanted}, got {value.dtype}{_convert(dtype or among[0], shape, written)}")
     if dtype is not None and value.dtype != dtype:
-        raise TypeError(f"{name}: expected {dtype}, got {value.dtype}; convert it with astype({str(dtype)!r})")
+        raise TypeError(f"{name}: expected {dtype}, got {value.dtype}{_convert(dtype, shape, written)}")
     if shape is not None and value.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
     if not value.flags.aligned:
@@ -63,6 +81,13 @@ def array(
             f"{name}: expected memory aligned to its {value.itemsize}-byte elements, got an unaligned array"
         )
     return value
+
+
+def _convert(dtype: Any, shape: tuple | None, written: bool) -> str:
+    """Return how to come by an array of a dtype."""
+    if not written:
+        return f"; convert it with astype({str(dtype)!r})"
+    return f"; make one with np.empty({shape}, {str(dtype)!r})"
 
 
 def arrays(dtype: np.dtype, shape: tuple, /, **given: Any) -> None:
@@ -89,7 +114,7 @@ def output(
     """Return `out`, or a new array where it is None; it may not overlap `apart`, but may be the array `same`."""
     if out is None:
         return np.empty(shape, dtype)
-    writable(array(out, name, dtype=dtype, shape=shape), name)
+    writable(array(out, name, dtype=dtype, shape=shape, written=True), name)
     if not may_overlap(out, apart.values()):
         return out
     for other, value in apart.items():
@@ -217,10 +242,11 @@ def dtype(value: Any, name: str, among: tuple[str, ...] = ("float32", "float64")
 
 def labels(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return integer labels of this shape (or with a last axis of 1 behind it) as int64; other integers are copied."""
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    plain(value, name, ", 'int64'")
     if value.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expected labels of an integer dtype, got {value.dtype}")
+        raise TypeError(
+            f"{name}: expected labels of an integer dtype, got {value.dtype}; convert it with astype('int64')"
+        )
     if value.shape != shape:
         if value.shape != (*shape, 1):
             raise ValueError(f"{name}: expected shape {shape} or {(*shape, 1)}, got {value.shape}")

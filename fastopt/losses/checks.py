@@ -68,6 +68,7 @@ def weight(way: ModuleType, value: Any, dtype: np.dtype, leading: tuple[int, ...
 def mask(value: Any, leading: tuple[int, ...]) -> None:
     if not isinstance(value, np.ndarray) or value.dtype != bool:
         raise TypeError(f"mask: expected a NumPy array of bool, got {expect.describe(value)}")
+    expect.plain(value, "mask")
     if value.shape != leading:
         raise ValueError(f"mask: expected shape {leading}, got {value.shape}")
 

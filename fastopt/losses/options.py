@@ -3,7 +3,6 @@ that are made of the classes."""
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
@@ -27,7 +26,7 @@ class Options:
     def __new__(cls, *args: Any, **options: Any) -> Any:
         for name in options:
             if name not in cls._checks:
-                raise TypeError(unknown(name, cls._checks, f"an option of {cls.__name__}"))
+                raise TypeError(f"{name}: {expect.unknown(name, cls._checks)}")
         return super().__new__(cls)
 
     def __init__(self, **options: Any):
@@ -35,7 +34,7 @@ class Options:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self._checks:
-            raise AttributeError(unknown(name, self._checks, f"an option of {type(self).__name__}"))
+            raise AttributeError(f"{name}: {expect.unknown(name, self._checks)}")
         self._set({name: value})
 
     def __delattr__(self, name: str) -> None:
@@ -73,13 +72,6 @@ def check_of(stated: Any, whose: str) -> Check:
     return lambda value, name: expect.number(value, name, domain)
 
 
-def unknown(name: str, known: Any, what: str) -> str:
-    """Return the sentence about a name that is none of the known ones, with the nearest of them."""
-    near = get_close_matches(name, known, 1, 0.5)
-    hint = f"; write {near[0]!r} for it" if near else ""
-    return f"{name}: expected {what} ({', '.join(known)}), got {name!r}{hint}"
-
-
 # ---- functions
 
 ARRAYS = """\
@@ -109,7 +101,7 @@ def function_of(cls: Any, name: str) -> Callable[..., Any]:
     def function(*args: Any, **keywords: Any) -> Any:
         for key in keywords:
             if key not in known:
-                raise TypeError(unknown(key, known, f"an argument of {name}"))
+                raise TypeError(f"{key}: {expect.unknown(key, known)}")
         given = {key: keywords.pop(key) for key in names if key in keywords}
         return cls(*args[count:], **keywords)(*args[:count], **given)
 

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastopt.kernels.losses import reference
-from fastopt.kernels.losses.cpu import by_label
+from fastopt.kernels.losses.cpu import by_label, compute_dtype
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.losses.products import Rows
-from fastopt.kernels.runtime import kinds
 
 
 def evaluate(
@@ -24,23 +23,20 @@ def evaluate(
     weight: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     class_weight: np.ndarray | None = None,
-    storage: str = "",
 ) -> Any:
-    dtype = np.dtype(np.float32) if storage else y_pred.dtype
+    dtype = compute_dtype(y_pred)
     if y_pred.size == 0:
         return 0.0 if reduced else np.empty(leading, dtype)
     samples = math.prod(leading)
-    rows = _wide(y_pred, storage).reshape(samples, -1)
-    labels = y_true.reshape(samples) if y_true.dtype == np.int64 else _wide(y_true, storage).reshape(rows.shape)
+    rows = _wide(y_pred).reshape(samples, -1)
+    labels = y_true.reshape(samples) if y_true.dtype == np.int64 else _wide(y_true).reshape(rows.shape)
     more = {"class_weight": class_weight} if formula.weighs in ("terms", "spread") else {}
     if formula.weighs == "samples":
         weight = by_label(class_weight, labels, None if weight is None else weight.reshape(samples))
     with np.errstate(all="ignore"):  # NaN and Inf travel, in rows that a mask drops too
         value, gradient = formula.reference(labels, rows, **more)
     value, gradient = _weighed(value, gradient, weight, mask)
-    if out is not None and storage:
-        kinds.write(storage, [out], (gradient * factor).reshape(out.shape).astype(np.float32))
-    elif out is not None:
+    if out is not None:
         out[...] = (gradient * factor).reshape(out.shape)
     return float(value.sum() * factor) if reduced else value.astype(dtype).reshape(leading)
 
@@ -93,9 +89,7 @@ def linear_cross_entropy(
                 gradient[...] = own
 
 
-def _wide(array: np.ndarray, storage: str = "") -> np.ndarray:
-    if storage and array.dtype.itemsize == 2:
-        array = kinds.read(storage, [array], "float32")
+def _wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
 
 

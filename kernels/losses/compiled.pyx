@@ -5,14 +5,15 @@ Every loss kernel writes the gradient (times `scale`) and the value: one per ele
 
 A literal in a formula is a double in C, and would widen it: constants have the kernel's type (`one`, `two`).
 """
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
 from fastopt.kernels.losses import compiled_regression, compiled_rows, compiled_stages
 
 from kernels.losses.pieces cimport (
     CHUNK, PART, SHORT, artanh_of, below, clipped, depth, exp_nonpositive, exponentials, fetch_ahead, inside, lane_sum,
-    load_tile, log_of, minus_size_of, one_hot_tile, probabilities_tile, product_sum, row_max, row_sum, size_of,
+    load_tile, log_of, minus_size_of, one_hot_tile, power_below, probabilities_tile, product_sum, row_max, row_sum,
+    scaled_product_sum, size_of,
     softmax_tile, store_tile,
 )
 from kernels.runtime.abi cimport cloned_void, real
@@ -456,23 +457,30 @@ cdef cloned_void cosine_proximity(real **buffers, const int64_t *dims, const dou
     cdef real products[1024]
     cdef const real *t
     cdef const real *p
-    cdef double norm, length, cosine
-    cdef real towards, back
+    cdef double norm, length, product, cosine
+    cdef real towards, back, of_true, of_pred
     cdef int64_t r, c
     for r in range(start, stop):
         t, p = y_true + r * columns, y_pred + r * columns
-        norm = sqrt(product_sum(t, t, products, columns))
-        norm = 1e-7 if norm < 1e-7 else norm
-        length = sqrt(product_sum(p, p, products, columns))
-        back = 0 if length < 1e-7 else 1      # a clipped length doesn't change with y_pred
-        length = 1e-7 if length < 1e-7 else length
-        cosine = product_sum(t, p, products, columns) / norm / length
+        of_true = of_pred = 1
+        norm, length = product_sum(t, t, products, columns), product_sum(p, p, products, columns)
+        product = product_sum(t, p, products, columns)
+        if not (norm < INFINITY and length < INFINITY and fabs(product) < INFINITY):    # too large to be squared, maybe
+            of_true, of_pred = power_below(t, columns), power_below(p, columns)
+            norm = scaled_product_sum(t, t, of_true, of_true, products, columns)
+            length = scaled_product_sum(p, p, of_pred, of_pred, products, columns)
+            product = scaled_product_sum(t, p, of_true, of_pred, products, columns)
+        norm, length = sqrt(norm), sqrt(length)
+        norm = 1e-7 * of_true if norm < 1e-7 * of_true else norm
+        back = 0 if length < 1e-7 * of_pred else 1      # a clipped length doesn't change with y_pred
+        length = 1e-7 * of_pred if length < 1e-7 * of_pred else length
+        cosine = product / norm / length
         values[r] = <real> -cosine
         if gradient_wanted:
-            towards = <real> (scale / (norm * length))
-            back = back * <real> (scale * cosine / (length * length))
+            towards = <real> (scale / (norm * length)) * of_pred
+            back = back * <real> (scale * cosine / (length * length)) * of_pred
             for c in range(columns):
-                gradient[r * columns + c] = back * p[c] - towards * t[c]
+                gradient[r * columns + c] = back * (of_pred * p[c]) - towards * (of_true * t[c])
 
 
 # ---- checks: how many elements, rows or labels are not as they must be

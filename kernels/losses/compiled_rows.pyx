@@ -31,7 +31,7 @@ cdef cloned_void categorical_hinge(real **buffers, const int64_t *dims, const do
         best, at = (one - t[0]) * p[0], 0
         for c in range(1, columns):
             other = (one - t[c]) * p[c]
-            if other > best:
+            if other > best or other != other:     # 0 times Inf is NaN, and travels
                 best, at = other, c
         margin = (best - product_sum(t, p, products, columns)) + 1
         flat = <real> (0 if margin <= 0 else margin)        # NaN stays NaN

@@ -15,21 +15,11 @@ from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.losses.products import Rows, product, put, tile
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import may_overlap
-from fastopt.kernels.runtime.kernel import Kernel
 from fastopt.kernels.runtime.settings import get_target
-from fastopt.kernels.runtime.storage import LOAD, STORE
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 WEIGH, WEIGH_GRADIENT = KERNELS["weigh_values"], KERNELS["weigh_gradient"]
 DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
-LOADS = {
-    kind: Kernel(f"load_{kind}", "runtime", ("stored", "block"), ("block",), code=LOAD[kind][0])
-    for kind in ("bfloat16", "float16")
-}
-STORES = {
-    kind: Kernel(f"store_{kind}", "runtime", ("stored", "block"), ("stored",), code=STORE[kind][0])
-    for kind in ("bfloat16", "float16")
-}
 
 
 def evaluate(
@@ -44,7 +34,6 @@ def evaluate(
     weight: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     class_weight: np.ndarray | None = None,
-    storage: str = "",
 ) -> Any:
     """Return a loss's value and write its gradient to `out`, in one pass. No argument is checked.
 
@@ -54,9 +43,9 @@ def evaluate(
         The loss and its options.
     y_true : array
         As `y_pred`; int64 labels of shape `leading` where the loss takes labels, each a class or the ignored one.
-    y_pred : float32 or float64 array
+    y_pred : array of float32 or float64, or of float16 or bfloat16, which are computed with in float32
         Each sample's elements lie behind each other in C order (any strides); of shape `leading` and more axes.
-    out : array like y_pred, or None
+    out : array of y_pred's shape and dtype, or None
         May be `y_pred` itself. None: the value alone.
     leading : tuple of int
         The shape of the samples.
@@ -64,36 +53,32 @@ def evaluate(
         Multiplies the sum of the samples' values, and every gradient: 1 / samples for a mean.
     reduced : bool
         False: return an array of the samples' values instead of their sum; `factor` is of gradients alone.
-    weight, mask : array of y_pred's dtype, bool array; of shape `leading`; or None
+    weight, mask : array of the type that is computed with, bool array; of shape `leading`; or None
         Multiplies values and gradients of samples; values and gradients are 0 where the mask is False.
-    class_weight : array of y_pred's dtype (classes,), or None
+    class_weight : array (classes,) of the type that is computed with, or None
         Given where `formula.weighs` says so.
-    storage : str
-        "bfloat16" or "float16": y_pred and out are arrays of 16-bit numbers of that type, of any dtype of two bytes (so
-        is y_true, unless it holds labels or float32). Computes in float32; values, weights are float32.
 
     Returns
     -------
     float, or an array of shape `leading`
     """
     rows = math.prod(leading)
-    dtype = FLOAT32 if storage else y_pred.dtype
+    dtype = compute_dtype(y_pred)
     values = None if reduced else np.empty(leading, dtype)
     if y_pred.size == 0:
         return 0.0 if values is None else values
     if formula.weighs == "samples":
         weight = by_label(class_weight, y_true, weight)
     way = _way(
-        formula, y_pred.size // rows, dtype.itemsize, out is not None, weight is not None, mask is not None, reduced,
-        storage, y_true.dtype.itemsize == 2,
-    )  # fmt: skip
+        formula, y_pred.size // rows, dtype.itemsize, out is not None, weight is not None, mask is not None, reduced
+    )
     slots: dict[str, Any] = {**way.scratch, "y_true": y_true, "y_pred": y_pred}
     for name, array in (("out", out), ("values", values), ("weight", weight), ("class_weight", class_weight)):
         if array is not None:
             slots[name] = array
     if mask is not None:
         slots["mask"] = mask.view(np.uint8)
-    staged = out is not None and not storage and needs_staging(out, y_pred)
+    staged = out is not None and needs_staging(out, y_pred)
     sums = pipeline.run(
         way.stages,
         slots,
@@ -132,25 +117,13 @@ def _way(
     weighted: bool,
     masked: bool,
     reduced: bool,
-    storage: str,
-    stored_labels: bool,
 ) -> _Way:
     kernel = KERNELS[formula.kernel]
     flat = formula.of_elements and reduced and not weighted and not masked
     each = 1 if flat else columns
     whole = {"out": each} if not wanted else {}  # scratch memory, elements in a unit
     before: list[tuple] = []
-    behind: list[tuple] = []
-    true, pred, gradient, at = "y_true", "y_pred", "out", 1 + len(formula.scalars)
-    if storage:
-        before.append((LOADS[storage], (pred, "loaded"), each))
-        pred, whole["loaded"] = "loaded", each
-        if stored_labels:
-            before.append((LOADS[storage], (true, "loaded_true"), each))
-            true, whole["loaded_true"] = "loaded_true", each
-        if wanted:
-            behind.append((STORES[storage], ("out", "gradient"), each))
-            gradient, whole["gradient"] = "gradient", each
+    true, pred, at = "y_true", "y_pred", 1 + len(formula.scalars)
     if formula.weighs in ("terms", "spread"):
         spread = KERNELS["weigh_classes" if formula.weighs == "terms" else "spread_labels"]
         before.append((spread, (true, "class_weight", "weighed"), 1, at + 1))
@@ -159,28 +132,28 @@ def _way(
         before.append((KERNELS["soft_cap"], (pred, "capped"), columns, at))
         pred, whole["capped"] = "capped", columns
     value = "value" if formula.of_elements and (flat or columns > 1) else "values"
-    stages = [*before, (kernel, (true, pred, gradient, value), each if formula.of_elements else 1)]
+    stages = [*before, (kernel, (true, pred, "out", value), each if formula.of_elements else 1)]
     whole |= {"value": each} if value == "value" else {}
     whole |= {"values": 1} if reduced and not flat else {}
     if formula.soft_cap and wanted:
-        stages.append((KERNELS["uncap"], ("capped", gradient), columns, at))
+        stages.append((KERNELS["uncap"], ("capped", "out"), columns, at))
     divisor = columns if formula.of_elements and formula.mean else 1
     dims = (columns, divisor) if formula.of_elements else (columns, int(wanted), formula.ignore_class)
     if value == "value" and not flat:
         stages.append((KERNELS["row_means"], ("value", "values"), 1))
     if formula.ignore_class != NO_CLASS and (formula.soft_cap or formula.weighs == "spread"):
-        stages.append((DROP_IGNORED, ("y_true", "values", gradient), 1))
+        stages.append((DROP_IGNORED, ("y_true", "values", "out"), 1))
     if weighted:
         stages.append((WEIGH, ("weight", "values"), 1))
     if weighted and wanted:
-        stages.append((WEIGH_GRADIENT, ("weight", gradient), 1))
+        stages.append((WEIGH_GRADIENT, ("weight", "out"), 1))
     if masked:
-        stages.append((DROP, ("mask", "values", gradient), 1))
+        stages.append((DROP, ("mask", "values", "out"), 1))
     if reduced:
         stages.append((KERNELS["total"], ("value" if flat else "values",), 1))
     grain, block = (pipeline.GRAIN, pipeline.BLOCK) if flat else (rows_in_a_grain(columns), rows_in_a_block(columns))
     scratch = {name: size * itemsize for name, size in whole.items()}
-    return _Way((*stages, *behind), scratch, flat, grain, block, dims, divisor)
+    return _Way(tuple(stages), scratch, flat, grain, block, dims, divisor)
 
 
 def gaussian_nll(
@@ -286,6 +259,11 @@ def linear_cross_entropy(
                 gradient[...] = 0
 
 
+def compute_dtype(y_pred: np.ndarray) -> np.dtype:
+    """Return the type that is computed with: float32 for numbers of 16 bits."""
+    return FLOAT32 if y_pred.itemsize == 2 else y_pred.dtype
+
+
 def by_label(class_weight: Any, labels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return each sample's weight: its label's, times its own; of an ignored label, any."""
     own = np.take(class_weight, labels, mode="clip")
@@ -339,10 +317,9 @@ def _count(kernel: str, array: np.ndarray, units: int, partials: int, dims=(), s
         units,
         "float64" if array.dtype == FLOAT64 else "float32",
         get_target(),
-        max(1, pipeline.GRAIN * units // array.size),
-        0,
-        dims,
-        scalars,
-        partials,
+        grain=max(1, pipeline.GRAIN * units // array.size),
+        dims=dims,
+        scalars=scalars,
+        partials=partials,
     )
     return tuple(map(int, sums.tolist()))

@@ -21,10 +21,12 @@ from fastopt.kernels.losses.pieces import (
     lane_sum,
     load_tile,
     one_hot_tile,
+    power_below,
     probabilities_tile,
     product_sum,
     row_max,
     row_sum,
+    scaled_product_sum,
     softmax_tile,
     store_tile,
 )
@@ -246,19 +248,25 @@ def cosine_proximity(y_true, y_pred, gradient, values, dims, scalars, start, sto
     least = np.float64(1) / np.float64(10**7)
     for r in range(start, stop):
         t, p = y_true[r * columns : (r + 1) * columns], y_pred[r * columns : (r + 1) * columns]
-        norm = sqrt(product_sum(t, t))
-        norm = least if norm < least else norm
-        length = sqrt(product_sum(p, p))
-        back = 0.0 if length < least else 1.0
-        length = least if length < least else length
-        cosine = product_sum(t, p) / norm / length
+        of_true = of_pred = real(1)
+        norm, length, product = product_sum(t, t), product_sum(p, p), product_sum(t, p)
+        if not (norm < np.inf and length < np.inf and abs(product) < np.inf):
+            of_true, of_pred = power_below(t), power_below(p)
+            norm = scaled_product_sum(t, t, of_true, of_true)
+            length = scaled_product_sum(p, p, of_pred, of_pred)
+            product = scaled_product_sum(t, p, of_true, of_pred)
+        norm, length = sqrt(norm), sqrt(length)
+        norm = least * of_true if norm < least * of_true else norm
+        back = 0.0 if length < least * of_pred else 1.0
+        length = least * of_pred if length < least * of_pred else length
+        cosine = product / norm / length
         values[r] = -cosine
         if gradient_wanted:
             out = gradient[r * columns : (r + 1) * columns]
-            towards = real(scale / (norm * length))
-            back = back * real(scale * cosine / (length * length))
+            towards = real(scale / (norm * length)) * of_pred
+            back = back * real(scale * cosine / (length * length)) * of_pred
             for c in range(columns):
-                out[c] = back * p[c] - towards * t[c]
+                out[c] = back * (of_pred * p[c]) - towards * (of_true * t[c])
 
 
 # ---- checks
@@ -326,7 +334,7 @@ def categorical_hinge(y_true, y_pred, gradient, values, dims, scalars, start, st
         best, at = (1.0 - t[0]) * p[0], 0
         for c in range(1, columns):
             other = (1.0 - t[c]) * p[c]
-            if other > best:
+            if other > best or other != other:
                 best, at = other, c
         margin = (np.float64(best) - product_sum(t, p)) + 1
         flat = real(0.0 if margin <= 0 else margin)

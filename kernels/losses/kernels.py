@@ -12,6 +12,7 @@ def _elementwise(name: str, scalars: str = "") -> Kernel:
         "losses",
         buffers=("y_true", "y_pred", "gradient", "value"),
         written=("gradient", "value"),
+        filled=("gradient", "value"),
         scalars=("scale", *scalars.split()),
     )
 
@@ -22,6 +23,7 @@ def _rows(name: str, scalars: str = "") -> Kernel:
         "losses",
         buffers=("y_true", "y_pred", "gradient", "values"),
         written=("gradient", "values"),
+        filled=("gradient", "values"),
         scalars=("scale", *scalars.split()),
         dims=("columns", "gradient_wanted"),
         unit="row",
@@ -35,6 +37,7 @@ def _sparse(name: str, scalars: str = "", dims: str = "", sequential: str = "") 
         "losses",
         buffers=("labels", "y_pred", "gradient", "values"),
         written=("gradient", "values"),
+        filled=("gradient", "values"),
         scalars=("scale", *scalars.split()),
         dims=("columns", "gradient_wanted", *dims.split()),
         sequential=sequential,
@@ -99,6 +102,7 @@ KERNELS = {
             "gaussian_likelihood",
             "y_true y_pred var gradient gradient_var value",
             "gradient gradient_var value",
+            filled=("gradient", "gradient_var", "value"),
             unit="element",
             scalars=("scale", "eps", "constant"),
             rule=True,

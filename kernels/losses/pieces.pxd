@@ -4,7 +4,7 @@ Rows of at least 32 elements are summed in 32 lanes inside the row. Shorter ones
 a tile, so that a lane is a row: a loop over a short row does not vectorise. exp and log stand in loops of their own,
 without a sum: those vectorise everywhere.
 """
-from libc.math cimport copysign, copysignf, fabs, fabsf
+from libc.math cimport INFINITY, copysign, copysignf, fabs, fabsf, frexp, ldexp
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
@@ -128,6 +128,32 @@ cdef inline double product_sum(const real *a, const real *b, real *products, int
             products[c] = a[first + c] * b[first + c]
         total += row_sum(products, size)
     return total
+
+
+cdef inline double scaled_product_sum(const real *a, const real *b, real of_a, real of_b, real *products,
+                                      int64_t columns) noexcept nogil:
+    """Return the sum of (of_a a) (of_b b), through a chunk of memory for the products."""
+    cdef int64_t first, size, c
+    cdef double total = 0
+    for first in range(0, columns, 1024):
+        size = min(<int64_t> CHUNK, columns - first)
+        for c in range(size):
+            products[c] = (of_a * a[first + c]) * (of_b * b[first + c])
+        total += row_sum(products, size)
+    return total
+
+
+cdef inline real power_below(const real *row, int64_t columns) noexcept nogil:
+    """Return a power of two that brings the row's largest size to 1 to 4; 1 for a row that is 0, or holds NaN or Inf."""
+    cdef real largest = 0
+    cdef int exponent = 0
+    cdef int64_t c
+    for c in range(columns):
+        if not size_of(row[c]) < INFINITY:
+            return 1
+        largest = size_of(row[c]) if size_of(row[c]) > largest else largest
+    frexp(<double> largest, &exponent)      # largest = 0.5 to 1 times 2^exponent
+    return <real> ldexp(1, 2 - exponent) if largest > 1 else <real> 1
 
 
 cdef inline real row_max(const real *row, int64_t columns) noexcept nogil:

@@ -4,6 +4,7 @@
 """
 # ruff: noqa: F821
 
+import math
 from math import exp, log
 from math import exp as exp_nonpositive
 
@@ -57,6 +58,28 @@ def product_sum(a, b):
             products[c] = x[c] * y[c]
         total += row_sum(products[: x.size])
     return total
+
+
+def scaled_product_sum(a, b, of_a, of_b):
+    products = carray(on_stack(1024), 1024)
+    total = np.float64(0)
+    for first in range(0, a.size, CHUNK):
+        x, y = a[first : min(first + CHUNK, a.size)], b[first : min(first + CHUNK, a.size)]
+        for c in range(x.size):
+            products[c] = (of_a * x[c]) * (of_b * y[c])
+        total += row_sum(products[: x.size])
+    return total
+
+
+def power_below(row):
+    largest = real(0)
+    for c in range(row.size):
+        if not abs(row[c]) < np.inf:
+            return real(1)
+        largest = abs(row[c]) if abs(row[c]) > largest else largest
+    if largest > 1:
+        return real(math.ldexp(np.float64(1), 2 - math.frexp(np.float64(largest))[1]))
+    return real(1)
 
 
 def row_max(row):

@@ -135,16 +135,23 @@ def kullback_leibler_divergence(y_true, y_pred):
     return (t * np.log(t / p)).sum(axis=-1), np.where(y_pred < EPS, 0.0, -t / p)
 
 
+def _length(x):
+    """Two factors of each row's length, which is taken for 1e-7 where below it; and whether it is. Of any size."""
+    top = np.abs(x).max(axis=-1, keepdims=True)
+    top = np.where((top > 0) & np.isfinite(top), top, 1.0)
+    root = np.sqrt(((x / top) ** 2).sum(axis=-1, keepdims=True))
+    clipped = top * root < EPS
+    return np.where(clipped, EPS, top), np.where(clipped, 1.0, root), clipped
+
+
 def cosine_proximity(y_true, y_pred):
     """Minus the cosine of the angle between rows; lengths below 1e-7 are taken for 1e-7."""
-    norm = np.maximum(np.sqrt((y_true**2).sum(axis=-1, keepdims=True)), EPS)
-    length = np.sqrt((y_pred**2).sum(axis=-1, keepdims=True))
-    clipped = length < EPS
-    length = np.maximum(length, EPS)
-    with np.errstate(invalid="ignore"):
-        cosine = (y_true * y_pred).sum(axis=-1, keepdims=True) / (norm * length)
-        turning = np.where(clipped, 0.0, cosine * y_pred / length**2)
-        return -cosine[..., 0], turning - y_true / (norm * length)
+    with np.errstate(invalid="ignore", over="ignore"):
+        (top, root, _), (most, length, clipped) = _length(y_true), _length(y_pred)
+        one, other = y_true / top / root, y_pred / most / length
+        cosine = (one * other).sum(axis=-1, keepdims=True)
+        turning = np.where(clipped, 0.0, cosine * other)
+        return -cosine[..., 0], (turning - one) / most / length
 
 
 # ---- regression

@@ -9,7 +9,7 @@ cnp.import_array()
 cdef bint is_fit(value, cnp.dtype dtype, tuple shape):
     cdef cnp.ndarray array
     cdef int axis
-    if not cnp.PyArray_CheckExact(value):
+    if not cnp.PyArray_CheckExact(value):   # a subclass may mean more: a mask, units
         return False
     array = value
     if dtype is not None and cnp.PyArray_DESCR(array) != <cnp.PyArray_Descr *> dtype:

@@ -393,3 +393,118 @@ def test_a_gradient_that_goes_around_the_cache_has_the_same_bits(name, target):
             assert (memory[shift + rows * columns :] == 7).all()
             memory[...] = 7
     fo.set_num_threads(before)
+
+
+# ---- right for any size, and refused where it means more than numbers
+
+
+@for_each_target
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 1e20), ("float32", 3e38), ("float64", 1e200), ("float64", 1e308)]
+)
+@pytest.mark.parametrize("columns", [2, 8, 1500])
+def test_cosines_of_vectors_too_long_to_be_squared(columns, dtype, size, target, rng):
+    small = rng.uniform(-1, 1, (2, columns)).astype(dtype)
+    large = (small * np.asarray(size, dtype)).astype(dtype)
+    with fo.target(target):
+        loss = L.CosineProximity(reduction="none")
+        wanted, slope = loss.value_and_grad(small[:1], small[1:])
+        itself, _ = loss.value_and_grad(large[:1], large[:1])
+        both, of_both = loss.value_and_grad(large[:1], large[1:])
+        one, of_one = loss.value_and_grad(large[:1], small[1:])
+    rtol = 1e-5 if dtype == "float32" else 1e-12
+    assert itself[0] == pytest.approx(-1, rel=rtol)
+    np.testing.assert_allclose([both[0], one[0]], wanted[0], rtol=rtol)
+    np.testing.assert_allclose(of_one, slope, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(of_both * np.asarray(size, dtype), slope, rtol=rtol, atol=rtol)
+
+
+@for_each_target
+def test_a_cosine_of_infinity_is_nan(target):
+    with fo.target(target):
+        value = L.cosine_proximity(np.array([[1.0, np.inf]]), np.array([[1.0, 1.0]]))
+    assert np.isnan(value)
+
+
+@for_each_target
+@pytest.mark.parametrize("infinite", [0, 1, 2])
+def test_zero_times_infinity_is_nan_in_the_categorical_hinge(infinite, target):
+    y_pred = np.array([[0.5, 1.0, 0.25]])
+    y_pred[0, infinite] = np.inf
+    with fo.target(target):
+        value, _ = L.CategoricalHinge().value_and_grad(np.array([[0.0, 1.0, 0.0]]), y_pred)
+    assert np.isnan(value)
+
+
+@for_each_target
+@pytest.mark.parametrize("columns", [3, 40])
+def test_an_ignored_sample_may_hold_nan_under_a_soft_cap(columns, target, rng):
+    labels, y_pred = np.array([0, 1, 2]), rng.standard_normal((3, columns))
+    weight = rng.random(columns)
+    for options in ({"logit_softcap": 5.0}, {"class_weight": weight, "label_smoothing": 0.1}):
+        loss = L.SparseCategoricalCrossentropy(True, ignore_class=1, **options)
+        with fo.target(target):
+            wanted, slope = loss.value_and_grad(labels, y_pred)
+            spoilt = y_pred.copy()
+            spoilt[1] = np.nan
+            value, gradient = loss.value_and_grad(labels, spoilt)
+        assert value == wanted
+        np.testing.assert_array_equal(gradient, slope)
+        assert not gradient[1].any()
+
+
+@for_each_target
+@pytest.mark.parametrize("columns", [3, 40, 1500])
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_torch_weighs_smoothed_labels_the_same(columns, reduction, target, rng):
+    labels, y_pred, weight = rng.integers(0, columns, 6), rng.standard_normal((6, columns)), rng.random(columns)
+    labels[2] = -100
+    loss = L.SparseCategoricalCrossentropy(
+        True, ignore_class=-100, reduction=reduction, class_weight=weight, label_smoothing=0.2
+    )
+    with fo.target(target):
+        assert_judged(
+            loss, labels, y_pred,
+            partial(F.cross_entropy, weight=torch.tensor(weight), label_smoothing=0.2, reduction=reduction),
+            torch.tensor(labels),
+        )  # fmt: skip
+
+
+class Metres(np.ndarray):
+    """An array with a unit."""
+
+
+def test_what_means_more_than_numbers_is_refused():
+    y_true, y_pred = np.zeros((2, 2)), np.ma.array(np.full((2, 2), 2.0), mask=[[False, True], [False, True]])
+    with pytest.raises(TypeError, match=r"^y_pred: expected a plain NumPy array.*\.filled\(.*mask="):
+        L.mean_squared_error(y_true, y_pred)
+    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array"):
+        L.mean_squared_error(y_pred, y_true)
+    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array .*, got Metres"):
+        L.mean_squared_error(y_true.view(Metres), y_true)
+    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array"):
+        L.sparse_categorical_crossentropy(np.ma.array([0, 1], mask=[0, 1]), y_true + 0.5)
+    with pytest.raises(TypeError, match=r"^mask: expected a plain NumPy array"):
+        L.mean_squared_error(y_true, y_true, mask=np.ma.array([True, True]))
+
+
+@pytest.mark.parametrize(
+    ("y_pred", "remedy"),
+    [
+        ([[1.0, 2.0]], "write np.asarray(y_pred, 'float32')"),
+        (torch.ones(1, 2), "write y_pred.detach().numpy()"),
+        (np.ones((1, 2), int), "convert it with astype('float32')"),
+        ((x for x in (1.0, 2.0)), "write np.asarray(list(y_pred), 'float32')"),
+        (np.ones((1, 2), "float16"), "convert it with astype('float32')"),
+    ],
+)
+def test_a_refusal_says_what_to_write(y_pred, remedy):
+    with pytest.raises(TypeError) as caught:
+        L.mean_squared_error(np.ones((1, 2), "float32"), y_pred)
+    assert remedy in str(caught.value)
+
+
+def test_the_remedy_for_a_place_of_results_is_no_copy():
+    y_pred = np.ones((2, 2), "float32")
+    with pytest.raises(TypeError, match=r"^out: expected float32, got .*; make one with np\.empty\(\(2, 2\), "):
+        L.MeanSquaredError().value_and_grad(y_pred, y_pred, out=np.ones((2, 2)))
