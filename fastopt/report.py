@@ -24,6 +24,9 @@ def config() -> dict[str, Any]:
         "device": device(),
         "threads": settings.get_num_threads(),
         "threads_from": settings.where_threads_come_from(),
+        "crews": {"NumPy arrays": f"fastopt's pool ({launch.workers()} workers started)"}
+        | {name: crew.found_in or "fastopt's pool (no OpenMP there)" for name, crew in launch.crews.items()},
+        "blas": blas(),
         "kernel_cache": str(jit.cache_folder()),
         "versions": {
             "python": platform.python_version(),
@@ -36,7 +39,8 @@ def config() -> dict[str, Any]:
 
 
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
-    """Print what this installation has and uses: targets, instruction set, threads, versions.
+    """Print what this installation has and uses: targets, instruction set, threads and whose they are,
+    NumPy's BLAS and its threads, versions.
 
     Parameters
     ----------
@@ -51,7 +55,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     Raises
     ------
     ValueError
-        If there is no such mode, or if FASTOPT_TARGET or FASTOPT_NUM_THREADS holds a wrong value.
+        If there is no such mode, or if FASTOPT_TARGET, FASTOPT_NUM_THREADS or OMP_NUM_THREADS holds a wrong value.
 
     Examples
     --------
@@ -80,10 +84,26 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("instruction set", found["instruction_set"]),
         ("device", found["device"]),
         ("threads", f"{found['threads']} (from {found['threads_from']})"),
+        *((f"workers for {name}", where) for name, where in found["crews"].items()),
+        ("NumPy's BLAS", found["blas"]),
         ("kernel cache", found["kernel_cache"]),
         *versions,
         ("system", found["system"]),
     ]
+
+
+def blas() -> str:
+    """Return which BLAS libraries this process has, NumPy's among them, and how many threads each keeps."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        from numpy import show_config as numpys
+
+        built_with: Any = numpys("dicts")
+        return f"{built_with['Build Dependencies']['blas']['name']} (threadpoolctl, once installed, tells its threads)"
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    each = (f"{one['internal_api']} {one['version']}, {one['num_threads']} threads" for one in found)
+    return "; ".join(dict.fromkeys(each)) or "none that threadpoolctl knows"
 
 
 def why_not(target: str) -> str | None:

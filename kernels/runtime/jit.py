@@ -14,9 +14,10 @@ import os
 import shutil
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 from threading import RLock
+
+from fastopt.kernels.runtime.cache import cache_folder
 
 # numpy: without it a branch for division by zero stops vectorising. No fastmath: NaN and Inf must travel.
 OPTIONS = "error_model='numpy', boundscheck=False, nogil=True"
@@ -130,19 +131,6 @@ def typed(pointer, dtype):
 def kernel(buffers, dims, scalars, start, stop, partials):
     {body.__name__}({pointers}, dims, scalars, start, stop, partials)
 """
-
-
-@cache
-def cache_folder() -> Path:
-    """Return a writable folder for compiled kernels: FASTOPT_CACHE_DIR, the user's cache, or a temporary one."""
-    home = os.environ.get("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
-    folder = Path(os.environ.get("FASTOPT_CACHE_DIR", os.path.join(home, "fastopt")))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="fastopt-"))
 
 
 def _import(path: Path, name: str):

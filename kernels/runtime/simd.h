@@ -11,9 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (Linux, glibc). It is
+/* A CLONED function is compiled three times, and the loader picks the best one for this CPU (glibc's does). It is
  * flattened: a helper that is not inlined would be compiled once, for the oldest CPU. */
-#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define CLONED __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define FASTOPT_CLONES 1
 #else
@@ -38,6 +38,12 @@ static inline const char *fastopt_isa(void)
     if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4 (AVX-512)";
     if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3 (AVX2)";
     return "x86-64 (SSE2)";
+#elif defined(__AVX512F__)
+    return "AVX-512, as compiled: for no older CPU";
+#elif defined(__AVX2__)
+    return "AVX2, as compiled: for no older CPU";
+#elif defined(__x86_64__)
+    return "x86-64 (SSE2) ALONE: built without clones for AVX2 and AVX-512, which need GCC 12 or later and glibc";
 #elif defined(__aarch64__)
     return "aarch64 (NEON)";
 #else

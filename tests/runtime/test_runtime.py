@@ -18,7 +18,7 @@ from fastopt.kernels.runtime.tables import address as data_address
 from fastopt.kernels.runtime.tables import bind
 from fastopt.table.optimizers import KERNELS
 
-RUNTIME = Path(jit.__file__).parent
+RUNTIME = Path(__file__).parents[2] / "kernels" / "runtime"  # wheels don't hold the headers
 ITEMS = ("i1", "u2", "f4", "i8", "f8", "?")
 SGD = KERNELS["sgd"]
 

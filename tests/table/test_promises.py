@@ -308,15 +308,6 @@ def test_a_truncated_cache_heals_itself(tmp_path, size):
     assert all(path.stat().st_size > size for path in healed)
 
 
-def test_an_unwritable_cache_folder_falls_back_to_a_temporary_one(tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    (tmp_path / "temporary").mkdir()
-    printed = python(
-        STEP_ON_NUMBA, FASTOPT_CACHE_DIR=str(tmp_path / "file" / "cache"), TMPDIR=str(tmp_path / "temporary")
-    )
-    assert printed.startswith(f"[0.5, 0.5, 0.5] {tmp_path / 'temporary'}")
-
-
 # ---- settings
 
 
