@@ -13,8 +13,8 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Return a private folder for compiled kernels.
 
-    FASTOPT_CACHE_DIR's, else `fastopt` in the user's cache (XDG_CACHE_HOME, or .cache at home); where that can't be used, a
-    temporary one that is removed when this process exits. Empty variables are as unset, and so is a relative
+    FASTOPT_CACHE_DIR's, else `fastopt` in the user's cache (XDG_CACHE_HOME, or .cache at home); where that can't be
+    used, a temporary one that is removed when this process exits. Empty variables are as unset, and so is a relative
     XDG_CACHE_HOME (as its specification says): the working directory is never used unless it is named.
 
     Raises

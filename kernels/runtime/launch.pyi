@@ -5,10 +5,16 @@ import numpy as np
 
 Stage = tuple[int, Sequence[int], int, int, int]  # address, slots, elements a unit, first of its dims, of its scalars
 
-OPENMP: int
+crews: dict[str, "Crew"]
 
 def instruction_set() -> str: ...
-def is_forked_child() -> bool: ...
+def workers() -> int: ...
+
+class Crew:
+    found_in: str | None
+    def __init__(self, library: str) -> None: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, *unused: object) -> None: ...
 
 class Pipeline:
     def __init__(self, stages: Sequence[Stage], scratch_bytes: Sequence[int]) -> None: ...
@@ -23,7 +29,7 @@ class Pipeline:
         scalars: np.ndarray | None = None,
         scalars_row: np.ndarray | None = None,
         partials: int = 0,
-        threads: int = 1,
+        threads: int = 0,
         per_grain: bool = False,
     ) -> np.ndarray: ...
     def run_one(
@@ -34,7 +40,7 @@ class Pipeline:
         block: int,
         dims: tuple[int, ...],
         scalars: tuple[float, ...],
-        partials: int,
-        threads: int,
+        partials: int = 0,
+        threads: int = 0,
         per_grain: bool = False,
     ) -> np.ndarray: ...
