@@ -5,7 +5,7 @@ import numpy as np
 
 Stage = tuple[int, Sequence[int], int, int, int]  # address, slots, elements a unit, first of its dims, of its scalars
 
-crews: dict[str, "Crew"]
+crews: dict[str, Crew]
 
 def instruction_set() -> str: ...
 def workers() -> int: ...
