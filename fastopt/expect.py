@@ -105,7 +105,24 @@ def writable(value: np.ndarray, name: str) -> np.ndarray:
         return value
     if value.size and any(step == 0 and length > 1 for step, length in zip(value.strides, value.shape, strict=True)):
         raise ValueError(f"{name}: expected memory of its own for every element, got a broadcast array")
+    if overlaps_itself(value):
+        raise ValueError(f"{name}: expected memory of its own for every element, got a view whose elements overlap")
     return value
+
+
+def overlaps_itself(value: np.ndarray) -> bool:
+    """Return whether two elements share memory, as in a writeable sliding window."""
+    reach = value.itemsize
+    for step, length in sorted((abs(step), n) for step, n in zip(value.strides, value.shape, strict=True) if n > 1):
+        if step < reach:  # axes interleave: look at every element's place
+            break
+        reach += step * (length - 1)
+    else:
+        return False
+    places = np.zeros((1,), np.int64)
+    for step, length in zip(value.strides, value.shape, strict=True):
+        places = np.add.outer(places, np.arange(length, dtype=np.int64) * step).reshape(-1)
+    return bool(value.size) and bool((np.diff(np.sort(places)) < value.itemsize).any())
 
 
 def output(

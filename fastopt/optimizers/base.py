@@ -19,6 +19,34 @@ from fastopt.optimizers.options import Options, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.optimizers.store import new_store
 
+SYNONYMS = {  # what others call it
+    "learning_rate": "lr",
+    "epsilon": "eps",
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "beta1": "betas",
+    "beta2": "betas",
+    "global_clipnorm": "clip_norm",
+    "clipnorm": "clip_each",
+    "clipvalue": "clip_value",
+    "max_norm": "clip_norm",
+    "ema_momentum": "ema_decay",
+    "use_ema": "ema_decay",
+}
+
+
+class Settable:
+    """An option that may be changed between steps; it is checked as at the start."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: "Optimizer | None", owner: type) -> Any:
+        return self if optimizer is None else getattr(optimizer.options, self.name)
+
+    def __set__(self, optimizer: "Optimizer", value: Any) -> None:
+        optimizer.change_option(self.name, value)
+
 
 class Optimizer:
     """Base of all optimizers: `step(grads)` updates the parameters it was given, in place.
@@ -111,12 +139,36 @@ class Optimizer:
         known = (*hyper, *Options.__dataclass_fields__)
         for name in given:
             if name not in known:
-                raise TypeError(f"{name}: {expect.unknown(name, known)}")
-        self.options = Options.of(given)
-        self._store = new_store(self.rule, self.options, params, hyper)
+                raise TypeError(f"{name}: {expect.unknown(name, known, SYNONYMS)}")
+        if given.get("decoupled_weight_decay") is True and not self.rule.decays:
+            raise ValueError(
+                f"decoupled_weight_decay: expected False, as {self.rule.name} has no decay to decouple, got True"
+            )
+        self._store = new_store(self.rule, Options.of(given), params, hyper)
         self._turn = Turn()  # a step, or any look at what it writes, at a time
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set what can be set and has its effect; refuse the rest, with what to write instead."""
+        kind = getattr(type(self), name, None)
+        if name.startswith("_") or getattr(kind, "fset", None) is not None or isinstance(kind, Settable):
+            super().__setattr__(name, value)
+            return
+        if name in self.rule.hyper:
+            raise AttributeError(f"{name}: set it in each group: for group in optimizer.groups: group[{name!r}] = ...")
+        if kind is not None or name in Options.__dataclass_fields__:
+            raise AttributeError(f"{name}: can't be set after an optimizer is made; make another one")
+        known = ("lr", "steps", *(key for key in vars(Optimizer) if isinstance(vars(Optimizer)[key], Settable)))
+        raise AttributeError(f"{name}: {expect.unknown(name, (*known, *self.rule.hyper), SYNONYMS)}")
+
     # ---- what it holds
+
+    @property
+    def options(self) -> Options:
+        """The options, checked."""
+        return self._store.options
+
+    clip_norm, clip_value = Settable(), Settable()
+    ema_decay, seed = Settable(), Settable()
 
     @property
     def groups(self) -> list[Group]:
@@ -149,9 +201,14 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float | Callable[[int], float]) -> None:
-        checked = self.rule.hyper["lr"](value, "lr")
+        checked = self.rule.hyper["lr"].check(value, "lr")
         for group in self.groups:
             group["lr"] = checked
+
+    def change_option(self, name: str, value: Any) -> None:
+        """Set one option for the steps to come, as by assignment."""
+        with self._turn:
+            self._store.take_options(Options.of({**vars(self.options), name: value}))
 
     # ---- the step
 
@@ -201,19 +258,19 @@ class Optimizer:
             settings = store.settings()
             batches = store.bind(gradients, zero_grads)
             try:
-                options, factor, norm, door = self.options, unscale, 0.0, store.door()
+                options, factor, norm, door = store.options, unscale, 0.0, store.door()
                 if return_stats or skip_nonfinite or options.clip_norm is not None:
-                    squares, finite = door.squares(batches)
-                    norm = unscale * math.sqrt(squares)
+                    norm, finite = door.norm(batches)
+                    norm *= unscale
                     if skip_nonfinite and not finite:
                         if zero_grads:
                             store.zero(gradients)
                         return Stats(norm, 0.0, True) if return_stats else None
                     if options.clip_norm is not None and not norm <= options.clip_norm:
                         factor *= options.clip_norm / norm
-                done: list[Call] = [(setattr, (store, "steps", store.steps + 1), {})]
+                done: tuple[Call, ...] = ((setattr, (store, "steps", store.steps + 1), {}),)
                 if self.rule.carries:
-                    done.append((setattr, (store, "carried", [dict(setting.after) for setting in settings]), {}))
+                    done += ((setattr, (store, "carried", [dict(setting.after) for setting in settings]), {}),)
                 asked = Asked(
                     factor, store.steps + 1, options.clip_value, options.ema_decay, options.seed, zero_grads,
                     return_stats, done,
@@ -314,6 +371,17 @@ class Optimizer:
             yield
         finally:
             self._write(kept)
+
+    def refresh(self) -> None:
+        """Begin `copies` and `averages` anew from the parameters as they are, as at the optimizer's start.
+
+        To be called when parameters were overwritten, for instance by a checkpoint's weights without its state; a
+        `load_state_dict` brings copies up to date by itself, and the next step does, too. Bits that `rounding="exact"`
+        keeps beside a parameter are dropped.
+        """
+        with self._turn:
+            self._store.check_params()
+            self._store.refresh()
 
     def _write(self, values: list[np.ndarray]) -> None:
         """Write values into the parameters: into all, or none."""
@@ -447,5 +515,8 @@ class Optimizer:
             torch_state.from_torch(self._store, state_dict)
 
     def __repr__(self) -> str:
-        hyper = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
-        return f"{type(self).__name__}({len(self._store.params)} parameters, {hyper}, steps={self.steps})"
+        given = {**self.groups[0], **self.options.given()}
+        count, groups = len(self._store.params), len(self.groups)
+        held = f"{count} parameters" + (f" in {groups} groups" if groups > 1 else "")
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{type(self).__name__}({held}, {told}, steps={self.steps})"

@@ -1,7 +1,11 @@
 """State that outlives the process: as a dict, and as a safetensors file that is moved to its place whole."""
 
+import errno
+import glob
 import json
 import os
+import platform
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +20,7 @@ from fastopt.optimizers.rule import Group
 from fastopt.optimizers.store import STEPS, Store, of_rows
 
 FORMAT = "fastopt.optimizer.1"
+PART = ".part"  # the end of an unfinished file's name
 SEPARATOR = "\n"  # between a parameter's name and its state's
 
 
@@ -59,6 +64,7 @@ def load_state_dict(store: Store, given: Any) -> None:
         for key, array in own.items():
             _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
             writes.append((store.write, (array, state[name][key]), {}))
+    writes += [store.copy_call(i) for i in range(len(store.copies))]
     adopt(store, groups, steps, carried, [*writes, (setattr, (store, "state", kept), {})], by_rows)
 
 
@@ -71,6 +77,7 @@ def adopt(
             *writes,
             *((own.update, (group,), {}) for own, group in zip(store.groups, groups, strict=True)),
             (setattr, (store, "seen", [dict(group) for group in groups]), {}),
+            (setattr, (store, "scheduled", any(callable(group["lr"]) for group in groups)), {}),
             (setattr, (store, "steps", steps), {}),
             (setattr, (store, "carried", carried), {}),
             (setattr, (store, "by_rows", by_rows), {}),
@@ -96,7 +103,8 @@ def _groups(store: Store, groups: Any) -> list[Group]:
         name = f"state_dict['groups'][{k}]"
         if not isinstance(group, Mapping) or group.keys() != own.keys():
             raise ValueError(f"{name}: expected the keys {sorted(own)}, got {expect.describe(group)}")
-        checked = store.rule.checked({**group, "lr": own["lr"] if group["lr"] is None else group["lr"]})
+        lr = own["lr"] if group["lr"] is None else group["lr"]
+        checked = store.rule.checked({**group, "lr": lr}, store.compute(k))
         store.keeps_state(checked, store.seen[k], name)
         fresh.append({key: checked[key] for key in own})
     return fresh
@@ -131,7 +139,8 @@ def _safetensors() -> Any:
 
 def save(state_dict: dict[str, Any], path: str | os.PathLike) -> None:
     """Write a state dict; a crash at any moment leaves the old file or the new one."""
-    numpy_format = _safetensors().numpy
+    safetensors = _safetensors()
+    numpy_format = safetensors.numpy
     place = Path(path)
     tensors = {
         f"{name}{SEPARATOR}{key}": array
@@ -146,15 +155,46 @@ def save(state_dict: dict[str, Any], path: str | os.PathLike) -> None:
         "carried": "null",
         **{key: json.dumps(value) for key, value in rest.items()},
     }
-    beside = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+    _remove_leftovers(place)
+    beside = place.with_name(f".{place.name}.{_host()}.{os.getpid()}.{secrets.token_hex(8)}{PART}")
     try:
+        beside.touch(exist_ok=False)
+        mode = (place if place.exists() else beside).stat().st_mode  # a new file's is as the umask says
         numpy_format.save_file(tensors, beside, metadata=metadata)
         with open(beside, "rb+") as file:
             os.fsync(file.fileno())
+        os.chmod(beside, mode & 0o777)
         os.replace(beside, place)
+    except safetensors.SafetensorError as error:
+        beside.unlink(missing_ok=True)
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, f"{os.strerror(number)} (while the state was written)", os.fspath(path)) from None
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "_", platform.node())
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Remove what processes of this machine left behind that were killed while they wrote this file."""
+    for left in place.parent.glob(f".{glob.escape(place.name)}.{_host()}.*{PART}"):
+        number = left.name.removesuffix(PART).split(".")[-2]
+        if number.isdecimal() and not _runs(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def load(path: str | os.PathLike) -> dict[str, Any]:
@@ -165,18 +205,17 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(
-                    f"path: expected a file of the format {FORMAT!r}, got {metadata.get('format', 'another')!r}"
-                )
-            names = json.loads(metadata["names"])
+            ours = metadata.get("format") == FORMAT
+            names = json.loads(metadata["names"]) if ours else []
             state: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
-            for tensor in file.keys():  # noqa: SIM118, it is no mapping
+            for tensor in file.keys() if ours else ():
                 name, key = tensor.rsplit(SEPARATOR, 1)
                 state[name][key] = file.get_tensor(tensor)
             plain = ("format", "optimizer", "names")
-            rest = {key: json.loads(value) for key, value in metadata.items() if key not in plain}
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
+            rest = {key: json.loads(value) for key, value in metadata.items() if ours and key not in plain}
+    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"path: expected a whole file that Optimizer.save wrote, got one that errs: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"path: expected a file of the format {FORMAT!r}, got {metadata.get('format', 'another')!r}")
     found = {"optimizer": metadata.get("optimizer"), "state": state, **rest}
     return {key: value for key, value in found.items() if value is not None}

@@ -17,7 +17,7 @@ def _sgd_kernel(group: Group) -> str:
     return "sgd" if group["momentum"] == 0 else "sgd_momentum"
 
 
-def _nesterov_fits(group: Group) -> None:
+def _nesterov_fits(group: Group, compute: str) -> None:
     if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
         raise ValueError(
             "nesterov: expected momentum > 0 and dampening 0 with it, got "
@@ -25,7 +25,7 @@ def _nesterov_fits(group: Group) -> None:
         )
 
 
-def _step_sizes_fit(group: Group) -> None:
+def _step_sizes_fit(group: Group, compute: str) -> None:
     if group["step_sizes"][0] > group["step_sizes"][1]:
         raise ValueError(f"step_sizes: expected the shortest before the longest, got {group['step_sizes']}")
 

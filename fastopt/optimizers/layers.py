@@ -6,7 +6,16 @@ from fastopt.expect import FINITE, FRACTION, NOT_NEGATIVE, NOT_POSITIVE, POSITIV
 from fastopt.kernels.optimizers import layers, reference, scalars
 from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.options import StepOptions
-from fastopt.optimizers.rule import BETAS, Pair, Rate, Rule, Triple
+from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule, Triple, as_float32
+
+
+def _floor_is_kept(group: Group, compute: str) -> None:
+    """The floor is squared before it is used."""
+    floor = group["eps"][0]
+    if compute == "float32" and floor > 0.0 and as_float32(floor**2) == 0.0:
+        raise ValueError(
+            f"eps[0]: expected 0, or a number whose square is above 0 in float32 (it is computed in), got {floor!r}"
+        )
 
 
 class LARS(Optimizer):
@@ -192,7 +201,7 @@ class Adafactor(Optimizer):
     (array([0.5, 0.5, 0.5]), {'row_var': (2, 1), 'col_var': (1, 3)})
     """
 
-    rule = Rule("adafactor", scalars.adafactor, reference.adafactor, layers=layers.Adafactor())
+    rule = Rule("adafactor", scalars.adafactor, reference.adafactor, check=_floor_is_kept, layers=layers.Adafactor())
 
     def __init__(
         self,

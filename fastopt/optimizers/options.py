@@ -37,6 +37,10 @@ class Options:
     rounding: str = "nearest"
     seed: int = 0
 
+    def given(self) -> dict[str, Any]:
+        """Return the options that are not as they are by default."""
+        return {name: value for name, value in vars(self).items() if value != getattr(Options, name)}
+
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Options":
         """Return the options, checked; names are known to be right."""

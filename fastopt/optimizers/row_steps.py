@@ -35,16 +35,18 @@ def checked(store: Store, index: Any, rows: Any, values: Any) -> Rows:
     expect.writable(expect.array(param, name, shape=store.shapes[i], among=FLOATS), name)
     if param.ndim == 0:
         raise ValueError(f"{name}: expected an array that has rows, got shape ()")
+    if isinstance(rows, np.ma.MaskedArray):
+        raise TypeError("rows: expected a plain NumPy array (a mask is not looked at), got a masked array")
     if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iu":
         raise TypeError(f"rows: expected an array of integers, got {expect.describe(rows)}")
     if rows.ndim != 1:
         raise ValueError(f"rows: expected one axis, got shape {rows.shape}")
+    rows = np.asarray(rows)  # whatever its class: plain from here on
     outside = rows[(rows < 0) | (rows >= len(param))]
     if outside.size:
         raise ValueError(f"rows: expected numbers in [0, {len(param)}), got {outside[0]}")
     expect.array(values, "values", shape=(len(rows), *param.shape[1:]), among=FLOATS)
-    if np.shares_memory(values, param):
-        raise ValueError(f"values: expected memory apart from the parameters, got an overlap with {name}")
+    store.refuse_overlap("values", values)
     unique, grads = summed(rows.astype(np.int64), values, "float64" if param.dtype == np.float64 else "float32")
     recipe, length = store.recipe(i, str(grads.dtype)), math.prod(param.shape[1:])
     if length % GROUP and {"mean8", "square8"} & set(recipe.state):
@@ -83,8 +85,8 @@ def step(
     settings = [_setting(store, group, int(steps) + 1, carried) for steps, *carried in numbers.tolist()]
     batch = _batch(work, which)
     if return_stats or skip_nonfinite or options.clip_norm is not None:
-        squares, finite = door.squares([batch])
-        norm = factor * math.sqrt(squares)
+        norm, finite = door.norm([batch])
+        norm *= factor
         if skip_nonfinite and not finite:
             return Stats(norm, 0.0, True) if return_stats else None
         if options.clip_norm is not None and not norm <= options.clip_norm:
@@ -100,7 +102,7 @@ def step(
         (array.__setitem__, (work.rows, counts[which, k].astype(array.dtype)), {}) for k, array in enumerate(counted)
     ]
     asked = Asked(
-        factor, store.steps + 1, options.clip_value, options.ema_decay, options.seed, False, return_stats, done
+        factor, store.steps + 1, options.clip_value, options.ema_decay, options.seed, False, return_stats, tuple(done)
     )  # fmt: skip
     update = door.step([batch], store.rule, settings, asked)
     return Stats(norm, math.sqrt(update), False) if return_stats else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import Parameter, signature
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import numpy as np
 
@@ -20,7 +20,7 @@ Schedule = Callable[[int], float]  # of the number of steps taken
 Rate = Annotated[float | Schedule, expect.NOT_NEGATIVE]  # lr
 Pair = tuple[float, float]
 Triple = tuple[float, float, float]
-Check = Callable[[Any, str], Any]  # (value, name) -> the value, checked
+UNBOUNDED = (expect.POSITIVE, expect.NOT_NEGATIVE, expect.NOT_POSITIVE, expect.FINITE)  # may leave float32's range
 BETAS = (expect.FRACTION, expect.FRACTION)
 
 
@@ -52,14 +52,14 @@ class Rule:
         What a group carries after this step; `group` holds what it carried before it, too.
     only_at_start : tuple of str
         Hyper-parameters that change nothing once state is made.
-    check : callable (group) -> None
+    check : callable (group, compute type) -> None
         Raises where hyper-parameters don't go together.
     layers : Layers or None
         The passes before the kernel, of a rule that looks at whole layers.
     decays : bool
         Whether `weight_decay` is coupled, so that the option `decoupled_weight_decay` has a meaning.
     owner, hyper, defaults : type, mapping, mapping
-        The class, and of its constructor the check of every hyper-parameter, and its default: filled in by `of_class`.
+        The class, and of its constructor every hyper-parameter, and its default: filled in by `of_class`.
     """
 
     kernel: str | Callable[[Group], str]
@@ -69,11 +69,11 @@ class Rule:
     carries: Mapping[str, float] = field(default_factory=dict)
     carry: Callable[[Group, int], dict[str, float]] = _nothing_carried
     only_at_start: tuple[str, ...] = ()
-    check: Callable[[Group], None] | None = None
+    check: Callable[[Group, str], None] | None = None
     layers: Layers | None = None
     decays: bool = True
     owner: type = object
-    hyper: Mapping[str, Check] = field(default_factory=dict)
+    hyper: Mapping[str, "Hyper"] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def of_class(self, owner: type) -> "Rule":
@@ -89,7 +89,7 @@ class Rule:
         return replace(
             self,
             owner=owner,
-            hyper={one.name: check_of(one, owner.__name__) for one in named},
+            hyper={one.name: Hyper.of(one, owner.__name__) for one in named},
             defaults={one.name: one.default for one in named},
         )
 
@@ -107,17 +107,20 @@ class Rule:
 
     # ---- hyper-parameters
 
-    def checked(self, group: Mapping[str, Any]) -> Group:
-        """Return a group with every hyper-parameter checked."""
-        found = {name: self.hyper[name](value, name) for name, value in group.items()}
+    def checked(self, group: Mapping[str, Any], compute: str = "float64") -> Group:
+        """Return a group with every hyper-parameter checked, also as numbers of the type that is computed in."""
+        found = {name: self.hyper[name].check(value, name) for name, value in group.items()}
+        if compute == "float32":
+            for name, value in found.items():
+                self.hyper[name].check_in_float32(value, name)
         if self.check is not None:
-            self.check(found)
+            self.check(found, compute)
         return found
 
     def lr(self, group: Group, steps: int) -> float:
         """Return a group's learning rate for the step after `steps`."""
         lr = group["lr"]
-        return self.hyper["lr"](lr(steps), f"lr at step {steps}") if callable(lr) else lr
+        return self.hyper["lr"].check(lr(steps), f"lr at step {steps}") if callable(lr) else lr
 
     # ---- kernels and state
 
@@ -169,27 +172,50 @@ class Rule:
             arrays["average"][...] = kinds.read(str(param.dtype), [param], recipe.compute)
 
 
-def check_of(parameter: Parameter, owner: str) -> Check:
-    """Return the check of a constructor's argument, which its annotation states: a flag, or an annotated type.
+class Hyper(NamedTuple):
+    """A hyper-parameter: how a value of it is checked, and the domains of its numbers."""
 
-    `Annotated[float, domain]` is a number, a tuple of domains as many numbers, a range an integer, a tuple of strings
-    a choice; `Annotated[float | Schedule, domain]` may be a callable, too.
-    """
-    stated, name = parameter.annotation, parameter.name
-    if stated is bool:
-        return expect.flag
-    if get_origin(stated) is not Annotated:
-        raise TypeError(f"{owner}: expected {name} to be a bool or annotated with its domain, got {stated!r}")
-    kind, domain = get_args(stated)[:2]
-    if isinstance(domain, expect.Domain):
-        return partial(_rate, domain=domain) if Schedule in get_args(kind) else partial(expect.number, domain=domain)
-    if isinstance(domain, range):
-        return partial(expect.integer, low=domain.start, stop=domain.stop)
-    if isinstance(domain, tuple) and domain and all(isinstance(each, str) for each in domain):
-        return partial(expect.choice, among=domain)
-    if isinstance(domain, tuple) and domain and all(isinstance(each, expect.Domain) for each in domain):
-        return partial(expect.numbers, domains=list(domain))
-    raise TypeError(f"{owner}: expected a domain of {name}, got {domain!r}")
+    check: Callable[[Any, str], Any]  # (value, name) -> the value, checked
+    domains: tuple[expect.Domain, ...] = ()
+
+    @classmethod
+    def of(cls, parameter: Parameter, owner: str) -> "Hyper":
+        """Return a constructor's argument as its annotation states it: a flag, or a type annotated with its domain.
+
+        `Annotated[float, domain]` is a number, a tuple of domains as many numbers, a range an integer, a tuple of
+        strings a choice; `Annotated[float | Schedule, domain]` may be a callable, too.
+        """
+        stated, name = parameter.annotation, parameter.name
+        if stated is bool:
+            return cls(expect.flag)
+        if get_origin(stated) is not Annotated:
+            raise TypeError(f"{owner}: expected {name} to be a bool or annotated with its domain, got {stated!r}")
+        kind, domain = get_args(stated)[:2]
+        if isinstance(domain, expect.Domain):
+            rate = Schedule in get_args(kind)
+            return cls(partial(_rate if rate else expect.number, domain=domain), (domain,))
+        if isinstance(domain, range):
+            return cls(partial(expect.integer, low=domain.start, stop=domain.stop))
+        if isinstance(domain, tuple) and domain and all(isinstance(each, str) for each in domain):
+            return cls(partial(expect.choice, among=domain))
+        if isinstance(domain, tuple) and domain and all(isinstance(each, expect.Domain) for each in domain):
+            return cls(partial(expect.numbers, domains=list(domain)), domain)
+        raise TypeError(f"{owner}: expected a domain of {name}, got {domain!r}")
+
+    def check_in_float32(self, value: Any, name: str) -> None:
+        """Raise if a number leaves its domain on the way to float32: becomes 0 or infinite."""
+        numbers = value if isinstance(value, tuple) else (value,)
+        for number, domain in zip(numbers, self.domains) if self.domains else ():
+            if domain in UNBOUNDED and not callable(number) and not domain.holds(as_float32(number)):
+                raise ValueError(
+                    f"{name}: expected {domain.wanted} in float32, which is computed in, got {number!r}, "
+                    f"which is {as_float32(number)} there"
+                )
+
+
+def as_float32(number: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.float32(number))
 
 
 def _rate(value: Any, name: str, domain: expect.Domain) -> float | Schedule:

@@ -11,14 +11,17 @@ from fastopt import expect
 from fastopt.kernels.optimizers.batch import Batch, Setting
 from fastopt.kernels.optimizers.recipe import FLOATS, WORK, Recipe
 from fastopt.kernels.runtime import kinds
+from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.tables import first_overlap, holds_the_same, unchanged
 from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers.memory import Layout, Memory
 from fastopt.optimizers.options import Options
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.trees import Tree
 
+NOTHING: dict[str, float] = {}  # carried
 PARAM = 0  # a column of every recipe
 KEPT = 8  # sets of batches that are kept, one for each combination of the gradients' types
 STEPS = "steps"
@@ -70,8 +73,8 @@ class Store:
             unknown = [key for key in own if key not in hyper]
             if unknown:
                 raise ValueError(f"params[{k}]: {expect.unknown(unknown[0], hyper)}")
-            self.groups.append(rule.checked({**hyper, **own}))
-        self.seen = [dict(group) for group in self.groups]
+            self.groups.append(rule.checked({**hyper, **own}, self.compute(k)))
+        self.see([dict(group) for group in self.groups])
         self.steps, self.by_rows = 0, False
         self.carried = [dict(rule.carries) for _ in self.groups]
         self._begin_state()
@@ -80,8 +83,8 @@ class Store:
     # ---- where arrays are: what a store on a device says otherwise
 
     def taken(self, leaf: Any, name: str) -> Any:
-        """Return a parameter, if it is one."""
-        return expect.writable(expect.array(leaf, name, among=FLOATS), name)
+        """Return a parameter, if it is one; a memmap as what it is made of."""
+        return np.asarray(expect.writable(expect.array(leaf, name, among=FLOATS), name))
 
     def door(self) -> ModuleType:
         """Return the room's way for the target in force, if it takes these arrays."""
@@ -103,6 +106,11 @@ class Store:
     def write(array: Any, values: np.ndarray) -> None:
         """Write values into an array of ours."""
         np.copyto(array, values)
+
+    def compute(self, k: int) -> str:
+        """Return the narrowest type that a group's parameters are computed in."""
+        own = [str(param.dtype) for param, of in zip(self.params, self.group_of, strict=True) if of == k]
+        return "float64" if all(dtype == "float64" for dtype in own) else "float32"
 
     # ---- state
 
@@ -177,6 +185,33 @@ class Store:
         self._hold(self.memory.arrays)
         self.build_tables()
 
+    def take_options(self, options: Options) -> None:
+        """Take other options for the steps to come; those that state depends on must stay."""
+        if (options.ema_decay is None) != (self.options.ema_decay is None):
+            was = "None" if self.options.ema_decay is None else "a number"
+            raise ValueError(f"ema_decay: expected {was}, as at the optimizer's start, got {options.ema_decay!r}")
+        self.options = options
+        self.forget_batches()
+
+    def refresh(self) -> None:
+        """Begin copies, averages and lost bits anew from the parameters."""
+        writes: list[Call] = []
+        with np.errstate(all="ignore"):
+            for i, (param, state) in enumerate(zip(self.params, self.state, strict=True)):
+                if "average" in state:
+                    average = kinds.read(str(param.dtype), [param], str(state["average"].dtype))
+                    writes.append((np.copyto, (state["average"], average), {}))
+                if "param_lost_bits" in state:
+                    writes.append((state["param_lost_bits"].fill, (0,), {}))
+                if self.copies:
+                    writes.append(self.copy_call(i))
+        whole(writes)
+
+    def copy_call(self, i: int) -> Call:
+        """Return the call that writes a parameter into its copy."""
+        with np.errstate(all="ignore"):
+            return np.copyto, (self.copies[i], self.params[i].astype(self.copies[i].dtype)), {}
+
     def check_params(self) -> None:
         """Raise for a parameter that can't be written."""
         for name, param, shape in zip(self.names, self.params, self.shapes, strict=True):
@@ -188,22 +223,31 @@ class Store:
         """Return the groups with this step's lr, checked again where somebody changed them."""
         if len(self.groups) != len(self.seen):
             raise ValueError(f"groups: expected {len(self.seen)} groups, got {len(self.groups)}")
+        for group, seen in zip(self.groups, self.seen):
+            if type(group) is not dict or not holds_the_same(group, seen):
+                self._look_again()
+                break
+        if not self.scheduled:
+            return self.groups
+        return [{**group, "lr": self.rule.lr(group, self.steps)} for group in self.groups]
+
+    def _look_again(self) -> None:
+        """Check the groups that somebody changed: all of them, before one is taken over."""
         changed = {}
         for k, (group, seen) in enumerate(zip(self.groups, self.seen, strict=True)):
-            if type(group) is dict and holds_the_same(group, seen):
-                continue
             if type(group) is not dict or group.keys() != seen.keys():
                 got = f"the keys {sorted(map(str, group))}" if type(group) is dict else expect.describe(group)
                 raise ValueError(f"groups[{k}]: expected the keys {sorted(seen)}, got {got}")
-            changed[k] = self.rule.checked(group)
-            self.keeps_state(changed[k], seen, f"groups[{k}]")
+            if not holds_the_same(group, seen):
+                changed[k] = self.rule.checked(group, self.compute(k))
+                self.keeps_state(changed[k], seen, f"groups[{k}]")
         for k, checked in changed.items():  # in place: others may hold the group
             self.groups[k].update(checked)
-            self.seen[k] = dict(self.groups[k])
-        return [
-            {**group, "lr": self.rule.lr(group, self.steps)} if callable(group["lr"]) else group
-            for group in self.groups
-        ]
+        self.see([dict(group) for group in self.groups])
+
+    def see(self, groups: list[Group]) -> None:
+        """Remember the groups as checked."""
+        self.seen, self.scheduled = groups, any(callable(group["lr"]) for group in groups)
 
     def keeps_state(self, group: Group, seen: Group, name: str) -> None:
         """Refuse options that ask for another kernel, whose state is another."""
@@ -214,7 +258,7 @@ class Store:
         """Return what each group's parameters share in the next step, and what the groups carry behind it."""
         groups, step = self.digested(), self.steps + 1
         if not self.rule.carries:
-            return [Setting(group, step) for group in groups]
+            return [Setting(group, step, NOTHING, NOTHING) for group in groups]
         return [
             Setting(group, step, before, self.rule.carry({**group, **before}, step))
             for group, before in zip(groups, self.carried, strict=True)
@@ -256,6 +300,7 @@ class Store:
         bound = self._batches.get(self._kinds)
         if bound is None or not self._fit(bound, gradients, zeroed) or not self._apart(bound, zeroed):
             self._refuse(gradients, zeroed)
+            gradients = list(map(np.asarray, gradients))
             self._kinds = tuple([str(gradient.dtype) for gradient in gradients])
             bound = self._batches.get(self._kinds)
             if bound is None:
@@ -327,11 +372,11 @@ class Store:
                 seen.append((start, stop, own, gradient))
             nearest = np.searchsorted(self._stops, np.uintp(start), side="right")
             if nearest < len(self._starts) and self._starts[nearest] < stop:
-                self._refuse_overlap(own, gradient)
+                self.refuse_overlap(own, gradient)
         if zeroed:
             _refuse_shared(seen)
 
-    def _refuse_overlap(self, own: str, gradient: np.ndarray) -> None:
+    def refuse_overlap(self, own: str, gradient: np.ndarray) -> None:
         """Raise if a gradient shares memory with a parameter, or with what the optimizer keeps."""
         for name, param in zip(self.names, self.params, strict=True):
             if np.shares_memory(gradient, param):

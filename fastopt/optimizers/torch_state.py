@@ -148,7 +148,8 @@ def _groups_from_torch(store: Store, groups: Any, defaults: Dict) -> tuple[list[
         if bool(group.get(DECOUPLED, defaults.get(DECOUPLED, False))) != decoupled:
             raise ValueError(f"{name}[{DECOUPLED!r}]: expected {decoupled}, got {not decoupled}")
         hyper = {key: untold[key] if key in untold else _said(key, group[key]) for key in own}
-        fresh.append(store.rule.checked({**hyper, "lr": own["lr"] if callable(own["lr"]) else hyper["lr"]}))
+        lr = own["lr"] if callable(own["lr"]) else hyper["lr"]
+        fresh.append(store.rule.checked({**hyper, "lr": lr}, store.compute(k)))
         store.keeps_state(fresh[k], store.seen[k], name)
         numbers += group["params"]
     return fresh, numbers
@@ -194,6 +195,9 @@ def _values_from_torch(store: Store, i: int, entry: Dict, name: str) -> dict[str
         raise ValueError(f"{name}: expected {missing[0]!r} among its keys, got {sorted(map(str, entry))}")
     for own, theirs in wanted.items():
         tensor: torch.Tensor = entry[theirs]
+        if isinstance(tensor, torch.Tensor) and (tensor.layout != torch.strided or tensor.is_meta):
+            told = f"one of {tensor.layout} on {tensor.device}"  # printing it may fail
+            raise TypeError(f"{name}[{theirs!r}]: expected a dense tensor that holds numbers, got {told}")
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
             raise TypeError(f"{name}[{theirs!r}]: expected a tensor of floats, got {expect.describe(tensor)}")
         shape = _arrays(store, i, own)[0].shape

@@ -1,5 +1,6 @@
 """The parameters that share a recipe, a job each, and what a step says of them: the form in which a door takes them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -8,6 +9,9 @@ import numpy as np
 from fastopt.kernels.optimizers.layers import Layers
 from fastopt.kernels.optimizers.recipe import WORK, Recipe, build
 from fastopt.kernels.runtime.jobs import Call, Jobs, Program
+
+LEAST = 1e-280  # a sum of squares below it may have lost some
+PIECE = 1 << 16  # elements that are looked at in one go
 
 
 class Rule(Protocol):
@@ -51,7 +55,7 @@ class Asked(NamedTuple):
     seed : int
     zero, stats : bool
         Whether zeros are written into the gradients, and the update's length is summed up.
-    done : list of calls
+    done : tuple of calls
         What counts the step: made behind the last write, and as one with it.
     """
 
@@ -62,7 +66,7 @@ class Asked(NamedTuple):
     seed: int = 0
     zero: bool = False
     stats: bool = False
-    done: Sequence[Call] = ()
+    done: tuple[Call, ...] = ()
 
 
 class Batch:
@@ -130,6 +134,24 @@ class Batch:
             name: _at(int(self.jobs.pointers[job, k]), dtype, -(-size // per))
             for k, (name, (dtype, per)) in enumerate(self.recipe.dtypes.items())
         }
+
+
+def norm_with_scale(batches: Sequence[Batch]) -> float:
+    """Return the Euclidean norm of all gradients, finite ones, whose squares are beyond the range of float64."""
+    top, total = 0.0, 0.0
+    for scaled in (False, True):
+        for batch in batches:
+            for job in range(len(batch.jobs.units)):
+                grad = batch.arrays(job)["grad"].reshape(-1)
+                for start in range(0, grad.size, PIECE):
+                    piece = grad[start : start + PIECE].astype(np.float64)
+                    if scaled:
+                        total += float(np.sum((piece / top) ** 2))
+                    else:
+                        top = max(top, float(np.abs(piece).max()))
+        if top == 0.0:
+            break
+    return top * math.sqrt(total)
 
 
 def _at(address: int, dtype: np.dtype, size: int) -> np.ndarray:

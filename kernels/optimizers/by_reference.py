@@ -1,5 +1,6 @@
 """Steps in NumPy and float64: values are decoded, the paper's formula is applied, results are encoded."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,16 +12,18 @@ from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.whole import whole
 
 
-def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
-    """Return the sum of all gradients' squares, and whether all their elements are finite."""
-    total, finite = 0.0, True
+def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
+    """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
     with np.errstate(all="ignore"):
-        for batch in batches:
-            for job in range(len(batch.jobs.units)):
-                grad = kinds.read(batch.recipe.grad, [batch.arrays(job)["grad"]], batch.recipe.compute)
-                total += float(np.sum(grad.astype(np.float64) ** 2))
-                finite &= bool(np.isfinite(grad).all())
-    return total, finite
+        grads = [
+            kinds.read(batch.recipe.grad, [batch.arrays(job)["grad"]], batch.recipe.compute).astype(np.float64)
+            for batch in batches
+            for job in range(len(batch.jobs.units))
+        ]
+        finite = all(bool(np.isfinite(grad).all()) for grad in grads)
+        top = max([float(np.abs(grad).max(initial=0.0)) for grad in grads], default=0.0) if finite else 1.0
+        scale = top or 1.0
+        return scale * math.sqrt(sum(float(np.sum((grad / scale) ** 2)) for grad in grads)), finite
 
 
 def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:

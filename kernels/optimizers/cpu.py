@@ -1,13 +1,15 @@
 """Steps on the CPU: scalars digested, passes that measure, then the rule, all through the launcher."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from fastopt.kernels.optimizers import by_reference
-from fastopt.kernels.optimizers.batch import Asked, Batch, Rule, Setting
+from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale
 from fastopt.kernels.optimizers.kernels import INTERPOLATE
-from fastopt.kernels.optimizers.recipe import SCALARS, norm
+from fastopt.kernels.optimizers.recipe import SCALARS
+from fastopt.kernels.optimizers.recipe import norm as norm_program
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import Call, Launch
 from fastopt.kernels.runtime.kernel import DTYPES
@@ -17,16 +19,18 @@ from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
 
 
-def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
-    """Return the sum of all gradients' squares, and whether all their elements are finite."""
+def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
+    """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
     total, finite = 0.0, True
     for batch in batches:
         unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
         sums = batch.jobs.run(
-            norm(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2
+            norm_program(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2
         ).sum(axis=0)  # fmt: skip
         total, finite = total + sums[0], finite and sums[1] == 0
-    return float(total), bool(finite)
+    if finite and not LEAST < total < math.inf and any(batch.recipe.grad == "float64" for batch in batches):
+        return norm_with_scale(batches), True
+    return math.sqrt(total), bool(finite)
 
 
 def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
@@ -35,21 +39,17 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     It is done and counted as a whole: a signal's handler runs before it, or behind it.
     """
     target = get_target()
-    tables = [scalar_table(batch, rule, settings, asked) for batch in batches]
     if rule.layers is not None:
         with signals_wait():
-            total = sum(
-                _measured(batch, rule, settings, asked, table, target)
-                for batch, table in zip(batches, tables, strict=True)
-            )
+            total = sum(_measured(batch, rule, settings, asked, target) for batch in batches)
             whole(list(asked.done))
         return total
     launches: list[Launch] = []
     calls: list[Call] = []
-    for batch, table in zip(batches, tables, strict=True):
-        program = batch.program(0, target, asked.zero, asked.stats)
+    for batch in batches:
         launch = batch.jobs.launch(
-            program, scalars=table, contiguous=batch.packed, partials=int(asked.stats)
+            batch.program(0, target, asked.zero, asked.stats), scalar_table(batch, rule, settings, asked), batch.packed,
+            int(asked.stats),
         )  # fmt: skip
         launches.append(launch)
         calls += launch.calls
@@ -61,37 +61,33 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
 
 
 def scalar_table(batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked) -> np.ndarray:
-    """Return the table of scalars: a row for each setting that a job of the batch is of."""
-    table = np.zeros((len(settings), len(SCALARS) + len(batch.recipe.kernel.scalars)))
+    """Return the table of scalars: for each setting that a job is of the stages', then the rule's.
+
+    The rule's last is the gradients' factor, unless a stage has multiplied by it.
+    """
+    recipe, factor, clip_value, average = batch.recipe, asked.factor, asked.clip_value or 0.0, asked.ema_decay or 0.0
+    rest = average, 1.0 - average, float(asked.seed), float(asked.number)
+    table = np.zeros((len(settings), len(SCALARS) + len(recipe.kernel.scalars)))
     for k in range(len(settings)) if batch.rows is None else batch.rows:
-        fill_row(table, k, _row(batch, rule, settings[k], asked))
+        group, step, _, after = settings[k]
+        kept = 1.0
+        if after:
+            group = {**group, **after}
+        if recipe.decay:
+            kept = 1.0 - group["lr"] * group.get("weight_decay", 0.0)
+            group = {**group, "weight_decay": 0.0}
+        *own, sign = rule.scalars(group, step)
+        fill_row(table, k, (factor, clip_value, kept, *rest, *own, sign if recipe.clip else sign * factor))
     return table
 
 
-def _row(batch: Batch, rule: Rule, setting: Setting, asked: Asked) -> tuple[float, ...]:
-    """Return a setting's scalars: the stages', then the rule's, whose last is the gradients' factor."""
-    group, factor, kept = setting.group, asked.factor, 1.0
-    average = 0.0 if asked.ema_decay is None else asked.ema_decay
-    if setting.after:
-        group = {**group, **setting.after}
-    if batch.recipe.decay:
-        kept = 1.0 - group["lr"] * group.get("weight_decay", 0.0)
-        group = {**group, "weight_decay": 0.0}
-    *own, sign = rule.scalars(group, setting.step)
-    rest = sign if batch.recipe.clip else sign * factor
-    return (
-        factor, asked.clip_value or 0.0, kept, average, 1.0 - average, float(asked.seed), float(asked.number), *own,
-        rest,
-    )  # fmt: skip
-
-
 def _measured(
-    batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, table: np.ndarray, target: str
-) -> float:
+    batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, target: str
+) -> float:  # fmt: skip
     """Run the passes that measure, then the rule, with scalars of each parameter's own; returns the updates' sum."""
     layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
     assert layers is not None
-    own, each = table[jobs.rows], range(len(batch.shapes))
+    own, each = scalar_table(batch, rule, settings, asked)[jobs.rows], range(len(batch.shapes))
     rows, total = np.arange(len(own)), 0.0
     how = {"scalars": own, "contiguous": batch.packed, "rows": rows}
     for only in each if layers.one_by_one else (None,):

@@ -16,6 +16,11 @@ SUMS = 1 << 17  # float64 sums of columns that a launch may hold: 1 MiB
 Shape = tuple[int, ...]
 
 
+def larger(bound: float, x: float) -> float:
+    """Return the larger one; NaN, if x is: Python's max(bound, NaN) is the bound."""
+    return bound if x <= bound else x
+
+
 class Layers:
     """Passes before a rule, named `passes`; `one_by_one` says that all go over one parameter before the next."""
 
@@ -107,7 +112,7 @@ class Adafactor(Layers):
         shape = arrays["param"].shape
         size, vector = max(1, prod(shape)), len(shape) < 2
         if number == 0:
-            scalars[0] *= max(group["eps"][1], sqrt(sums[0] / size))
+            scalars[0] *= larger(group["eps"][1], sqrt(sums[0] / size))
         if number == 0 and not vector:
             row_var, col_var = arrays["row_var"], arrays["col_var"]
             if not self._whole(shape):
@@ -115,7 +120,7 @@ class Adafactor(Layers):
             if row_var.size:
                 arrays["row_mean"][...] = np.maximum(row_var.mean(axis=-2, keepdims=True), group["eps"][0])
         if vector or number == 1:
-            scalars[0] /= max(1.0, sqrt(sums[int(vector)] / size) / group["d"])
+            scalars[0] /= larger(1.0, sqrt(sums[int(vector)] / size) / group["d"])
 
     @staticmethod
     def _whole(shape: Shape) -> bool:

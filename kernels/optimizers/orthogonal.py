@@ -20,8 +20,13 @@ def newton_schulz(update: np.ndarray, coefficients: tuple[float, float, float], 
     a, b, c = map(update.dtype.type, coefficients)
     tall = update.shape[0] > update.shape[1]
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf travel: through the length, to every element
-        length = max(float(np.linalg.norm(update)), eps)
-        x = (update.T if tall else update) / update.dtype.type(length)
+        length, scale = float(np.linalg.norm(update)), 1.0
+        if not 0.0 < length < np.inf:  # its squares may have left the range of the type: again, with scale
+            scale = float(np.abs(update).max(initial=0.0))
+            scale = scale if 0.0 < scale < np.inf else 1.0
+            length = float(np.linalg.norm(update / update.dtype.type(scale)))
+        x = (update.T if tall else update) / update.dtype.type(scale)
+        x /= update.dtype.type(max(length, eps / scale))
         gram, square, moved = np.empty((len(x), len(x)), x.dtype), np.empty((len(x), len(x)), x.dtype), np.empty_like(x)
         for _ in range(steps):
             np.matmul(x, x.T, out=gram)

@@ -268,8 +268,8 @@ def adafactor(
         v = beta * variance + (1 - beta) * g**2
         state = [v]
     u = g / np.sqrt(np.maximum(v, eps[0] ** 2))
-    alpha = max(eps[1], np.sqrt(np.mean(param**2))) * min(lr, 1 / np.sqrt(t))
-    return (1 - lr * weight_decay) * param - alpha * u / max(1, np.sqrt(np.mean(u**2)) / d), *state
+    alpha = np.maximum(eps[1], np.sqrt(np.mean(param**2))) * min(lr, 1 / np.sqrt(t))
+    return (1 - lr * weight_decay) * param - alpha * u / np.maximum(1, np.sqrt(np.mean(u**2)) / d), *state
 
 
 def muon(

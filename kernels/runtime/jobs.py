@@ -104,17 +104,9 @@ class Jobs:
         self.columns[column] = None
 
     def launch(
-        self,
-        program: Program,
-        *,
-        scalars: np.ndarray,
-        contiguous: bool,
-        threads: int = 0,
-        partials: int = 0,
-        rows: np.ndarray | None = None,
-        only: int | None = None,
-        grain: int = pipeline.GRAIN,
-    ) -> Launch:
+        self, program: Program, scalars: np.ndarray, contiguous: bool, partials: int = 0, threads: int = 0,
+        rows: np.ndarray | None = None, only: int | None = None, grain: int = pipeline.GRAIN,
+    ) -> Launch:  # fmt: skip
         """Make a run of the program ready, over every job in one call of the pool; strided ones go one by one.
 
         Parameters
@@ -135,32 +127,26 @@ class Jobs:
             Units that a thread runs at a time.
         """
         pointers, units, numbers = self.pointers, self.units, self.numbers
-        jobs, rows = range(len(units)), self.rows if rows is None else rows
-        if only is not None:
-            which = slice(only, only + 1)
-            jobs, pointers, units, numbers = jobs[which], pointers[which], units[which], numbers[which]
+        rows = self.rows if rows is None else rows
         block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
+        which = slice(None) if only is None else slice(only, only + 1)
+        if only is not None:
+            pointers, units, numbers, rows = pointers[which], units[which], numbers[which], rows[which]
         calls: list[Call] = []
-        alone = []
+        alone: list[int] = []
         if not contiguous:
             units = units.copy()
-            for k, job in enumerate(jobs):
+            for k, job in enumerate(range(len(self.units))[which]):
                 arrays = [column[job] for column in self.columns if column is not None]
-                if all(array.flags.c_contiguous for array in arrays):
+                if all(array.flags.c_contiguous and type(array) is np.ndarray for array in arrays):
                     for column, array in enumerate(arrays):
                         bind([array], [array], self.pointers[job : job + 1], column)
                     continue
                 alone.append(k)
-                calls.append(self._strided(job, arrays, program, scalars[rows[job]], threads, partials, grain, block))
+                calls.append(self._strided(job, arrays, program, scalars[rows[k]], threads, partials, grain, block))
                 units[k] = 0
-        tables: dict[str, Any] = {
-            "dims": numbers,
-            "scalars": scalars,
-            "scalars_row": rows if only is None else rows[which],
-        }
-        tables |= {"partials": partials, "threads": threads}
-        calls.insert(0, (program.pipeline.run, (pointers, units, grain, block), tables))
-        return Launch(calls, alone, partials)
+        tables = {"dims": numbers, "scalars": scalars, "scalars_row": rows, "partials": partials, "threads": threads}
+        return Launch([(program.pipeline.run, (pointers, units, grain, block), tables), *calls], alone, partials)
 
     def run(self, program: Program, **how: Any) -> np.ndarray:
         """Run the program at once, as `launch` says; returns each job's sums (jobs, partials)."""

@@ -1,10 +1,9 @@
 """Signals that wait: for work that is several of Python's instructions long, and is to be done as a whole."""
 
-import signal
+import _signal  # without the enumerations of `signal`, which take microseconds
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 @contextmanager
@@ -17,14 +16,14 @@ def signals_wait() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    found = [(number, _signal.getsignal(number)) for number in range(1, _signal.NSIG)]
+    handlers = [(number, handler) for number, handler in found if callable(handler)]
     try:
-        for number in handlers:
-            signal.signal(number, lambda signum, frame: came.append(signum))
+        for number, _ in handlers:
+            _signal.signal(number, lambda number, frame: came.append(number))
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, handler in handlers:
+            _signal.signal(number, handler)
         for number in came:
-            signal.raise_signal(number)
+            _signal.raise_signal(number)

@@ -128,7 +128,7 @@ def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable
     cdef cnp.npy_intp width = cnp.PyArray_DIM(pointers, 1)
     cdef int axis
     for i in range(n):
-        if not cnp.PyArray_Check(arrays[i]):
+        if not cnp.PyArray_CheckExact(arrays[i]):    # subclasses carry meaning of their own: they get a closer look
             return i
         array, other = arrays[i], like[i]
         if (cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(other) or not cnp.PyArray_ISCARRAY_RO(array)

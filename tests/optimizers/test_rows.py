@@ -22,6 +22,8 @@ OPTIONS = (
 
 def made(name, param, **options):
     weight_decay = {"weight_decay": 0.1} if name not in ("Rprop",) else {}
+    if name in ("Rprop", "AdamWScheduleFree"):  # they have no decay to decouple
+        options.pop("decoupled_weight_decay", None)
     return getattr(fo.optimizers, name)([param], lr=0.01, **weight_decay, **options)
 
 

@@ -60,6 +60,8 @@ def made(name, storage, options=None, sizes=(5000, 700), seed=0):
     if name == "Muon":
         sizes = [(-(-size // 100), 100) for size in sizes]
     param, rounding, grad, state = storage
+    without = ("decoupled_weight_decay",) if name in ("Rprop", "AdamWScheduleFree") else ()  # no decay to decouple
+    options = {key: value for key, value in (options or {}).items() if key not in without}
     rng = np.random.default_rng(seed)
     params = [rng.standard_normal(size).astype(dtype(param)) for size in sizes]
     hyper = {"weight_decay": 0.1} if "weight_decay" in getattr(fo.optimizers, name).__init__.__annotations__ else {}
