@@ -1,19 +1,19 @@
 """Memory of an optimizer's own, for state and copies: steps write through its addresses, so nobody can move it."""
 
 import math
-import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastopt.kernels.runtime.block import Block, array_of
+
 Layout = Mapping[str, tuple[np.dtype, tuple[int, ...]]]  # name -> dtype and shape
 LINE = 64  # bytes of a cache line: where every array begins
-HUGE = 1 << 22  # bytes from which on large pages are asked for, as NumPy does
 
 
 class Memory:
-    """Arrays of zeros in one mapping of memory; unlike an array's own, it can't be resized while arrays look at it.
+    """Arrays of zeros in one block of memory; unlike an array's own, it can't be resized or freed.
 
     Parameters
     ----------
@@ -28,14 +28,8 @@ class Memory:
     """
 
     def __init__(self, layouts: Sequence[Layout]):
-        sizes = [math.prod(shape) * dtype.itemsize for layout in layouts for dtype, shape in layout.values()]
-        size = sum(-(-each // LINE) * LINE for each in sizes)
-        own = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-        mapping = mmap.mmap(-1, max(1, size), **own)
-        if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-            mapping.madvise(mmap.MADV_HUGEPAGE)
-        whole = np.frombuffer(mapping, np.uint8)
-        whole[:] = 0  # the pages come now, not in the first step
+        size = sum(_room(dtype, shape) for layout in layouts for dtype, shape in layout.values())
+        whole = array_of(Block(size), size)
         self.start = int(whole.__array_interface__["data"][0])
         self.stop = self.start + size
         self.arrays: list[dict[str, np.ndarray]] = []
@@ -43,10 +37,14 @@ class Memory:
         for layout in layouts:
             arrays = {}
             for name, (dtype, shape) in layout.items():
-                count = math.prod(shape)
-                arrays[name] = np.frombuffer(mapping, dtype, count, at).reshape(shape)
-                at += -(-count * dtype.itemsize // LINE) * LINE
+                arrays[name] = whole[at : at + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+                at += _room(dtype, shape)
             self.arrays.append(arrays)
+
+
+def _room(dtype: np.dtype, shape: tuple[int, ...]) -> int:
+    """Return how many bytes an array takes, in whole cache lines."""
+    return -(-math.prod(shape) * dtype.itemsize // LINE) * LINE
 
 
 class State(dict[str, np.ndarray]):

@@ -12,6 +12,12 @@ from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.whole import whole
 
 
+def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
+    """Return the sum of all gradients' squares, and whether all their elements are finite."""
+    length, finite = norm(batches)
+    return length**2, finite
+
+
 def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
     with np.errstate(all="ignore"):

@@ -19,8 +19,8 @@ from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
 
 
-def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
-    """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
+def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
+    """Return the sum of all gradients' squares, and whether all their elements are finite."""
     total, finite = 0.0, True
     for batch in batches:
         unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
@@ -28,9 +28,15 @@ def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
             norm_program(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2
         ).sum(axis=0)  # fmt: skip
         total, finite = total + sums[0], finite and sums[1] == 0
+    return float(total), bool(finite)
+
+
+def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
+    """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
+    total, finite = squares(batches)
     if finite and not LEAST < total < math.inf and any(batch.recipe.grad == "float64" for batch in batches):
         return norm_with_scale(batches), True
-    return math.sqrt(total), bool(finite)
+    return math.sqrt(total), finite
 
 
 def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:

@@ -78,13 +78,18 @@ def refusal(recipe: Recipe) -> str:
 
 
 def norm(batches: Sequence[DeviceBatch]) -> tuple[float, bool]:
-    """Return the Euclidean norm of all gradients together, and whether all their elements are finite; waits for the
-    device."""
+    """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
+    total, finite = squares(batches)
+    return math.sqrt(total), finite
+
+
+def squares(batches: Sequence[DeviceBatch]) -> tuple[float, bool]:
+    """Return the sum of all gradients' squares, and whether all their elements are finite; waits for the device."""
     total = np.zeros(2)
     for batch in batches:
-        batch.jobs.run((squares(batch.recipe),), batch.stream)
+        batch.jobs.run((sum_of_squares(batch.recipe),), batch.stream)
         total += batch.jobs.sums(2, batch.stream).sum(axis=0)
-    return math.sqrt(total[0]), bool(total[1] == 0)
+    return float(total[0]), bool(total[1] == 0)
 
 
 def step(batches: Sequence[DeviceBatch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
@@ -158,7 +163,7 @@ def elements(recipe: Recipe, zero: bool = False, stats: bool = False) -> Element
 
 
 @cache
-def squares(recipe: Recipe) -> Elements:
+def sum_of_squares(recipe: Recipe) -> Elements:
     """Return what reads the gradients alone: the sum of squares, and 0, or NaN if one isn't finite."""
     name = f"norm_{recipe.compute}_{recipe.grad}_{len(recipe.columns)}_{recipe.columns.index('grad')}"
     return _kernel(recipe, name, {"grad": recipe.grad}, {}, [], ("squared(grad)", "none_if_finite(grad)"))

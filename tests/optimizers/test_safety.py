@@ -50,9 +50,7 @@ def test_state_has_memory_that_nobody_can_resize_or_free():
         with pytest.raises(ValueError, match="resize"):
             base.resize((1,), refcheck=False)
         base = base.base
-    for change in (base.release, base.obj.close, lambda: base.obj.resize(1)):
-        with pytest.raises(BufferError):
-            change()
+    assert not [name for name in dir(base) if name[0] != "_"]  # nothing to call
     opt.step([np.ones(8)])
     np.testing.assert_array_equal(opt.state[0]["momentum_buffer"], 1.0)
 

@@ -1,0 +1,6 @@
+import numpy as np
+
+class Block:
+    def __init__(self, size: int) -> None: ...
+
+def array_of(block: Block, size: int) -> np.ndarray: ...
