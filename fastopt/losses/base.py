@@ -8,6 +8,7 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.losses.formulas import Formula
+from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
 from fastopt.losses.options import Options
@@ -169,6 +170,10 @@ class Loss(Options):
         return Samples(leading, columns, () if own[0] == axes - len(own) else own)
 
     def _evaluate(self, y_true, y_pred, sample_weight, mask, out, wanted):
+        if get_target() == "cuda":
+            from fastopt.losses import device
+
+            return device.evaluate(self, y_true, y_pred, out, wanted, sample_weight=sample_weight, mask=mask)
         by, samples = way("losses"), self._samples(y_pred)
         rows, leading = samples.rows(y_pred), samples.leading
         labels = self._expect_labels(y_true, y_pred, samples)

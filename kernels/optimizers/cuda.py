@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy as np
 from fastopt.kernels.optimizers import rules
 from fastopt.kernels.optimizers.batch import Asked, Rule, Setting
 from fastopt.kernels.optimizers.cpu import scalar_table
-from fastopt.kernels.optimizers.kernels import INTERPOLATE
+from fastopt.kernels.optimizers.kernels import INTERPOLATE, KERNELS
 from fastopt.kernels.optimizers.layers import Layers
-from fastopt.kernels.optimizers.recipe import SCALARS, WORK, Recipe
+from fastopt.kernels.optimizers.recipe import SCALARS, WORK, Recipe, states
 from fastopt.kernels.runtime.cuda import DeviceJobs
 from fastopt.kernels.runtime.cuda_arrays import DeviceArray
 from fastopt.kernels.runtime.cuda_elements import Elements
 from fastopt.kernels.runtime.driver import Device, driver
+from fastopt.kernels.runtime.kernel import Kernel
 from fastopt.kernels.runtime.whole import whole
 
 SOURCES = ("optimizers/rules.py", "optimizers/cuda_rules.py")
@@ -188,6 +190,31 @@ def _interpolation(param: str, end: str) -> Elements:
         f"interpolate_{param}_{end}", dict(zip(names, (param, end), strict=True)), {"param": param}, ("weight",), lines,
         SOURCES, real,
     )  # fmt: skip
+
+
+def common() -> list[Elements]:
+    """Return the kernels whose PTX comes with the package: every rule in float32, and what Adam is asked for most."""
+    made = []
+    for kernel in KERNELS.values():
+        if kernel.rule and {"param", "grad"} <= set(kernel.buffers):
+            passes = tuple([KERNELS[name] for name in MEASURED if name.startswith(f"{kernel.name}_")])
+            made.append(_plain(kernel, passes))
+    recipes = list(made)
+    adam = _plain(KERNELS["adam"])
+    for param in ("bfloat16", "split", "stochastic"):
+        recipes.append(replace(adam, param=param, grad="bfloat16"))
+    recipes += [replace(adam, state=("mean8", "square8")), replace(adam, state=("bfloat16", "square16"))]
+    recipes.append(replace(adam, average=True))
+    kernels = [elements(recipe) for recipe in recipes]
+    kernels += [elements(adam, zero=True), elements(adam, stats=True), elements(adam, zero=True, stats=True)]
+    kernels += [measure(recipe, 0) for recipe in recipes if recipe.passes]
+    by_name = {kernel.name: kernel for kernel in [*kernels, *map(norm, recipes)]}
+    return list(by_name.values())
+
+
+def _plain(kernel: Kernel, passes: tuple[Kernel, ...] = ()) -> Recipe:
+    """Return a recipe in float32 without options."""
+    return Recipe(kernel, passes, "float32", "float32", "float32", ("float32",) * len(states(passes, kernel)))
 
 
 def _kernel(recipe, name, inputs, outputs, lines, sums=(), zero=()) -> Elements:

@@ -35,9 +35,9 @@ def ptx(name: str, text: str) -> str:
         If it is neither shipped nor kept, and numba-cuda isn't installed.
     """
     own = key(text)
-    found = shipped().get(own)
-    if found is not None:
-        return found
+    if own in shipped():
+        with zipfile.ZipFile(SHIPPED) as archive:
+            return archive.read(shipped()[own]).decode()
     path = jit.cache_folder() / "cuda" / f"{name[:60]}_{own}.ptx"
     if path.exists() and (kept := path.read_text()).endswith("}\n"):
         return kept
@@ -51,11 +51,11 @@ def ptx(name: str, text: str) -> str:
 
 @cache
 def shipped() -> dict[str, str]:
-    """Return the PTX that comes with the package, by key."""
+    """Return the names of the kernels whose PTX comes with the package, by key."""
     if not SHIPPED.exists():
         return {}
     with zipfile.ZipFile(SHIPPED) as archive:
-        return {Path(name).stem.rpartition("_")[2]: archive.read(name).decode() for name in archive.namelist()}
+        return {Path(name).stem.rpartition("_")[2]: name for name in archive.namelist()}
 
 
 def portable(name: str, text: str) -> str:

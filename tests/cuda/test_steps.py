@@ -5,7 +5,6 @@ import pytest
 import stand_in as control
 
 import fastopt as fo
-from fastopt.kernels.runtime import cuda as launches
 
 SHAPES = ((3,), (40, 130), (9000,))
 CLASSES = {
@@ -19,20 +18,6 @@ OPTIONS = {
     "8-bit": {"state_dtype": "8bit"},
     "bfloat16": {"state_dtype": "bfloat16"},
 }
-
-
-@pytest.fixture
-def gpu(stand_in, monkeypatch):
-    """A stand-in whose launches run the text of whatever kernel is asked for on the host."""
-
-    def ptx(kernel):
-        if kernel.name not in seen:
-            seen[kernel.name] = stand_in.register(kernel)
-        return f".version 7.0\n// {kernel.name}"
-
-    seen = {}
-    monkeypatch.setattr(launches, "ptx", ptx)
-    return stand_in
 
 
 def arrays(seed, dtype=np.float32):
