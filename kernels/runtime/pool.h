@@ -110,13 +110,6 @@ static void *pool_work(void *number)
 {
     int me = (int)(intptr_t)number;
     int64_t tired = 0;                                      /* when it may sleep: some time after its last call */
-    char name[16];
-    snprintf(name, sizeof name, "fastopt-%d", me);
-#if defined(__APPLE__)
-    pthread_setname_np(name);
-#elif defined(__linux__)
-    pthread_setname_np(pthread_self(), name);
-#endif
     for (;;) {
         unsigned seen = atomic_load(&pool_posted);
         for (int k = 0; k < POOL_POSTS; k++) {
@@ -151,6 +144,11 @@ static int pool_start(int threads)
         pthread_t thread;
         bed_make(&pool_beds[workers + 1]);
         if (pthread_create(&thread, &attributes, pool_work, (void *)(intptr_t)(workers + 1))) break;
+#if defined(__linux__)
+        char name[16];
+        snprintf(name, sizeof name, "fastopt-%d", workers + 1);
+        pthread_setname_np(thread, name);
+#endif
         atomic_store(&pool_workers, workers + 1);
     }
     pthread_sigmask(SIG_SETMASK, &own, NULL);
