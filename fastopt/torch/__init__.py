@@ -1,9 +1,10 @@
-"""PyTorch on fastopt's kernels: optimizers with torch's names, signatures and semantics.
+"""PyTorch on fastopt's kernels: optimizers, losses and norms with torch's names, signatures and semantics.
 
 >>> import torch, fastopt.torch
 >>> model = torch.nn.Linear(3, 1)
 >>> optimizer = fastopt.torch.optim.AdamW(model.parameters(), lr=0.1)
->>> model(torch.ones(2, 3)).square().mean().backward()
+>>> loss = fastopt.torch.functional.mse_loss(model(torch.ones(2, 3)), torch.zeros(2, 1))
+>>> loss.backward()
 >>> optimizer.step()
 
 Everything here works on tensors of the CPU, in place where torch does, and refuses others with a sentence.
@@ -14,6 +15,7 @@ try:
 except ImportError:
     raise ImportError("fastopt.torch needs the package torch: pip install 'fastopt[torch]'") from None
 
-from fastopt.torch import optim
+from fastopt.torch import functional, nn, optim
+from fastopt.torch.accelerating import Report, accelerate
 
-__all__ = ["optim"]
+__all__ = ["Report", "accelerate", "functional", "nn", "optim"]

@@ -267,7 +267,7 @@ def compute_dtype(y_pred: np.ndarray) -> np.dtype:
 def by_label(class_weight: Any, labels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return each sample's weight: its label's, times its own; of an ignored label, any."""
     own = np.take(class_weight, labels, mode="clip")
-    return own if weight is None else own * weight
+    return np.asarray(own if weight is None else own * weight)  # of one sample, NumPy makes a number
 
 
 def rows_in_a_grain(columns: int) -> int:

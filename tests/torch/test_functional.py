@@ -1,0 +1,268 @@
+"""Losses and norms beside torch's own: values, gradients, what torch accepts, what it refuses."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as theirs
+
+from fastopt.torch import functional as ours
+
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def compare(call, *inputs, tolerance=None):
+    """Call both on the same inputs and compare values and all gradients."""
+    tolerance = tolerance or {"rtol": 2e-5, "atol": 2e-6}
+    results = []
+    for functions in (ours, theirs):
+        own = [one.detach().clone().requires_grad_(one.requires_grad) if one is not None else None for one in inputs]
+        value = call(functions, *own)
+        torch.manual_seed(1)
+        if value.requires_grad:
+            value.backward(
+                torch.randn(value.shape, dtype=value.dtype) if value.dim() else torch.tensor(1.5, dtype=value.dtype)
+            )
+        results.append((value.detach(), [None if one is None else one.grad for one in own]))
+    (value, grads), (wanted, wanted_grads) = results
+    torch.testing.assert_close(value, wanted, equal_nan=True, check_dtype=False, **tolerance)
+    for grad, expected in zip(grads, wanted_grads, strict=True):
+        assert (grad is None) == (expected is None)
+        if grad is not None:
+            torch.testing.assert_close(grad, expected, equal_nan=True, **tolerance)
+
+
+def leaf(*shape, dtype=torch.float32, seed=0):
+    torch.manual_seed(seed)
+    return torch.randn(shape, dtype=dtype).requires_grad_()
+
+
+ELEMENTS = {
+    "mse": lambda f, x, y, **k: f.mse_loss(x, y, **k),
+    "l1": lambda f, x, y, **k: f.l1_loss(x, y, **k),
+    "huber": lambda f, x, y, **k: f.huber_loss(x, y, delta=0.7, **k),
+    "smooth l1": lambda f, x, y, **k: f.smooth_l1_loss(x, y, beta=0.5, **k),
+    "smooth l1 of 0": lambda f, x, y, **k: f.smooth_l1_loss(x, y, beta=0.0, **k),
+    "bce": lambda f, x, y, **k: f.binary_cross_entropy_with_logits(x, y, **k),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", [(), (7,), (5, 3), (4, 3, 2), (1000, 33)], ids=str)
+@pytest.mark.parametrize("name", ELEMENTS, ids=str)
+def test_elements(name, shape, reduction, dtype):
+    target = torch.rand(shape, dtype=dtype)
+    compare(lambda f, x, y: ELEMENTS[name](f, x, y, reduction=reduction), leaf(*shape, dtype=dtype), target)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "smooth l1"])
+def test_targets_have_gradients(name):
+    compare(lambda f, x, y: ELEMENTS[name](f, x, y), leaf(4, 3), leaf(4, 3, seed=1))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_strided_and_broadcast_elements(reduction):
+    target = torch.rand(3, 5).t()
+    compare(lambda f, x, y: f.mse_loss(x[::2], y, reduction=reduction), leaf(10, 3), target)
+    with pytest.warns(UserWarning, match="different to the input size"):
+        compare(lambda f, x, y: f.mse_loss(x, y, reduction=reduction), leaf(5, 1), torch.rand(5, 3))
+
+
+def test_bce_weights():
+    for pos_weight in (torch.tensor([0.5, 2.0, 0.0]), torch.tensor(3.0)):
+        for weight in (None, torch.tensor([0.2, 1.0, 3.0])):
+            for target in (torch.rand(6, 3), torch.randint(0, 2, (6, 3)).float()):
+                compare(
+                    lambda f, x, w=weight, p=pos_weight, t=target: f.binary_cross_entropy_with_logits(
+                        x, t, weight=w, pos_weight=p
+                    ),
+                    leaf(6, 3),
+                )
+
+
+def test_nothing_has_a_mean_of_nan():
+    for f in (ours, theirs):
+        assert math.isnan(f.mse_loss(torch.zeros(0, 3), torch.zeros(0, 3)))
+        assert f.mse_loss(torch.zeros(0, 3), torch.zeros(0, 3), reduction="sum") == 0
+        assert math.isnan(f.cross_entropy(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)))
+        assert math.isnan(f.cross_entropy(torch.zeros(2, 3), torch.full((2,), -100)))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weighed", [False, True])
+@pytest.mark.parametrize("shape", [(5,), (6, 5), (2, 5, 3), (2, 150, 4, 3), (64, 1000)], ids=str)
+def test_cross_entropy(shape, weighed, smoothing, reduction):
+    classes = shape[0] if len(shape) == 1 else shape[1]
+    labels = torch.randint(0, classes, shape[:1] + shape[2:] if len(shape) > 1 else ())
+    if labels.dim():
+        labels.view(-1)[0] = -100
+    weight = torch.linspace(-0.5, 2.0, classes) if weighed else None
+    kept = {"label_smoothing": smoothing, "reduction": reduction, "weight": weight}
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    compare(lambda f, x: f.cross_entropy(x, labels, **kept), leaf(*shape), tolerance=tolerance)
+    chances = torch.rand(shape) * 2.0  # rows that don't sum to 1
+    compare(lambda f, x: f.cross_entropy(x, chances, **kept), leaf(*shape), tolerance=tolerance)
+
+
+def test_cross_entropy_ignores_any_label():
+    labels = torch.tensor([0, 2, 1, 2])
+    compare(lambda f, x: f.cross_entropy(x, labels, ignore_index=2), leaf(4, 3))
+    compare(lambda f, x: f.cross_entropy(x, torch.full((4,), 2), ignore_index=2, reduction="sum"), leaf(4, 3))
+
+
+def test_cross_entropy_of_rows_without_mass():
+    x = leaf(3, 4)
+    with torch.no_grad():
+        x[1] = -torch.inf
+    compare(lambda f, x: f.cross_entropy(x, torch.tensor([0, 1, 2]), reduction="none"), x)
+
+
+def test_cross_entropy_in_place():
+    w = leaf(8, 5)
+    x = torch.randn(6, 8)
+    labels = torch.randint(0, 5, (6,))
+    logits = x @ w
+    kept = logits.detach()
+    ours.cross_entropy(logits, labels, in_place=True).backward()
+    found = w.grad
+    w.grad = None
+    theirs.cross_entropy(x @ w, labels).backward()
+    torch.testing.assert_close(found, w.grad)
+    assert abs(kept.sum(1)).max() < 1e-5  # the gradient stands where the logits stood
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_cross_entropy_of_sixteen_bits(dtype):
+    x = torch.randn(40, 50).to(dtype)
+    labels = torch.randint(0, 50, (40,))
+    mine, yours = x.clone().requires_grad_(), x.float().requires_grad_()
+    value, wanted = ours.cross_entropy(mine, labels), theirs.cross_entropy(yours, labels)
+    value.backward()
+    wanted.backward()
+    assert value.dtype == torch.float32
+    assert mine.grad.dtype == dtype
+    torch.testing.assert_close(value, wanted)
+    torch.testing.assert_close(mine.grad.float(), yours.grad, rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_multi_margin(p, reduction):
+    labels, weight = torch.randint(0, 5, (7,)), torch.linspace(0.1, 1.0, 5)
+    compare(
+        lambda f, x: f.multi_margin_loss(x, labels, p=p, margin=0.8, weight=weight, reduction=reduction), leaf(7, 5)
+    )
+
+
+WRONG = {
+    "label": (IndexError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 3]))),
+    "negative label": (IndexError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.tensor([0, -1]))),
+    "reduction": (ValueError, lambda f: f.mse_loss(torch.zeros(2), torch.zeros(2), reduction="mena")),
+    "smoothing": (RuntimeError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.tensor([0]), label_smoothing=2.0)),
+    "weight": (RuntimeError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]), torch.ones(4))),
+    "type of labels": (RuntimeError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int32))),
+    "delta": (RuntimeError, lambda f: f.huber_loss(torch.zeros(2), torch.zeros(2), delta=0.0)),
+    "size": (ValueError, lambda f: f.binary_cross_entropy_with_logits(torch.zeros(2), torch.zeros(3))),
+    "normalized_shape": (RuntimeError, lambda f: f.layer_norm(torch.zeros(2, 3), [4])),
+    "groups": (RuntimeError, lambda f: f.group_norm(torch.zeros(2, 3, 2), 2)),
+    "one value": (ValueError, lambda f: f.batch_norm(torch.zeros(1, 3), None, None, training=True)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG, ids=str)
+def test_wrong_calls_are_torchs_errors(name):
+    error, call = WRONG[name]
+    for functions in (theirs, ours):
+        with pytest.raises(error):
+            call(functions)
+
+
+def test_what_is_refused():
+    with pytest.raises(RuntimeError, match="requires no gradient"):
+        ours.cross_entropy(leaf(2, 3), leaf(2, 3))
+    x = leaf(4, 3)
+    (grad,) = torch.autograd.grad(ours.mse_loss(x, torch.zeros(4, 3)), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"twice|differentiable|does not require grad"):
+        grad.sum().backward()
+
+
+# ---- norms
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(("shape", "last"), [((4, 6), 1), ((2, 3, 5), 2), ((100, 33), 1)], ids=str)
+def test_layer_and_rms_norm(shape, last, affine, dtype):
+    row = shape[-last:]
+    weight, bias = (leaf(*row, dtype=dtype, seed=1), leaf(*row, dtype=dtype, seed=2)) if affine else (None, None)
+    x = leaf(*shape, dtype=dtype)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    compare(lambda f, x, w, b: f.layer_norm(x, row, w, b), x, weight, bias, tolerance=tolerance)
+    compare(lambda f, x, w: f.rms_norm(x, row, w), x, weight, tolerance=tolerance)
+    compare(lambda f, x: f.layer_norm(x, row, eps=0.0), x, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("shape", [(2, 6, 5), (3, 6, 4, 4), (2, 6, 2, 3, 2)], ids=str)
+def test_group_and_instance_norm(shape, affine):
+    weight, bias = (leaf(6, seed=1), leaf(6, seed=2)) if affine else (None, None)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    compare(lambda f, x, w, b: f.group_norm(x, 3, w, b), leaf(*shape), weight, bias, tolerance=tolerance)
+    call = lambda f, x, w, b: f.instance_norm(x, weight=w, bias=b)  # noqa: E731
+    compare(call, leaf(*shape), weight, bias, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("layout", ["packed", "channels last"])
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("shape", [(8, 5), (4, 5, 7), (3, 5, 6, 4), (2, 5, 3, 2, 4)], ids=str)
+def test_batch_norm(shape, training, affine, layout):
+    weight, bias = (leaf(5, seed=1), leaf(5, seed=2)) if affine else (None, None)
+    running = []
+
+    def call(f, x, w, b):
+        mean, var = torch.linspace(-1, 1, 5), torch.linspace(0.5, 2, 5)
+        if layout == "channels last" and x.dim() > 2:
+            x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+        y = f.batch_norm(x, mean, var, w, b, training=training, momentum=0.3)
+        running.append((mean, var))
+        return y
+
+    compare(call, leaf(*shape), weight, bias, tolerance={"rtol": 1e-4, "atol": 1e-5})
+    for mine, wanted in zip(*running, strict=True):
+        torch.testing.assert_close(mine, wanted)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_batch_norm_with_relu_and_residual(residual):
+    x, added, w, b = leaf(4, 5, 6), leaf(4, 5, 6, seed=3), leaf(5, seed=1), leaf(5, seed=2)
+
+    def call(f, x, added, w, b):
+        if f is ours:
+            return f.batch_norm(x, None, None, w, b, training=True, residual=added if residual else None, relu=True)
+        y = f.batch_norm(x, None, None, w, b, training=True)
+        return torch.relu(y + added if residual else y)
+
+    compare(call, x, added if residual else added.detach(), w, b, tolerance={"rtol": 1e-4, "atol": 1e-5})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_norms_of_sixteen_bits(dtype):
+    x = torch.randn(6, 8, 5).to(dtype)
+    weight, bias = torch.rand(8, requires_grad=True), torch.rand(8, requires_grad=True)
+    row, shift = torch.rand(5, requires_grad=True), torch.rand(5, requires_grad=True)
+    for call in (
+        lambda f, x: f.batch_norm(x, None, None, weight, bias, training=True),
+        lambda f, x: f.group_norm(x, 2, weight, bias),
+        lambda f, x: f.layer_norm(x, [5], row, shift),
+        lambda f, x: f.rms_norm(x, [5], row),
+    ):
+        mine, yours = x.clone().requires_grad_(), x.float().requires_grad_()
+        y, wanted = call(ours, mine), call(theirs, yours)
+        y.backward(torch.ones_like(y))
+        wanted.backward(torch.ones_like(wanted))
+        assert y.dtype == mine.grad.dtype == dtype
+        torch.testing.assert_close(y.float(), wanted, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(mine.grad.float(), yours.grad, rtol=2e-2, atol=2e-2)
