@@ -201,6 +201,8 @@ def number(value: Any, name: str, domain: Domain) -> float:
 
 def eps(value: Any, dtype: np.dtype) -> float:
     """Return what is added to a sum of squares of this dtype: 1 / √eps must be a number of the type computed in."""
+    if type(value) is float and 1e-76 <= value < np.inf:
+        return value
     return number(value, "eps", POSITIVE if dtype == FLOAT64 else POSITIVE_IN_FLOAT32)
 
 

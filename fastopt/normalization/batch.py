@@ -120,7 +120,9 @@ def batch_norm_forward(
         if array is not None:
             apart[name] = expect.output(array, name, dtype=dtype, shape=(channels,), apart=apart)
     y = output(out, x, apart)
-    options |= {"momentum": momentum, "eps": eps, "mask": mask_of(mask, x, axis), "biased": biased}
+    options.update(momentum=momentum, eps=eps, biased=biased)
+    if mask is not None:
+        options["mask"] = mask_of(mask, x, axis)
     mean, invstd = way("normalization").batch_forward(x, gamma, beta, y, running_mean, running_var, **options)
     return y, mean, invstd
 
@@ -203,13 +205,15 @@ def batch_norm_backward(
     parts = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "invstd": invstd, "residual": residual}
     parts["mask"] = mask
     training = expect.flag(training, "training")
-    options = {"axis": axis, "activation": activation, "residual": residual_of(residual, x)}
+    options: dict[str, Any] = {"axis": axis, "activation": activation, "residual": residual_of(residual, x)}
     dx = output(out, x, parts, same="dy")
     dresidual = residual_output(out_residual, dy, dx, residual, activation, parts)
     kept = dresidual if activation else None
-    if mask is not None and not training:
-        raise ValueError("mask: expected None with constant statistics, got an array")
-    options |= {"training": training, "mask": mask_of(mask, x, axis)}
+    if mask is not None:
+        if not training:
+            raise ValueError("mask: expected None with constant statistics, got an array")
+        options["mask"] = mask_of(mask, x, axis)
+    options["training"] = training
     gradients = way("normalization").batch_backward(dy, x, gamma, beta, mean, invstd, dx, kept, **options)
     return (dx, *gradients) if residual is None else (dx, *gradients, dresidual)
 
@@ -246,9 +250,7 @@ def residual_of(residual: Any, x: np.ndarray) -> np.ndarray | None:
     return None if residual is None else expect.array(residual, "residual", dtype=x.dtype, shape=x.shape)
 
 
-def mask_of(mask: Any, x: np.ndarray, axis: int) -> np.ndarray | None:
-    if mask is None:
-        return None
+def mask_of(mask: Any, x: np.ndarray, axis: int) -> np.ndarray:
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if not isinstance(mask, np.ndarray) or mask.dtype != bool:
         raise TypeError(f"mask: expected a bool array of shape {wanted}, got {expect.describe(mask)}")

@@ -154,8 +154,10 @@ class BatchNorm(Layer):
             mask=mask,
             biased=self.biased,
         )
-        vars(self)["num_batches_tracked"] += bool(training)
-        self._kept = None if np.may_share_memory(x, y) else (x, mean, invstd, training, residual, mask)
+        lost = out is not None and np.may_share_memory(x, y)
+        own = vars(self)
+        own["num_batches_tracked"] += bool(training)
+        own["_kept"] = None if lost else (x, mean, invstd, training, residual, mask)
         return y
 
     def backward(self, dy: np.ndarray, out: np.ndarray | None = None, out_residual: np.ndarray | None = None) -> Any:

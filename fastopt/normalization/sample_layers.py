@@ -41,7 +41,8 @@ class SampleNorm(Layer):
         """
         self._expect_input(x)
         y, *statistics = self._forward(x, out)
-        self._kept = None if np.may_share_memory(x, y) else (x, *statistics)
+        lost = out is not None and np.may_share_memory(x, y)
+        vars(self)["_kept"] = None if lost else (x, *statistics)
         return y
 
     def backward(self, dy: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

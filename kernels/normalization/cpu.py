@@ -12,7 +12,7 @@ import numpy as np
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, parameter_type, rows_of
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.checks import all_fit, are_packed, narrow
+from fastopt.kernels.runtime.checks import all_fit, are_packed, move_average, narrow
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
@@ -70,10 +70,9 @@ def batch_forward(
         name = "row_forward" if view.by_rows else "channel_forward"
         _run(view, name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
     if running_mean is not None:
-        running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
+        move_average(running_mean, mean, momentum, 1.0)
     if running_var is not None:
-        fresh = variance if biased else variance * (values / (values - 1))
-        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * fresh
+        move_average(running_var, variance, momentum, 1.0 if biased else values / (values - 1))
     return mean, invstd
 
 

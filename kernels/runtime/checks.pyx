@@ -102,6 +102,24 @@ def may_overlap(cnp.ndarray out, others):
     return False
 
 
+def move_average(cnp.ndarray average, cnp.ndarray fresh, double weight, double factor):
+    """Write (1 − weight) average + weight (fresh factor), computed in double precision, to a float32 or float64 vector of
+    any stride; `fresh` is float64 and C-contiguous."""
+    cdef char *into = <char *> cnp.PyArray_DATA(average)
+    cdef const double *values = <const double *> cnp.PyArray_DATA(fresh)
+    cdef cnp.npy_intp step = cnp.PyArray_STRIDE(average, 0), k
+    cdef bint narrow = average.descr.type_num == cnp.NPY_FLOAT32
+    cdef double kept
+    for k in range(cnp.PyArray_DIM(average, 0)):
+        kept = (<float *> into)[0] if narrow else (<double *> into)[0]
+        kept = (1 - weight) * kept + weight * (values[k] * factor)
+        if narrow:
+            (<float *> into)[0] = <float> kept
+        else:
+            (<double *> into)[0] = kept
+        into += step
+
+
 def narrow(cnp.ndarray sums, cnp.dtype dtype, tuple shape):
     """Return float64 sums, side by side and C-contiguous, as arrays of this shape and dtype (float32 or float64): what is
     beyond its range is infinite."""
