@@ -7,7 +7,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.normalization.sample cimport (
-    ahead_of, gradient_piece, gradient_rows, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
+    ahead_of, gradient_piece, gradient_rows, leave_row, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
 from kernels.normalization.elements cimport clear, correction, load_affine, residual
 from kernels.normalization.planes cimport HELD, LANES, LINE, TILE, Run, add_gradients, begin_run, normalize_plane
 from kernels.runtime.abi cimport cloned_void, real
@@ -25,6 +25,7 @@ cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double
     cdef bint fetches = dims[1]
     cdef bint streams = dims[2] and y != x
     cdef double eps = scalars[0]
+    cdef double highest = scalars[1]        # of invstd, else x is left for rows that are done again
     cdef real memory[LINE + HELD + TILE]
     cdef Run run
     cdef int64_t i = start, rows, r
@@ -33,7 +34,11 @@ cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double
         rows = min(rows_in_cache(columns), stop - i)
         statistics(x + i * columns, columns, rows, eps, fetches, mean + i, invstd + i)
         for r in range(i, i + rows):
-            normalize_row(x, y, memory + LINE, &run, r * columns, columns, mean[r], invstd[r], gamma, beta, fetches, streams)
+            if 0 < invstd[r] and invstd[r] < highest:
+                normalize_row(x, y, memory + LINE, &run, r * columns, columns, mean[r], invstd[r], gamma, beta, fetches,
+                              streams)
+            else:
+                leave_row(x, y, memory + LINE, &run, r * columns, columns, streams)
         i += rows
 
 
@@ -66,6 +71,7 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
     cdef bint fetches = dims[1]
     cdef bint streams = dims[2] and y != x
     cdef double eps = scalars[0]
+    cdef double highest = scalars[1]        # of invstd, else x is left for rows that are done again
     cdef const real *row
     cdef real memory[LINE + HELD + TILE]
     cdef Run run
@@ -79,7 +85,10 @@ cdef cloned_void rms_forward(real **buffers, const int64_t *dims, const double *
         for r in range(i, i + rows):
             invrms[r] = 1 / sqrt(invrms[r] + eps)
         for r in range(i, i + rows):
-            scale_row(x, y, memory + LINE, &run, r * columns, columns, invrms[r], gamma, fetches, streams)
+            if 0 < invrms[r] and invrms[r] < highest:
+                scale_row(x, y, memory + LINE, &run, r * columns, columns, invrms[r], gamma, fetches, streams)
+            else:
+                leave_row(x, y, memory + LINE, &run, r * columns, columns, streams)
         i += rows
 
 
@@ -113,11 +122,15 @@ cdef cloned_void group_forward(real **buffers, const int64_t *dims, const double
     cdef int64_t width = dims[1]
     cdef int64_t inner = dims[2]
     cdef double eps = scalars[0]
+    cdef double highest = scalars[1]        # of invstd, else x is left for rows that are done again
     cdef real center, scale, shift
     cdef int64_t i, k, at, c
     for i in range(start, stop):
         at = i * width * inner
         statistics(x + at, width * inner, 1, eps, False, mean + i, invstd + i)
+        if not (0 < invstd[i] and invstd[i] < highest):
+            leave_row(x, y, <real *> NULL, <Run *> NULL, at, width * inner, False)
+            continue
         for k in range(width):
             c = i % groups * width + k
             load_affine(mean + i, invstd + i, gamma + c, beta + c, 1, &center, &scale, &shift)

@@ -9,10 +9,11 @@ from math import prod
 
 import numpy as np
 
+from fastopt.kernels.normalization import extremes
 from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, parameter_type, rows_of
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.checks import all_fit, are_packed, move_average, narrow
+from fastopt.kernels.runtime.checks import all_fit, all_within, are_packed, move_average, narrow
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
@@ -30,7 +31,12 @@ Vector = np.ndarray | None
 
 def batch_statistics(x: Array, *, axis: int) -> tuple[Array, Array]:
     """Return mean and biased variance of every channel."""
-    return _moments(channels_of(axis, x), x)
+    mean, variance = _moments(channels_of(axis, x), x)
+    if not all_within(variance, -1.0, np.inf):
+        with np.errstate(all="ignore"):
+            values = np.moveaxis(x, axis, 0).reshape(len(mean), -1).astype(np.float64)
+            _, mean, variance, _ = extremes.standardized(values, 0.0)
+    return mean, variance
 
 
 def batch_normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation, residual) -> Array:
@@ -69,6 +75,9 @@ def batch_forward(
         mean, variance, invstd = np.empty(view.channels), np.empty(view.channels), np.empty(view.channels)
         name = "row_forward" if view.by_rows else "channel_forward"
         _run(view, name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
+    if not all_within(invstd, 0.0, extremes.highest(x)) and mask is None:
+        options = {"eps": eps, "axis": axis, "activation": activation}
+        extremes.channels_again(x, gamma, beta, residual, y, mean, variance, invstd, **options)
     if running_mean is not None:
         move_average(running_mean, mean, momentum, 1.0)
     if running_var is not None:
@@ -105,6 +114,9 @@ def batch_backward(
     """Write dx, and dresidual, where there is one; return dgamma and dbeta."""
     if mask is not None:
         return _masked_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask)
+    if not all_within(_in_order(invstd)[0], extremes.LOWEST[4], np.inf) and extremes.too_small(invstd, x):
+        options = {"training": training, "axis": axis, "activation": activation, "residual": residual}
+        return extremes.batch_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, **options)
     view = channels_of(axis, x, dy, residual, dx, dresidual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
     flags = (training, activation == "relu", residual is not None)
@@ -199,7 +211,10 @@ def sample_forward(
     statistics = (np.empty(outer),) if norm == "rms" else (np.empty(outer), np.empty(outer))
     parameters = (gamma,) if norm == "rms" else (gamma, beta)
     given = (x, *_filled(x, shape, parameters), y, *statistics)
-    _run_rows(f"{norm}_forward", given, y, outer, groups, (eps,))
+    limit = extremes.highest(x)
+    _run_rows(f"{norm}_forward", given, y, outer, groups, (eps, limit))
+    if not all_within(statistics[-1], 0.0, limit):
+        extremes.rows_again(norm, y, gamma, beta, statistics, groups, eps)
     return statistics
 
 
@@ -210,6 +225,8 @@ def sample_backward(
     """Write dx; return gradients of parameters, of this shape: dgamma, and dbeta but for RMS."""
     count = 1 if norm == "rms" else 2  # gradients
     statistics = _in_order(*statistics)
+    if not all_within(statistics[-1], extremes.LOWEST[4], np.inf) and extremes.too_small(statistics[-1], x):
+        return extremes.sample_backward(norm, dy, x, gamma, statistics, dx, shape, groups, parameter_type(x))
     given = (dy, x, *_filled(x, shape, (gamma,)), *statistics, dx)
     sums = _run_rows(f"{norm}_backward", given, dx, statistics[0].shape, groups, (), count * prod(shape))
     return tuple(narrow(sums, parameter_type(x), shape)[::-1])

@@ -22,7 +22,7 @@ from fastopt.kernels.normalization.planes import (
 )
 from fastopt.kernels.normalization.rows import gradient_all, normalize_all, row_statistics, sum_gradients
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
-from fastopt.kernels.normalization.sample import gradient_rows, square_sum, statistics
+from fastopt.kernels.normalization.sample import gradient_rows, leave_row, square_sum, statistics
 
 PIECES = ("planes", "rows", "sample")  # modules of this room whose text stands in front of the loops
 
@@ -207,10 +207,14 @@ def row_gradient(
 def layer_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, partials):
     columns = dims[0]
     eps = scalars[0]
+    highest = scalars[1]
     weight, bias = gamma[:columns], beta[:columns]
     for i in range(start, stop):
         row, out = x[i * columns : i * columns + columns], y[i * columns : i * columns + columns]
         statistics(row, eps, mean, invstd, i)
+        if not 0.0 < invstd[i] < highest:
+            leave_row(row, out)
+            continue
         center = real(mean[i])
         rest, inv = real(residual(mean[i], center)), real(invstd[i])
         for j in range(row.size):
@@ -232,10 +236,14 @@ def layer_backward(dy, x, gamma, mean, invstd, dx, lanes, dims, scalars, start, 
 def rms_forward(x, gamma, y, invrms, dims, scalars, start, stop, partials):
     columns = dims[0]
     eps = scalars[0]
+    highest = scalars[1]
     weight = gamma[:columns]
     for i in range(start, stop):
         row, out = x[i * columns : i * columns + columns], y[i * columns : i * columns + columns]
         invrms[i] = 1.0 / sqrt(square_sum(row) / columns + eps)
+        if not 0.0 < invrms[i] < highest:
+            leave_row(row, out)
+            continue
         inv = real(invrms[i])
         for j in range(row.size):
             out[j] = row[j] * inv * weight[j]
@@ -258,9 +266,13 @@ def group_forward(x, gamma, beta, y, mean, invstd, dims, scalars, start, stop, p
     width = dims[1]
     inner = dims[2]
     eps = scalars[0]
+    highest = scalars[1]
     for i in range(start, stop):
         at = i * width * inner
         statistics(x[at : at + width * inner], eps, mean, invstd, i)
+        if not 0.0 < invstd[i] < highest:
+            leave_row(x[at : at + width * inner], y[at : at + width * inner])
+            continue
         for k in range(width):
             c = i % groups * width + k
             slope = np.float64(gamma[c]) * invstd[i]

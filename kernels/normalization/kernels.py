@@ -49,11 +49,11 @@ KERNELS = {
         _kernel("row_backward", f"{SLOPES} dx dadded sums products", GRADIENTS, "columns", "training relu adds"),
         _kernel("row_sums", SLOPES, "", "columns", "relu adds"),
         _kernel("row_gradient", f"{SLOPES} sums products dx dadded", "dx dadded", "columns streams", FLAGS),
-        _kernel("layer_forward", "x gamma beta y mean invstd", "y mean invstd", ROWS, "eps"),
+        _kernel("layer_forward", "x gamma beta y mean invstd", "y mean invstd", ROWS, "eps highest"),
         _kernel("layer_backward", "dy x gamma mean invstd dx lanes", "dx lanes", f"{ROWS} lanes_per_row"),
-        _kernel("rms_forward", "x gamma y invrms", "y invrms", ROWS, "eps"),
+        _kernel("rms_forward", "x gamma y invrms", "y invrms", ROWS, "eps highest"),
         _kernel("rms_backward", "dy x gamma invrms dx lanes", "dx lanes", f"{ROWS} lanes_per_row"),
-        _kernel("group_forward", "x gamma beta y mean invstd", "y mean invstd", "groups width inner", "eps"),
+        _kernel("group_forward", "x gamma beta y mean invstd", "y mean invstd", "groups width inner", "eps highest"),
         _kernel("group_backward", "dy x gamma mean invstd dx", "dx", "groups width inner"),
     )
 }  # fmt: skip

@@ -98,6 +98,21 @@ cdef inline inlined_void normalize_row(const real *x, real *y, real *held, Run *
             stream_held(y, held, run, at + k)
 
 
+cdef inline inlined_void leave_row(const real *x, real *y, real *held, Run *run, int64_t at, int64_t columns,
+                                   bint streams) noexcept nogil:
+    """y = x: a row whose squares the type can't hold, or that holds NaN or Inf. It is done again, in double precision."""
+    cdef real *result
+    cdef int64_t k = 0, j, width
+    while k < columns:
+        width = min(<int64_t> TILE, columns - k)
+        result = held + (at + k - run.begin) if streams else y + (at + k)
+        for j in range(width):
+            result[j] = x[at + k + j]
+        k += width
+        if streams:
+            stream_held(y, held, run, at + k)
+
+
 cdef inline inlined_void scale_row(const real *x, real *y, real *held, Run *run, int64_t at, int64_t columns,
                                    double invrms, const real *gamma, bint fetches, bint streams) noexcept nogil:
     cdef const real *row = x + at

@@ -102,6 +102,16 @@ def may_overlap(cnp.ndarray out, others):
     return False
 
 
+def all_within(cnp.ndarray numbers, double low, double high):
+    """Return whether low < number < high for all of a C-contiguous float64 array."""
+    cdef const double *values = <const double *> cnp.PyArray_DATA(numbers)
+    cdef bint within = True
+    cdef cnp.npy_intp k
+    for k in range(cnp.PyArray_SIZE(numbers)):
+        within = within and low < values[k] and values[k] < high
+    return within
+
+
 def move_average(cnp.ndarray average, cnp.ndarray fresh, double weight, double factor):
     """Write (1 − weight) average + weight (fresh factor), computed in double precision, to a float32 or float64 vector of
     any stride; `fresh` is float64 and C-contiguous."""
