@@ -66,7 +66,8 @@ def weight(way: ModuleType, value: Any, dtype: np.dtype, leading: tuple[int, ...
 
 
 def mask(value: Any, leading: tuple[int, ...]) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype != bool:
+    expect.plain(value, "mask", ", bool")
+    if value.dtype != bool:
         raise TypeError(f"mask: expected a NumPy array of bool, got {expect.describe(value)}")
     expect.plain(value, "mask")
     if value.shape != leading:

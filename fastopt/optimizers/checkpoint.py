@@ -86,8 +86,7 @@ def adopt(
 
 
 def _alike(value: Any, own: np.ndarray, name: str) -> None:
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {expect.describe(value)}")
+    expect.plain(value, name)
     if value.dtype != own.dtype:
         raise TypeError(f"{name}: expected {own.dtype}, got {value.dtype}")
     if value.shape != own.shape:

@@ -54,7 +54,7 @@ def tabulate(list columns, cnp.ndarray pointers, cnp.ndarray units, bint writes)
             return None
         descr = cnp.PyArray_DESCR(<cnp.ndarray> column[0])
         for i in range(rows):
-            if not isinstance(column[i], cnp.ndarray):
+            if not cnp.PyArray_CheckExact(column[i]):
                 return None
             array, first = column[i], firsts[i]
             if (cnp.PyArray_DESCR(array) != descr or not cnp.PyArray_ISCARRAY_RO(array)

@@ -42,6 +42,10 @@ def every_second(array):
     return memory[..., ::2]
 
 
+class Marked(np.ndarray):
+    """A subclass that may mean something."""
+
+
 DTYPES = ("f4", "f8", "f2", ">f4", ">f8", "g", "i1", "i4", "i8", "u8", "?", "c8", "c16", "O", "U8", "M8[s]")
 SAME_VALUES = {
     "read-only": read_only,
@@ -49,7 +53,6 @@ SAME_VALUES = {
     "every second": every_second,
     "Fortran order": np.asfortranarray,
     "reversed twice": lambda a: a[::-1].copy()[::-1],
-    "masked": lambda a: np.ma.array(a),
 }
 OTHER_SHAPE = {
     "empty": lambda a: a[:0],
@@ -72,6 +75,8 @@ OTHER_KIND = {
     "a list of arrays": lambda a: [a],
     "a mapping": lambda a: {"a": a},
     "a scalar": lambda a: a.reshape(-1)[0],
+    "masked": lambda a: np.ma.array(a, mask=np.arange(np.size(a)).reshape(np.shape(a)) == 1),
+    "a subclass": lambda a: np.asarray(a).view(Marked),
 }
 VALUES = (0, 1, -1, 0.5, 2, 1e-30, 1e3, -1e3, np.nan, np.inf, -np.inf, 2.0**31)
 LATER = ("grad2", "grad3")  # a call that takes several steps has taken some when it comes to these
