@@ -17,7 +17,7 @@ from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.memory import State
 from fastopt.optimizers.options import Options, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
-from fastopt.optimizers.store import new_store
+from fastopt.optimizers.stores import new_store
 
 SYNONYMS = {  # what others call it
     "learning_rate": "lr",

@@ -391,15 +391,6 @@ class Store:
                     )
 
 
-def new_store(rule: Rule, options: Options, params: Any, hyper: Group) -> Store:
-    """Return a store for arrays where the target in force works: the host's memory, or a GPU's."""
-    if get_target() != "cuda":
-        return Store(rule, options, params, hyper)
-    from fastopt.optimizers.device_store import DeviceStore
-
-    return DeviceStore(rule, options, params, hyper)
-
-
 class _Bound(Batch):
     """A batch, and what a store remembers of its last step."""
 

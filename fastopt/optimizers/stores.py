@@ -1,0 +1,17 @@
+"""Which store an optimizer gets: of the host's memory, or of a GPU's."""
+
+from typing import Any
+
+from fastopt.kernels.runtime.settings import get_target
+from fastopt.optimizers.options import Options
+from fastopt.optimizers.rule import Group, Rule
+from fastopt.optimizers.store import Store
+
+
+def new_store(rule: Rule, options: Options, params: Any, hyper: Group) -> Store:
+    """Return a store for arrays where the target in force works."""
+    if get_target() != "cuda":
+        return Store(rule, options, params, hyper)
+    from fastopt.optimizers.device_store import DeviceStore
+
+    return DeviceStore(rule, options, params, hyper)
