@@ -211,7 +211,7 @@ def test_large_16_bit_arrays_have_the_bits_of_any_number_of_threads(dtype):
 
 def test_parameters_of_16_bits_are_refused():
     x = np.zeros((2, 3), np.float16)
-    with pytest.raises(TypeError, match="gamma: expected float32 .*got float16"):
+    with pytest.raises(TypeError, match=r"gamma: expected float32 .*got float16"):
         fo.normalization.layer_norm_forward(x, x[0])
 
 
