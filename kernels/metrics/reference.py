@@ -422,7 +422,7 @@ def average_precision(
     at = spaced(num_thresholds, thresholds)
 
     def score(t, p, w):
-        found = by_score(np.reshape(t, (-1, 1)), p, w) if at is None else bins(t, p, w, at.astype(p.dtype))[::-1]
+        found = by_score(np.reshape(t, (-1, 1)), p, w) if at is None else bins(t, p, w, np.asarray(at, p.dtype))[::-1]
         return precisions(*found) / found[0].sum()
 
     return over_problems(score, y_true, y_pred, sample_weight, None, multi_label, average)
