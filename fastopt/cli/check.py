@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -33,6 +33,7 @@ class Verdict:
     cases: int = 0
     worst: float = 0.0  # error relative to the tolerance: at most 1 is right
     failure: str = ""
+    missing: int = 0  # cases that the target has no kernel for yet
 
     @property
     def passed(self) -> bool:
@@ -58,7 +59,10 @@ def check(op: Op, targets: Sequence[str], advance: Callable[[str], None]) -> lis
             verdict.cases += 1
             try:
                 with target(verdict.target):
-                    got = op.call(options, _copies(arrays))
+                    got = _on_host(op.call(options, _placed(arrays, verdict.target)))
+            except NotImplementedError:
+                verdict.missing += 1
+                continue
             except Exception as error:  # to report it, and to go on, is what this command is for
                 verdict.failure = verdict.failure or f"{case}: {type(error).__name__}: {error}"
                 continue
@@ -71,6 +75,22 @@ def check(op: Op, targets: Sequence[str], advance: Callable[[str], None]) -> lis
 
 def _copies(arrays: Arrays) -> Arrays:
     return {name: array.copy(order="K") for name, array in arrays.items()}
+
+
+def _placed(arrays: Arrays, name: str) -> Any:
+    """Return copies of arrays where a target works."""
+    if name != "cuda":
+        return _copies(arrays)
+    from fastopt.kernels.runtime.cuda_arrays import on_device
+
+    return {name: on_device(array) for name, array in arrays.items()}
+
+
+def _on_host(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results in the host's memory."""
+    return {
+        name: value.copy() if hasattr(value, "__cuda_array_interface__") else value for name, value in results.items()
+    }
 
 
 def cases(op: Op) -> int:
@@ -89,15 +109,22 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     for verdict in verdicts:
         rows.setdefault((verdict.family, verdict.op), {})[verdict.target] = verdict
     for (family, op), found in rows.items():
-        cells = [
-            f"[green]{one.worst:.2f} ok" if one.passed else f"[red]{one.worst:.3g} WRONG" for one in found.values()
-        ]
+        cells = [_cell(one) for one in found.values()]
         drawn.add_row(family, op, str(sum(one.cases for one in found.values())), *cells)
     return drawn
 
 
+def _cell(verdict: Verdict) -> str:
+    if not verdict.passed:
+        return f"[red]{verdict.worst:.3g} WRONG"
+    if verdict.missing == verdict.cases:
+        return "not yet"
+    missing = f", {verdict.missing} not yet" if verdict.missing else ""
+    return f"[green]{verdict.worst:.2f} ok{missing}"
+
+
 Targets = Annotated[
-    list[str] | None, typer.Option("--target", help="cython, numba or reference; default: the first two.")
+    list[str] | None, typer.Option("--target", help="cython, numba, reference or cuda; default: the first two.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")]
 

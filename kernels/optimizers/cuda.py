@@ -208,7 +208,7 @@ def common() -> list[Elements]:
     kernels = [elements(recipe) for recipe in recipes]
     kernels += [elements(adam, zero=True), elements(adam, stats=True), elements(adam, zero=True, stats=True)]
     kernels += [measure(recipe, 0) for recipe in recipes if recipe.passes]
-    by_name = {kernel.name: kernel for kernel in [*kernels, *map(norm, recipes)]}
+    by_name = {kernel.name: kernel for kernel in [*kernels, *map(sum_of_squares, recipes)]}
     return list(by_name.values())
 
 

@@ -93,6 +93,13 @@ class OwnArray:
         return f"OwnArray(shape={self.shape}, dtype={self.dtype}, device={self.device.ordinal})"
 
 
+def on_device(values: np.ndarray, ordinal: int = 0) -> OwnArray:
+    """Return a copy of a NumPy array on a device."""
+    made = OwnArray(driver().device(ordinal), values.shape, values.dtype)
+    made.fill(values)
+    return made
+
+
 def host_copy(place: DeviceArray) -> np.ndarray:
     """Return a copy of a packed array in the host's memory; bfloat16 by ml_dtypes."""
     device, found = driver().device(place.ordinal), np.empty(place.shape, kinds.dtype(place.dtype))

@@ -1,0 +1,32 @@
+"""`fastopt check --target cuda` on the stand-in, and the script for a device, dry."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fastopt.cli import app, check
+from fastopt.kernels.runtime import cuda_arrays
+from fastopt.table import OPS
+
+
+def test_arrays_go_to_the_device_and_back(gpu):
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(cuda_arrays.on_device(x).copy(), x)
+
+
+@pytest.mark.parametrize("name", ["sgd", "huber"])
+def test_check_walks_the_table_on_the_device(gpu, name):
+    done = CliRunner().invoke(app.app, ["check", "--op", name, "--target", "cuda", "--json"])
+    assert done.exit_code == 0, done.output
+    verdict = json.loads(done.stdout[done.stdout.index("[") :])[0]
+    assert verdict["passed"]
+    assert verdict["cases"] > verdict["missing"]
+
+
+def test_what_there_is_no_kernel_for_is_not_wrong(gpu):
+    op = next(op for op in OPS if op.name == "muon")
+    verdict = check.check(op, ["cuda"], lambda what: None)[0]
+    assert verdict.passed
+    assert verdict.missing == verdict.cases
