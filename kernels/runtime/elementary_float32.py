@@ -1,8 +1,11 @@
 """exp, log, log1p and tanh in float32 that LLVM can vectorise: no branches, no tables, no calls.
 
 The same formulas as in simd.h, operation by operation, so both targets give the same bits. Change them together.
-jit.py puts this text into the modules it compiles; every float literal takes the kernel's type there.
+jit.py puts this text into the modules it compiles; every float literal takes the kernel's type there, and fma(a, b, c)
+is a b + c, rounded once.
 """
+# ruff: noqa: F821
+# mypy: disable-error-code="name-defined"
 
 import numpy as np
 
@@ -29,19 +32,19 @@ def ordered(x):
 
 def exp_of_rest(r):
     p = 0.0013814532430842519
-    p = p * r + 0.008368746377527714
-    p = p * r + 0.04166839271783829
-    p = p * r + 0.1666652113199234
-    p = p * r + 0.4999999403953552
-    return 1.0 + (r + r * r * p)
+    p = fma(p, r, 0.008368746377527714)
+    p = fma(p, r, 0.04166839271783829)
+    p = fma(p, r, 0.1666652113199234)
+    p = fma(p, r, 0.4999999403953552)
+    return 1.0 + fma(r * r, p, r)
 
 
 def exp(x):
     x = -105.0 if x < -105.0 else x
     x = 89.0 if x > 89.0 else x
-    shifted = x * 1.44269504 + MAGIC
+    shifted = fma(x, 1.44269504, MAGIC)
     n = shifted - MAGIC
-    r = (x - n * 0.693359375) - n * -2.12194440e-4
+    r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x))
     power = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS)
     half = np.int32(power >> ONE)
     first = np.int32(np.int32(half + BIAS) << SHIFT).view(np.float32)
@@ -51,9 +54,9 @@ def exp(x):
 
 def exp_nonpositive(x):
     x = -105.0 if x < -105.0 else x
-    shifted = x * 1.44269504 + MAGIC
+    shifted = fma(x, 1.44269504, MAGIC)
     n = shifted - MAGIC
-    r = (x - n * 0.693359375) - n * -2.12194440e-4
+    r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x))
     scale = np.int32(np.int32(np.float32(shifted).view(np.int32) + HIGH_BIAS) << SHIFT).view(np.float32)
     return exp_of_rest(r) * scale * 1.0842021724855044e-19
 
@@ -68,11 +71,11 @@ def log(x):
     s = f / (2.0 + f)
     z = s * s
     q = 0.22222222222222221
-    q = q * z + 0.2857142857142857
-    q = q * z + 0.4
-    q = q * z + 0.6666666666666666
+    q = fma(q, z, 0.2857142857142857)
+    q = fma(q, z, 0.4)
+    q = fma(q, z, 0.6666666666666666)
     h = 0.5 * f * f
-    y = k * 0.693359375 - ((h - (s * (h + z * q) + k * -2.12194440e-4)) - f)
+    y = fma(k, 0.693359375, f - (h - fma(s, fma(z, q, h), k * -2.12194440e-4)))
     y = y if x < INFINITY else x
     special = -INFINITY if x == 0.0 else NAN
     return y if x > 0.0 else special
@@ -91,24 +94,24 @@ def log1p(x):
 def tanh(x):
     u = -2.0 * x if x < 0.0 else 2.0 * x
     u = 40.0 if u > 40.0 else u
-    turns = u * -1.44269504
-    shifted = (0.0 if u < 0.55 else turns) + MAGIC
+    turns = fma(u, -1.44269504, MAGIC)
+    shifted = MAGIC if u < 0.55 else turns
     n = shifted - MAGIC
-    r = (-u - n * 0.693359375) - n * -2.12194440e-4
+    r = fma(n, 2.12194440e-4, fma(n, -0.693359375, -u))
     p = 2.7557319223985893e-06
-    p = p * r + 2.4801587301587302e-05
-    p = p * r + 0.00019841269841269841
-    p = p * r + 0.0013888888888888889
-    p = p * r + 0.0083333333333333332
-    p = p * r + 0.041666666666666664
-    p = p * r + 0.16666666666666666
+    p = fma(p, r, 2.4801587301587302e-05)
+    p = fma(p, r, 0.00019841269841269841)
+    p = fma(p, r, 0.0013888888888888889)
+    p = fma(p, r, 0.0083333333333333332)
+    p = fma(p, r, 0.041666666666666664)
+    p = fma(p, r, 0.16666666666666666)
     power = np.int32(np.float32(shifted).view(np.int32) - MAGIC_BITS)
     scale = np.int32(np.int32(power + BIAS) << SHIFT).view(np.float32)
-    small = 0.5 * (r * r) + r * r * (r * p)
+    small = fma(r * r, r * p, 0.5 * (r * r))
     sum_ = r + small
     e = scale * sum_
     lost = (scale - 1.0) + e
-    error = scale * (small - (sum_ - r)) + (e - (lost - (scale - 1.0)))
+    error = fma(scale, small - (sum_ - r), e - (lost - (scale - 1.0)))
     under = 2.0 + lost
     about = 1.5 - 0.5 * under
     part = (2.0 * (e + scale) if lost < -0.8 else -lost) / under
@@ -122,7 +125,7 @@ def tanh(x):
 def artanh(s):
     z = s * s
     q = 0.1401258409023285
-    q = q * z + 0.1399950385093689
-    q = q * z + 0.20010852813720703
-    q = q * z + 0.3333320617675781
-    return s + s * (z * q)
+    q = fma(q, z, 0.1399950385093689)
+    q = fma(q, z, 0.20010852813720703)
+    q = fma(q, z, 0.3333320617675781)
+    return fma(s, z * q, s)

@@ -41,6 +41,13 @@ def doubles_on_stack(typing, size):
         return cgutils.alloca_once(builder, number, size=context.get_constant(types.intp, size.literal_value))
     return types.CPointer(types.float64)(size), allocate
 
+@intrinsic
+def fma(typing, a, b, c):
+    """a b + c, rounded once."""
+    def add(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+    return a(a, a, a), add
+
 SIGNATURE = types.void(
     types.CPointer(types.voidptr), types.CPointer(types.int64), types.CPointer(types.float64),
     types.int64, types.int64, types.CPointer(types.float64),

@@ -51,6 +51,12 @@ static inline const char *fastopt_isa(void)
 #endif
 }
 
+/* a b + c, rounded once: an operation that IEEE defines, so its bits are the same on every CPU and GPU. What compilers are
+ * forbidden (-ffp-contract=off) is to make one of a product and a sum by their own choice. A CPU from before 2013 has it as
+ * a call, slow and right. */
+FASTOPT_INLINE float fma_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+FASTOPT_INLINE double fma_double(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
 /* Bit patterns as numbers and back, without aliasing. */
 FASTOPT_INLINE int32_t bits_float(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
 FASTOPT_INLINE float float_of_bits(int32_t i) { float x; memcpy(&x, &i, 4); return x; }
@@ -79,20 +85,20 @@ FASTOPT_INLINE uint64_t ordered_double(double x)
 FASTOPT_INLINE float exp_of_rest_float(float r)
 {
     float p = 0.0013814532430842519f;
-    p = p * r + 0.008368746377527714f;
-    p = p * r + 0.04166839271783829f;
-    p = p * r + 0.1666652113199234f;
-    p = p * r + 0.4999999403953552f;
-    return 1.0f + (r + r * r * p);
+    p = fma_float(p, r, 0.008368746377527714f);
+    p = fma_float(p, r, 0.04166839271783829f);
+    p = fma_float(p, r, 0.1666652113199234f);
+    p = fma_float(p, r, 0.4999999403953552f);
+    return 1.0f + fma_float(r * r, p, r);
 }
 
 FASTOPT_INLINE float exp_float(float x)
 {
     x = x < -105.0f ? -105.0f : x;
     x = x > 89.0f ? 89.0f : x;
-    float shifted = x * 1.44269504f + 12582912.0f;
+    float shifted = fma_float(x, 1.44269504f, 12582912.0f);
     float n = shifted - 12582912.0f;
-    float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    float r = fma_float(n, 2.12194440e-4f, fma_float(n, -0.693359375f, x));
     int32_t power = bits_float(shifted) - bits_float(12582912.0f);
     int32_t half = power >> 1;
     return exp_of_rest_float(r) * float_of_bits((half + 127) << 23) * float_of_bits((power - half + 127) << 23);
@@ -101,9 +107,9 @@ FASTOPT_INLINE float exp_float(float x)
 FASTOPT_INLINE float exp_nonpositive_float(float x)
 {
     x = x < -105.0f ? -105.0f : x;
-    float shifted = x * 1.44269504f + 12582912.0f;
+    float shifted = fma_float(x, 1.44269504f, 12582912.0f);
     float n = shifted - 12582912.0f;
-    float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    float r = fma_float(n, 2.12194440e-4f, fma_float(n, -0.693359375f, x));
     uint32_t scale = ((uint32_t)bits_float(shifted) + 190) << 23;   /* 2^(n + 63): all else is shifted out */
     return exp_of_rest_float(r) * float_of_bits((int32_t)scale) * 1.0842021724855044e-19f;
 }
@@ -118,11 +124,11 @@ FASTOPT_INLINE float log_float(float x)
     float s = f / (2.0f + f);
     float z = s * s;
     float q = 0.22222222222222221f;
-    q = q * z + 0.2857142857142857f;
-    q = q * z + 0.40000000000000002f;
-    q = q * z + 0.66666666666666663f;
+    q = fma_float(q, z, 0.2857142857142857f);
+    q = fma_float(q, z, 0.40000000000000002f);
+    q = fma_float(q, z, 0.66666666666666663f);
     float h = 0.5f * f * f;
-    float y = k * 0.693359375f - ((h - (s * (h + z * q) + k * -2.12194440e-4f)) - f);
+    float y = fma_float(k, 0.693359375f, f - (h - fma_float(s, fma_float(z, q, h), k * -2.12194440e-4f)));
     y = x < INFINITY ? y : x;                           /* +Inf, and NaN */
     float special = x == 0.0f ? -INFINITY : NAN;
     return x > 0.0f ? y : special;
@@ -143,27 +149,27 @@ FASTOPT_INLINE float log1p_float(float x)
 FASTOPT_INLINE double exp_of_rest_double(double r)
 {
     double p = 1.6059043836821613e-10;
-    p = p * r + 2.08767569878681e-09;
-    p = p * r + 2.505210838544172e-08;
-    p = p * r + 2.7557319223985888e-07;
-    p = p * r + 2.7557319223985893e-06;
-    p = p * r + 2.4801587301587302e-05;
-    p = p * r + 0.00019841269841269841;
-    p = p * r + 0.0013888888888888889;
-    p = p * r + 0.0083333333333333332;
-    p = p * r + 0.041666666666666664;
-    p = p * r + 0.16666666666666666;
-    p = p * r + 0.5;
-    return 1.0 + (r + r * r * p);
+    p = fma_double(p, r, 2.08767569878681e-09);
+    p = fma_double(p, r, 2.505210838544172e-08);
+    p = fma_double(p, r, 2.7557319223985888e-07);
+    p = fma_double(p, r, 2.7557319223985893e-06);
+    p = fma_double(p, r, 2.4801587301587302e-05);
+    p = fma_double(p, r, 0.00019841269841269841);
+    p = fma_double(p, r, 0.0013888888888888889);
+    p = fma_double(p, r, 0.0083333333333333332);
+    p = fma_double(p, r, 0.041666666666666664);
+    p = fma_double(p, r, 0.16666666666666666);
+    p = fma_double(p, r, 0.5);
+    return 1.0 + fma_double(r * r, p, r);
 }
 
 FASTOPT_INLINE double exp_double(double x)
 {
     x = x < -746.0 ? -746.0 : x;
     x = x > 710.0 ? 710.0 : x;
-    double shifted = x * 1.4426950408889634 + 6755399441055744.0;
+    double shifted = fma_double(x, 1.4426950408889634, 6755399441055744.0);
     double n = shifted - 6755399441055744.0;
-    double r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10;
+    double r = fma_double(n, -1.9082149292705877e-10, fma_double(n, -0.69314718036912382, x));
     int64_t power = bits_double(shifted) - bits_double(6755399441055744.0);
     int64_t half = power >> 1;
     return exp_of_rest_double(r) * double_of_bits((half + 1023) << 52) * double_of_bits((power - half + 1023) << 52);
@@ -172,9 +178,9 @@ FASTOPT_INLINE double exp_double(double x)
 FASTOPT_INLINE double exp_nonpositive_double(double x)
 {
     x = x < -746.0 ? -746.0 : x;
-    double shifted = x * 1.4426950408889634 + 6755399441055744.0;
+    double shifted = fma_double(x, 1.4426950408889634, 6755399441055744.0);
     double n = shifted - 6755399441055744.0;
-    double r = (x - n * 0.69314718036912382) - n * 1.9082149292705877e-10;
+    double r = fma_double(n, -1.9082149292705877e-10, fma_double(n, -0.69314718036912382, x));
     uint64_t scale = ((uint64_t)bits_double(shifted) + 1534) << 52;  /* 2^(n + 511): all else is shifted out */
     return exp_of_rest_double(r) * double_of_bits((int64_t)scale) * 1.4916681462400413e-154;
 }
@@ -191,18 +197,18 @@ FASTOPT_INLINE double log_double(double x)
     double s = f / (2.0 + f);
     double z = s * s;
     double q = 0.086956521739130432;
-    q = q * z + 0.095238095238095233;
-    q = q * z + 0.10526315789473684;
-    q = q * z + 0.11764705882352941;
-    q = q * z + 0.13333333333333333;
-    q = q * z + 0.15384615384615385;
-    q = q * z + 0.18181818181818182;
-    q = q * z + 0.22222222222222221;
-    q = q * z + 0.2857142857142857;
-    q = q * z + 0.40000000000000002;
-    q = q * z + 0.66666666666666663;
+    q = fma_double(q, z, 0.095238095238095233);
+    q = fma_double(q, z, 0.10526315789473684);
+    q = fma_double(q, z, 0.11764705882352941);
+    q = fma_double(q, z, 0.13333333333333333);
+    q = fma_double(q, z, 0.15384615384615385);
+    q = fma_double(q, z, 0.18181818181818182);
+    q = fma_double(q, z, 0.22222222222222221);
+    q = fma_double(q, z, 0.2857142857142857);
+    q = fma_double(q, z, 0.40000000000000002);
+    q = fma_double(q, z, 0.66666666666666663);
     double h = 0.5 * f * f;
-    double y = k * 0.69314718036912382 - ((h - (s * (h + z * q) + k * 1.9082149292705877e-10)) - f);
+    double y = fma_double(k, 0.69314718036912382, f - (h - fma_double(s, fma_double(z, q, h), k * 1.9082149292705877e-10)));
     y = x < INFINITY ? y : x;                           /* +Inf, and NaN */
     double special = x == 0.0 ? -INFINITY : NAN;
     return x > 0.0 ? y : special;
@@ -227,23 +233,23 @@ FASTOPT_INLINE float tanh_float(float x)
 {
     float u = x < 0 ? -2.0f * x : 2.0f * x;
     u = u > 40.0f ? 40.0f : u;
-    float shifted = (u < 0.55f ? 0 : u * -1.44269504f) + 12582912.0f;
+    float shifted = u < 0.55f ? 12582912.0f : fma_float(u, -1.44269504f, 12582912.0f);
     float n = shifted - 12582912.0f;
-    float r = (-u - n * 0.693359375f) - n * -2.12194440e-4f;
+    float r = fma_float(n, 2.12194440e-4f, fma_float(n, -0.693359375f, -u));
     float p = 2.7557319223985893e-06f;
-    p = p * r + 2.4801587301587302e-05f;
-    p = p * r + 0.00019841269841269841f;
-    p = p * r + 0.0013888888888888889f;
-    p = p * r + 0.0083333333333333332f;
-    p = p * r + 0.041666666666666664f;
-    p = p * r + 0.16666666666666666f;
+    p = fma_float(p, r, 2.4801587301587302e-05f);
+    p = fma_float(p, r, 0.00019841269841269841f);
+    p = fma_float(p, r, 0.0013888888888888889f);
+    p = fma_float(p, r, 0.0083333333333333332f);
+    p = fma_float(p, r, 0.041666666666666664f);
+    p = fma_float(p, r, 0.16666666666666666f);
     int32_t power = bits_float(shifted) - bits_float(12582912.0f);
     float scale = float_of_bits((power + 127) << 23);
-    float small = 0.5f * (r * r) + r * r * (r * p);
+    float small = fma_float(r * r, r * p, 0.5f * (r * r));
     float sum = r + small;
     float e = scale * sum;
     float lost = (scale - 1.0f) + e;
-    float error = scale * (small - (sum - r)) + (e - (lost - (scale - 1.0f)));
+    float error = fma_float(scale, small - (sum - r), e - (lost - (scale - 1.0f)));
     float under = 2.0f + lost;
     float about = 1.5f - 0.5f * under;
     float part = (lost < -0.8f ? 2.0f * (e + scale) : -lost) / under;
@@ -258,30 +264,30 @@ FASTOPT_INLINE double tanh_double(double x)
 {
     double u = x < 0 ? -2.0 * x : 2.0 * x;
     u = u > 100.0 ? 100.0 : u;
-    double shifted = (u < 0.55 ? 0 : u * -1.4426950408889634) + 6755399441055744.0;
+    double shifted = u < 0.55 ? 6755399441055744.0 : fma_double(u, -1.4426950408889634, 6755399441055744.0);
     double n = shifted - 6755399441055744.0;
-    double r = (-u - n * 0.69314718036912382) - n * 1.9082149292705877e-10;
+    double r = fma_double(n, -1.9082149292705877e-10, fma_double(n, -0.69314718036912382, -u));
     double p = 4.7794773323873853e-14;
-    p = p * r + 7.6471637318198164e-13;
-    p = p * r + 1.1470745597729725e-11;
-    p = p * r + 1.6059043836821613e-10;
-    p = p * r + 2.08767569878681e-09;
-    p = p * r + 2.505210838544172e-08;
-    p = p * r + 2.7557319223985888e-07;
-    p = p * r + 2.7557319223985893e-06;
-    p = p * r + 2.4801587301587302e-05;
-    p = p * r + 0.00019841269841269841;
-    p = p * r + 0.0013888888888888889;
-    p = p * r + 0.0083333333333333332;
-    p = p * r + 0.041666666666666664;
-    p = p * r + 0.16666666666666666;
+    p = fma_double(p, r, 7.6471637318198164e-13);
+    p = fma_double(p, r, 1.1470745597729725e-11);
+    p = fma_double(p, r, 1.6059043836821613e-10);
+    p = fma_double(p, r, 2.08767569878681e-09);
+    p = fma_double(p, r, 2.505210838544172e-08);
+    p = fma_double(p, r, 2.7557319223985888e-07);
+    p = fma_double(p, r, 2.7557319223985893e-06);
+    p = fma_double(p, r, 2.4801587301587302e-05);
+    p = fma_double(p, r, 0.00019841269841269841);
+    p = fma_double(p, r, 0.0013888888888888889);
+    p = fma_double(p, r, 0.0083333333333333332);
+    p = fma_double(p, r, 0.041666666666666664);
+    p = fma_double(p, r, 0.16666666666666666);
     int64_t power = bits_double(shifted) - bits_double(6755399441055744.0);
     double scale = double_of_bits((power + 1023) << 52);
-    double small = 0.5 * (r * r) + r * r * (r * p);
+    double small = fma_double(r * r, r * p, 0.5 * (r * r));
     double sum = r + small;
     double e = scale * sum;
     double lost = (scale - 1.0) + e;
-    double error = scale * (small - (sum - r)) + (e - (lost - (scale - 1.0)));
+    double error = fma_double(scale, small - (sum - r), e - (lost - (scale - 1.0)));
     double under = 2.0 + lost;
     double about = 1.5 - 0.5 * under;
     double part = (lost < -0.8 ? 2.0 * (e + scale) : -lost) / under;
@@ -298,32 +304,32 @@ FASTOPT_INLINE float artanh_float(float s)
 {
     float z = s * s;
     float q = 0.1401258409023285f;
-    q = q * z + 0.1399950385093689f;
-    q = q * z + 0.20010852813720703f;
-    q = q * z + 0.3333320617675781f;
-    return s + s * (z * q);
+    q = fma_float(q, z, 0.1399950385093689f);
+    q = fma_float(q, z, 0.20010852813720703f);
+    q = fma_float(q, z, 0.3333320617675781f);
+    return fma_float(s, z * q, s);
 }
 
 FASTOPT_INLINE double artanh_double(double s)
 {
     double z = s * s;
     double q = 0.030303030303030304;
-    q = q * z + 0.03225806451612903;
-    q = q * z + 0.034482758620689655;
-    q = q * z + 0.037037037037037035;
-    q = q * z + 0.04;
-    q = q * z + 0.043478260869565216;
-    q = q * z + 0.047619047619047616;
-    q = q * z + 0.05263157894736842;
-    q = q * z + 0.058823529411764705;
-    q = q * z + 0.06666666666666667;
-    q = q * z + 0.07692307692307693;
-    q = q * z + 0.09090909090909091;
-    q = q * z + 0.1111111111111111;
-    q = q * z + 0.14285714285714285;
-    q = q * z + 0.2;
-    q = q * z + 0.3333333333333333;
-    return s + s * (z * q);
+    q = fma_double(q, z, 0.03225806451612903);
+    q = fma_double(q, z, 0.034482758620689655);
+    q = fma_double(q, z, 0.037037037037037035);
+    q = fma_double(q, z, 0.04);
+    q = fma_double(q, z, 0.043478260869565216);
+    q = fma_double(q, z, 0.047619047619047616);
+    q = fma_double(q, z, 0.05263157894736842);
+    q = fma_double(q, z, 0.058823529411764705);
+    q = fma_double(q, z, 0.06666666666666667);
+    q = fma_double(q, z, 0.07692307692307693);
+    q = fma_double(q, z, 0.09090909090909091);
+    q = fma_double(q, z, 0.1111111111111111);
+    q = fma_double(q, z, 0.14285714285714285);
+    q = fma_double(q, z, 0.2);
+    q = fma_double(q, z, 0.3333333333333333);
+    return fma_double(s, z * q, s);
 }
 
 #endif

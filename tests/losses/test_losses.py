@@ -494,7 +494,7 @@ def test_what_means_more_than_numbers_is_refused():
         ([[1.0, 2.0]], "write np.asarray(y_pred, 'float32')"),
         (torch.ones(1, 2), "write y_pred.detach().numpy()"),
         (np.ones((1, 2), int), "convert it with astype('float32')"),
-        ((x for x in (1.0, 2.0)), "write np.asarray(list(y_pred), 'float32')"),
+        ((x for x in (1.0, 2.0)), "write np.array(list(y_pred), 'float32')"),
         (np.ones((1, 2), "float16"), "convert it with astype('float32')"),
     ],
 )
