@@ -15,7 +15,7 @@ try:
 except ImportError:
     raise ImportError("fastopt.torch needs the package torch: pip install 'fastopt[torch]'") from None
 
-from fastopt.torch import functional, nn, optim
+from fastopt.torch import functional, init, nn, optim
 from fastopt.torch.accelerating import Report, accelerate
 
-__all__ = ["Report", "accelerate", "functional", "nn", "optim"]
+__all__ = ["Report", "accelerate", "functional", "init", "nn", "optim"]

@@ -11,7 +11,6 @@ from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
 from fastopt.torch.functional.base import WIDE, array, expect_float, keep
-from fastopt.torch.tensors import NAMES, view
 
 Tensor = torch.Tensor
 REDUCTIONS = ("none", "mean", "sum")
@@ -92,19 +91,18 @@ def _of_elements(
         raise RuntimeError("target: expected one that requires no gradient, got one that does")
     dtype = torch.promote_types(input.dtype, target.dtype)
     input, target = input.to(dtype), target.to(dtype)
-    storage = "" if dtype in WIDE else NAMES[dtype]
     total = input.numel()
     factor = 1.0 / total if reduction == "mean" and total else math.nan if reduction == "mean" else 1.0
     weights = None
     if weight is not None:
         expect_float(weight, "weight")
-        weights = array(weight.detach().to(dtype if not storage else torch.float32).expand(input.shape))
+        weights = array(weight.detach().to(dtype if dtype in WIDE else torch.float32).expand(input.shape))
 
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         gradient = torch.empty_like(input) if wanted else None
         value = way("losses").evaluate(
-            formula, view(target), view(input), None if gradient is None else view(gradient),
-            leading=tuple(input.shape), factor=factor, reduced=reduction != "none", weight=weights, storage=storage,
+            formula, array(target), array(input), None if gradient is None else array(gradient),
+            leading=tuple(input.shape), factor=factor, reduced=reduction != "none", weight=weights,
         )  # fmt: skip
         if not total and reduction == "mean":
             value = math.nan
@@ -175,7 +173,7 @@ def cross_entropy(
                 f"target: expected probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
             )
         _expect_constant(target)
-        labels = view(target.detach().to(input.dtype).movedim(axis, -1))
+        labels = array(target.detach().to(input.dtype).movedim(axis, -1))
         formula = formulas.categorical_crossentropy(classes, True, float(label_smoothing), weighed=weighed)
         count = float(math.prod(leading))
     else:
@@ -210,7 +208,6 @@ def _of_rows(
     count: float, class_weight: np.ndarray | None, in_place: bool, weight: np.ndarray | None = None,
 ) -> Tensor:  # fmt: skip
     """Evaluate a loss of the rows of `rows`, a view of `input`; a mean divides by `count`."""
-    storage = "" if input.dtype in WIDE else NAMES[input.dtype]
     factor = 1.0 if reduction != "mean" else 1.0 / count if count else 0.0
 
     axis, softmax = -1 if rows is input or input.dim() == 1 else 1, formula.kernel.startswith("softmax")
@@ -218,10 +215,10 @@ def _of_rows(
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         empty = _without_mass(rows) if softmax else None
         gradient = (input.detach() if in_place else torch.empty_like(input)) if wanted else None
-        out = None if gradient is None else view(gradient.movedim(axis, -1))
+        out = None if gradient is None else array(gradient.movedim(axis, -1))
         value = way("losses").evaluate(
-            formula, labels, view(rows), out, leading=leading, factor=factor, reduced=reduction != "none",
-            class_weight=class_weight, weight=weight, storage=storage,
+            formula, labels, array(rows), out, leading=leading, factor=factor, reduced=reduction != "none",
+            class_weight=class_weight, weight=weight,
         )  # fmt: skip
         if reduction == "mean" and not count:
             value = math.nan
@@ -231,7 +228,9 @@ def _of_rows(
                 gradient.movedim(axis, -1)[torch.from_numpy(np.asarray(empty))] = math.nan
         if in_place and wanted:
             torch.autograd.graph.increment_version(input)
-        return _value(value, torch.float32 if storage else input.dtype), () if gradient is None else (gradient,)
+        return _value(value, input.dtype if input.dtype in WIDE else torch.float32), () if gradient is None else (
+            gradient,
+        )
 
     return keep(compute, input, axis=axis)
 
