@@ -5,16 +5,13 @@ any strides, and takes float64, float32, bfloat16 (of ml_dtypes) and float16 arr
 a launch.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
 from fastopt import expect
 from fastopt.arrays import sets
-from fastopt.kernels.arrays import reference
-from fastopt.kernels.arrays.kernels import KERNELS
-from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.targets import way
 
 __all__ = ["all_finite", "axpby", "global_norm", "norms", "scale"]
 
@@ -62,8 +59,9 @@ def scale(arrays: Any, factor: float, out: Any = None, return_finite: bool = Fal
     """
     numbers = {"factor": expect.number(factor, "factor", expect.FINITE)}
     checks = expect.flag(return_finite, "return_finite")
-    scaled, finite = sets.elementwise(KERNELS["scale"], reference.scale, {"arrays": arrays}, out, numbers, checks)
-    return (scaled, finite) if checks else scaled
+    out, columns, groups = sets.with_output({"arrays": arrays}, out)
+    finite = way("arrays").scale(columns, groups, numbers, checks)
+    return (out, finite) if checks else out
 
 
 def axpby(a: float, x: Any, b: float, y: Any, out: Any = None) -> Any:
@@ -107,7 +105,9 @@ def axpby(a: float, x: Any, b: float, y: Any, out: Any = None) -> Any:
     [array([0.25, 0.25]), array([0.75, 0.75, 0.75])]
     """
     numbers = {"a": expect.number(a, "a", expect.FINITE), "b": expect.number(b, "b", expect.FINITE)}
-    return sets.elementwise(KERNELS["axpby"], reference.axpby, {"x": x, "y": y}, out, numbers)[0]
+    out, columns, groups = sets.with_output({"x": x, "y": y}, out)
+    way("arrays").axpby(columns, groups, numbers)
+    return out
 
 
 def global_norm(arrays: Any) -> float:
@@ -121,8 +121,8 @@ def global_norm(arrays: Any) -> float:
     Returns
     -------
     float
-        0 for no arrays. Squares are summed in float64: no float32 array overflows. Elements of float64 beyond 1e154 do
-        (the norm is Inf then), and those below 1e-162 count as 0, as in torch and NumPy.
+        0 for no arrays. Squares are summed in float64; where that is too narrow for them, the sums are done again with
+        scale, so the norm is right as long as it is a float64 number.
 
     Raises
     ------
@@ -139,10 +139,7 @@ def global_norm(arrays: Any) -> float:
     >>> fo.arrays.global_norm([np.array([3.0, 0.0]), np.array(4.0)])
     5.0
     """
-    if get_target() == "reference":
-        with np.errstate(over="ignore"):
-            return reference.global_norm(sets.wide(arrays))
-    return math.sqrt(sum(sets.sums(KERNELS["squares"], arrays, 2)[:, 0].tolist()))
+    return way("arrays").global_norm(*sets.read_only(arrays))
 
 
 def norms(arrays: Any) -> np.ndarray:
@@ -173,10 +170,7 @@ def norms(arrays: Any) -> np.ndarray:
     >>> fo.arrays.norms({"w": np.array([3.0, 4.0]), "b": np.array([-1.0])})
     array([5., 1.])
     """
-    if get_target() == "reference":
-        with np.errstate(over="ignore"):
-            return reference.norms(sets.wide(arrays))
-    return np.sqrt(sets.sums(KERNELS["squares"], arrays, 2)[:, 0])
+    return way("arrays").norms(*sets.read_only(arrays))
 
 
 def all_finite(arrays: Any) -> bool:
@@ -207,6 +201,4 @@ def all_finite(arrays: Any) -> bool:
     >>> fo.arrays.all_finite([np.ones(3), np.array([1.0, np.nan])])
     False
     """
-    if get_target() == "reference":
-        return reference.all_finite(sets.wide(arrays))
-    return not sets.sums(KERNELS["not_finite"], arrays, 1).any()
+    return way("arrays").all_finite(*sets.read_only(arrays))

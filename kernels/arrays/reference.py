@@ -14,11 +14,17 @@ def axpby(x: np.ndarray, y: np.ndarray, *, a: float, b: float) -> np.ndarray:
 
 
 def global_norm(arrays: Sequence[np.ndarray]) -> float:
-    return float(np.sqrt(sum(np.sum(x * x) for x in arrays)))
+    return _norm(norms(arrays))
 
 
 def norms(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return np.array([np.sqrt(np.sum(x * x)) for x in arrays])
+    return np.array([_norm(x) for x in arrays], np.float64)
+
+
+def _norm(x: np.ndarray) -> float:
+    """Blue 1978: in units of the largest element, no square overflows."""
+    largest = np.max(np.abs(x), initial=0.0)
+    return float(largest * np.sqrt(np.sum((x / largest) ** 2)) if 0 < largest < np.inf else largest)
 
 
 def all_finite(arrays: Sequence[np.ndarray]) -> bool:

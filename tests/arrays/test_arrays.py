@@ -163,7 +163,11 @@ def test_norms_of_extreme_arrays(target):
         np.testing.assert_allclose(fo.arrays.global_norm([large, large]), float(large[0]) * np.sqrt(20_000), rtol=1e-14)
         tiny = np.full(100, 1e-45, np.float32)
         np.testing.assert_allclose(fo.arrays.global_norm(tiny), 10 * float(tiny[0]), rtol=1e-14)
-        assert fo.arrays.global_norm(np.array([1e200])) == np.inf
+        for factor in (1e200, 1e-200, 5e-324 * 2**30):
+            wide = [np.array([3.0, 0.0]) * factor, np.array([[4.0]]) * factor, np.ones(2, np.float32) * 0]
+            np.testing.assert_allclose(fo.arrays.norms(wide), [3 * factor, 4 * factor, 0], rtol=1e-9)
+            np.testing.assert_allclose(fo.arrays.global_norm(wide), 5 * factor, rtol=1e-9)
+        assert fo.arrays.global_norm([np.array([np.inf, 1e200]), np.ones(2)]) == np.inf
         assert fo.arrays.all_finite(np.array([1e200, -1e308])) is True
         assert np.isnan(fo.arrays.norms([np.ones(3), np.array([np.inf, np.nan])])[1])
 

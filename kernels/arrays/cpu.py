@@ -1,0 +1,99 @@
+"""Work on many arrays on CPUs: one launch for all sets of arrays of the same types. Every argument has been checked.
+
+by_reference.py has the same functions. `columns` are lists of arrays, one for each of a kernel's buffers, an output
+last; `groups` are their rows by types, as `fastopt.arrays.sets` found them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fastopt.kernels.arrays.kernels import KERNELS
+from fastopt.kernels.arrays.recipe import build
+from fastopt.kernels.runtime.checks import all_within
+from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
+from fastopt.kernels.runtime.pipeline import GRAIN
+from fastopt.kernels.runtime.settings import get_target
+
+NO_SCALARS = np.zeros((1, 1))
+Columns = Sequence[Sequence[np.ndarray]]
+
+
+class Group(NamedTuple):
+    """The sets whose arrays are of the same types."""
+
+    kinds: tuple[str, ...]
+    members: slice | list[int]  # of each column
+    pointers: np.ndarray
+    units: np.ndarray
+    shared: int  # as `recipe.build` takes it
+    jobs: Jobs | None = None  # where arrays are strided, or of several types
+
+
+def scale(columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False) -> bool:
+    """out = factor x; return whether all that was stored is finite, if `checks`."""
+    return _elementwise("scale", groups, numbers, checks)
+
+
+def axpby(columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False) -> bool:
+    """out = a x + b y."""
+    return _elementwise("axpby", groups, numbers, checks)
+
+
+def norms(columns: Columns, groups: Sequence[Group]) -> np.ndarray:
+    """Return the Euclidean norm of every array, whatever its squares."""
+    found = np.sqrt(_sums("squares", columns, groups, 2)[:, 0])
+    for k, norm in enumerate([] if all_within(found, 1e-140, math.inf) else found.tolist()):
+        if not 1e-140 < norm < math.inf and columns[0][k].dtype == np.float64:
+            found[k] = scaled_norm(columns[0][k])
+    return found
+
+
+def global_norm(columns: Columns, groups: Sequence[Group]) -> float:
+    """Return the Euclidean norm of all arrays together."""
+    total = math.sqrt(sum(_sums("squares", columns, groups, 2)[:, 0].tolist()))
+    return total if 1e-140 < total < math.inf else scaled_norm(norms(columns, groups))
+
+
+def all_finite(columns: Columns, groups: Sequence[Group]) -> bool:
+    """Return whether no element is NaN or infinite."""
+    return not _sums("not_finite", columns, groups, 1).any()
+
+
+def scaled_norm(values: np.ndarray) -> float:
+    """Return the Euclidean norm of values whose squares float64 may not hold."""
+    wide = np.abs(values.astype(np.float64))
+    largest = float(wide.max(initial=0.0))
+    if not 0.0 < largest < math.inf:
+        return largest  # 0, Inf or NaN
+    scale = math.ldexp(1.0, -min(max(math.frexp(largest)[1], -1000), 1000))
+    with np.errstate(under="ignore", over="ignore"):
+        return float(np.sqrt(np.sum((wide * scale) ** 2)) / scale)
+
+
+def _elementwise(name: str, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool) -> bool:
+    scalars, finite = np.array([[*numbers.values()]]), True
+    for group in groups:
+        sums = _run(group, name, scalars, int(checks))
+        finite &= not checks or not sums.any()
+    return finite
+
+
+def _sums(name: str, columns: Columns, groups: Sequence[Group], count: int) -> np.ndarray:
+    """Return a kernel's partial sums (arrays, count), for each array its own."""
+    found = np.zeros((len(columns[0]), count))
+    for group in groups:
+        found[group.members] = _run(group, name, NO_SCALARS, count)
+    return found
+
+
+def _run(group: Group, name: str, scalars: np.ndarray, partials: int) -> np.ndarray:
+    kernel = KERNELS[name]
+    program = build(kernel, group.kinds, get_target(), bool(kernel.written and partials), group.shared)
+    if group.jobs is not None:
+        packed = all([group.jobs.bind(column) for column in range(len(group.kinds))])
+        return group.jobs.run(program, scalars=scalars, contiguous=packed, partials=partials)
+    block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0  # as in `Jobs.run`: for the same bits
+    return program.pipeline.run(group.pointers, group.units, GRAIN, block, scalars=scalars, partials=partials)
