@@ -12,6 +12,7 @@ from fastopt.kernels.metrics import recipes
 from fastopt.kernels.metrics.kernels import KERNELS
 from fastopt.kernels.metrics.samples import Parts, Samples, row_tolerance
 from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime.launch import FloatMode
 from fastopt.kernels.runtime.settings import get_target
 
 NAMES = {np.dtype(name): name for name in ("float32", "float64")}
@@ -282,9 +283,11 @@ def curve(parts: Parts) -> np.ndarray:
     """Return the weight of negatives and positives at each distinct score, upwards, (2, scores). Sorts in place."""
     _sort(parts)
     scores, weights, positives = parts
-    distinct = np.unique(scores)
-    sides: Sequence[slice] = (slice(positives, None), slice(positives))
-    return np.stack([_weight_at(distinct, scores[side], None if weights is None else weights[side]) for side in sides])
+    with FloatMode():  # else subnormal scores would be equal where the caller's thread flushes them
+        distinct = np.unique(scores)
+        sides: Sequence[slice] = (slice(positives, None), slice(positives))
+        each = [_weight_at(distinct, scores[side], None if weights is None else weights[side]) for side in sides]
+    return np.stack(each)
 
 
 def _weight_at(distinct: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

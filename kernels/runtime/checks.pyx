@@ -5,6 +5,12 @@ cimport numpy as cnp
 
 cnp.import_array()
 
+cdef extern from "float_mode.h" nogil:
+    ctypedef struct float_mode:         # whatever type it is there
+        pass
+    float_mode float_mode_enter()
+    void float_mode_leave(float_mode)
+
 
 cdef bint is_fit(value, cnp.dtype dtype, tuple shape):
     cdef cnp.ndarray array
@@ -120,6 +126,7 @@ def move_average(cnp.ndarray average, cnp.ndarray fresh, double weight, double f
     cdef cnp.npy_intp step = cnp.PyArray_STRIDE(average, 0), k
     cdef bint narrow = average.descr.type_num == cnp.NPY_FLOAT32
     cdef double kept
+    cdef float_mode own = float_mode_enter()
     for k in range(cnp.PyArray_DIM(average, 0)):
         kept = (<float *> into)[0] if narrow else (<double *> into)[0]
         kept = (1 - weight) * kept + weight * (values[k] * factor)
@@ -128,6 +135,7 @@ def move_average(cnp.ndarray average, cnp.ndarray fresh, double weight, double f
         else:
             (<double *> into)[0] = kept
         into += step
+    float_mode_leave(own)
 
 
 def narrow(cnp.ndarray sums, cnp.dtype dtype, tuple shape):
@@ -139,6 +147,7 @@ def narrow(cnp.ndarray sums, cnp.dtype dtype, tuple shape):
     cdef int axis
     cdef cnp.ndarray part
     cdef list parts = []
+    cdef float_mode own = float_mode_enter()
     for axis in range(len(shape)):
         lengths[axis] = shape[axis]
         size *= lengths[axis]
@@ -150,4 +159,5 @@ def narrow(cnp.ndarray sums, cnp.dtype dtype, tuple shape):
             else:
                 (<double *> cnp.PyArray_DATA(part))[k] = wide[first + k]
         parts.append(part)
+    float_mode_leave(own)
     return parts

@@ -43,6 +43,10 @@ cdef extern from "pool.h" nogil:
     void host_enter(const host *)
     void host_leave()
     const host *host_of_calls
+    ctypedef struct float_mode:         # whatever type it is there
+        pass
+    float_mode float_mode_enter()
+    void float_mode_leave(float_mode)
 
 cdef enum:
     MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
@@ -111,6 +115,20 @@ cdef class Crew:
 
     def __exit__(self, *unused):
         host_leave()
+
+
+cdef class FloatMode:
+    """A context in which this thread runs in the kernels' floating-point mode: round to nearest, subnormals kept.
+
+    The launcher enters it by itself. It is for what NumPy computes beside the kernels, and may be entered once.
+    """
+    cdef float_mode own
+
+    def __enter__(self):
+        self.own = float_mode_enter()
+
+    def __exit__(self, *unused):
+        float_mode_leave(self.own)
 
 
 def workers():
