@@ -1,5 +1,7 @@
 """What all metrics share: a state that updates and merges, and a result."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -107,3 +109,16 @@ class Mean(Metric):
         if weight == 0:
             raise ValueError("sample_weight: expected a positive sum, got 0.0")
         return total / weight
+
+
+def metric_of(kind: Callable[..., Metric], *options: Any) -> Metric:
+    """Return a metric with these options, for a function: they are checked once, and the state is left alone."""
+    try:
+        return _kept(kind, *options)
+    except TypeError:  # a list among the options, or a value of a wrong type
+        return kind(*options)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _kept(kind: Callable[..., Metric], *options: Any) -> Metric:
+    return kind(*options)

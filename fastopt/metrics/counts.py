@@ -8,7 +8,7 @@ from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
 from fastopt.kernels.runtime.targets import way
-from fastopt.metrics.base import Metric
+from fastopt.metrics.base import Metric, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, sequence, whole
 
 MOST_CLASSES = 2**29  # a confusion matrix of more has no address
@@ -154,7 +154,7 @@ def class_counts(
     array([[1., 2., 1.],
            [1., 1., 2.]])
     """
-    return ClassCounts(num_classes, threshold, multi_label)._once(y_true, y_pred, sample_weight)
+    return metric_of(ClassCounts, num_classes, threshold, multi_label)._once(y_true, y_pred, sample_weight)
 
 
 class ConfusionMatrix(Counts):
@@ -271,5 +271,5 @@ def confusion_matrix(
            [0, 0, 1],
            [0, 0, 1]])
     """
-    matrix = ConfusionMatrix(num_classes, threshold, labels, normalize)._once(y_true, y_pred, sample_weight)
+    matrix = metric_of(ConfusionMatrix, num_classes, threshold, labels, normalize)._once(y_true, y_pred, sample_weight)
     return matrix.astype(np.int64) if sample_weight is None and normalize is None else matrix

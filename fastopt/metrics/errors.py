@@ -8,7 +8,7 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.runtime.targets import way
-from fastopt.metrics.base import Metric
+from fastopt.metrics.base import Metric, metric_of
 from fastopt.metrics.inputs import errors, sequence, weights
 
 
@@ -134,7 +134,7 @@ def mean_squared_error(
     >>> fo.metrics.mean_squared_error(np.zeros((2, 2)), np.array([[1.0, 2], [1, 2]]), multioutput="raw_values")
     array([1., 4.])
     """
-    return MeanSquaredError(multioutput)._once(y_true, y_pred, sample_weight)
+    return metric_of(MeanSquaredError, multioutput)._once(y_true, y_pred, sample_weight)
 
 
 class MeanAbsoluteError(MeanSquaredError):
@@ -211,7 +211,7 @@ def mean_absolute_error(
     >>> fo.metrics.mean_absolute_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     1.0
     """
-    return MeanAbsoluteError(multioutput)._once(y_true, y_pred, sample_weight)
+    return metric_of(MeanAbsoluteError, multioutput)._once(y_true, y_pred, sample_weight)
 
 
 class RootMeanSquaredError(MeanSquaredError):
@@ -290,4 +290,4 @@ def root_mean_squared_error(
     >>> round(fo.metrics.root_mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0])), 6)
     1.414214
     """
-    return RootMeanSquaredError(multioutput)._once(y_true, y_pred, sample_weight)
+    return metric_of(RootMeanSquaredError, multioutput)._once(y_true, y_pred, sample_weight)

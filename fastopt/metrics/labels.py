@@ -6,7 +6,7 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.runtime.targets import way
-from fastopt.metrics.base import Mean
+from fastopt.metrics.base import Mean, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, whole
 
 
@@ -119,7 +119,7 @@ def accuracy(
     >>> fo.metrics.accuracy(np.eye(2), np.array([[0.9, 0.2], [0.8, 0.9]]), multi_label=True)
     0.5
     """
-    return Accuracy(threshold, multi_label)._once(y_true, y_pred, sample_weight)
+    return metric_of(Accuracy, threshold, multi_label)._once(y_true, y_pred, sample_weight)
 
 
 class TopKCategoricalAccuracy(Mean):
@@ -207,7 +207,7 @@ def top_k_categorical_accuracy(
     >>> fo.metrics.top_k_categorical_accuracy(np.eye(3)[:2], scores, k=2)
     0.5
     """
-    return TopKCategoricalAccuracy(k)._once(y_true, y_pred, sample_weight)
+    return metric_of(TopKCategoricalAccuracy, k)._once(y_true, y_pred, sample_weight)
 
 
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
@@ -283,4 +283,4 @@ def sparse_top_k_categorical_accuracy(
     >>> fo.metrics.sparse_top_k_categorical_accuracy(np.array([1, 1]), scores, k=2)
     0.5
     """
-    return SparseTopKCategoricalAccuracy(k)._once(y_true, y_pred, sample_weight)
+    return metric_of(SparseTopKCategoricalAccuracy, k)._once(y_true, y_pred, sample_weight)

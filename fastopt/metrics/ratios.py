@@ -9,6 +9,7 @@ from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
 from fastopt.kernels.runtime.targets import way
+from fastopt.metrics.base import metric_of
 from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
 
@@ -230,7 +231,7 @@ def precision(
     >>> fo.metrics.precision(np.array([0, 1, 1]), np.array([0.3, 0.8, 0.1]), threshold=[0.2, 0.5])
     array([0.5, 1. ])
     """
-    return Precision(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+    return metric_of(Precision, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
         y_true, y_pred, sample_weight
     )
 
@@ -330,7 +331,7 @@ def recall(
     >>> fo.metrics.recall(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
     True
     """
-    return Recall(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+    return metric_of(Recall, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
         y_true, y_pred, sample_weight
     )
 
@@ -430,7 +431,7 @@ def f1_score(
     >>> fo.metrics.f1_score(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
     True
     """
-    return F1Score(average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
+    return metric_of(F1Score, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
         y_true, y_pred, sample_weight
     )
 
@@ -539,6 +540,6 @@ def fbeta_score(
     >>> round(fo.metrics.fbeta_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.7]), beta=2.0), 6)
     0.909091
     """
-    return FBetaScore(beta, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
-        y_true, y_pred, sample_weight
-    )
+    return metric_of(
+        FBetaScore, beta, average, threshold, num_classes, zero_division, labels, multi_label, class_id
+    )._once(y_true, y_pred, sample_weight)

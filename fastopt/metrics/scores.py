@@ -8,7 +8,7 @@ from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Parts, Samples, joined
 from fastopt.kernels.runtime.targets import way
-from fastopt.metrics.base import Mean, Metric
+from fastopt.metrics.base import Mean, Metric, metric_of
 from fastopt.metrics.inputs import checked, flat, rows, samples, sequence, whole
 
 AVERAGES = ("macro", "weighted", "micro", "samples")
@@ -97,7 +97,7 @@ def log_loss(
     >>> round(fo.metrics.log_loss(np.array([1, 0]), np.array([0.25, 0.75])), 6)
     1.386294
     """
-    return LogLoss(multi_label)._once(y_true, y_pred, sample_weight)
+    return metric_of(LogLoss, multi_label)._once(y_true, y_pred, sample_weight)
 
 
 class _Rank(Metric):
@@ -398,8 +398,8 @@ def auc(
     >>> fo.metrics.auc(np.array([0, 1]), np.array([0.5, 0.9]), num_thresholds=3)
     1.0
     """
-    metric = AUC(num_thresholds, thresholds, curve, summation, max_fpr, multi_class, multi_label, average)
-    return metric._once(y_true, y_pred, sample_weight)
+    options = (num_thresholds, thresholds, curve, summation, max_fpr, multi_class, multi_label, average)
+    return metric_of(AUC, *options)._once(y_true, y_pred, sample_weight)
 
 
 class AveragePrecision(_Rank):
@@ -496,4 +496,6 @@ def average_precision(
     >>> round(fo.metrics.average_precision(np.array([0, 1, 0, 1]), np.array([0.1, 0.8, 0.4, 0.3])), 6)
     0.833333
     """
-    return AveragePrecision(num_thresholds, thresholds, multi_label, average)._once(y_true, y_pred, sample_weight)
+    return metric_of(AveragePrecision, num_thresholds, thresholds, multi_label, average)._once(
+        y_true, y_pred, sample_weight
+    )

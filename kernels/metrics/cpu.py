@@ -32,20 +32,20 @@ def _run(
 ) -> np.ndarray:
     """Run the recipe that ends so, over arrays of its own besides the samples; return its partial sums."""
     kind, y_true, y_pred, sample_weight = samples[:4]
-    width = y_pred.shape[1] if kind in ("classes", "rows") else 1
+    width = 1 if kind == "binary" or kind == "labels" else y_pred.shape[1]
     one_hot = kind == "classes" and y_true.ndim == 2
-    facts = recipes.Facts(
-        kind, y_true.dtype, one_hot, y_pred.dtype, width, sample_weight is not None, samples.dtype.itemsize
-    )
-    steps, blocks = recipes.recipe_of(last, facts)
-    slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred}
+    weighted, dtype = sample_weight is not None, samples.dtype
+    steps, blocks = recipes.recipe_of(last, kind, y_true.dtype, one_hot, y_pred.dtype, width, weighted, dtype.itemsize)
+    slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred, **blocks}
     if sample_weight is not None:
         slots["sample_weight"] = sample_weight
+    if arrays:
+        slots |= arrays
     return pipeline.run(
         steps,
-        {**slots, **blocks, **arrays} if arrays else {**slots, **blocks},
+        slots,
         y_pred.size if kind == "binary" else len(y_pred),
-        dtype=NAMES[samples.dtype],
+        dtype=NAMES[dtype],
         target=get_target(),
         grain=grain or max(1, pipeline.GRAIN // width),
         block=max(1, pipeline.BLOCK // width),

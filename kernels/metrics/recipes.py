@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,7 +146,8 @@ def labels_and_bins(recipe: Recipe) -> None:
 
 
 @lru_cache(maxsize=1024)
-def recipe_of(last: Callable[[Recipe], None], facts: Facts) -> tuple[tuple, dict[str, int]]:
-    recipe = Recipe(facts)
+def recipe_of(last: Callable[[Recipe], None], *facts: Any) -> tuple[tuple, dict[str, int]]:
+    """Return the stages and blocks of the recipe that ends so, for samples of these facts."""
+    recipe = Recipe(Facts(*facts))
     last(recipe)
     return tuple(recipe.stages), recipe.blocks
