@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from fastopt.kernels.optimizers.recipe import FLOATS, Recipe
 from fastopt.kernels.runtime import driver
 from fastopt.kernels.runtime.cuda_arrays import (
+    BYTES,
     DeviceArray,
     OwnArray,
     address_of,
     device_array,
     host_copy,
     packed_steps,
+    quick,
     stream_of,
 )  # fmt: skip
 from fastopt.kernels.runtime.settings import get_target
@@ -122,13 +125,15 @@ class DeviceStore(Store):
                     f"{self.names[j]}: expected memory apart from every other parameter, got an overlap with "
                     f"{self.names[i]}"
                 )
+        self._sizes = [place.size for place in self.params]
         own = [array.place for state in self.state for array in state.values()] + [copy.place for copy in self.copies]
         taken = sorted([each[:2] for each in ranges] + [(p.address, p.address + p.nbytes) for p in own if p.nbytes])
         self._starts = np.array([start for start, _ in taken], np.uint64)
         self._stops = np.array([stop for _, stop in taken], np.uint64)
         self._on_device: dict[tuple[str, ...], list[Any]] = {}
-        self._gradients: list[DeviceArray] = []  # of the last step
-        self._zeroed = False  # whether those were found apart from each other, too
+        self._seen: list[tuple[Any, int]] = []  # the last step's gradients: a weak reference, and where it was
+        self._kinds: tuple[str, ...] = ()  # their types
+        self._zeroed = False  # whether they were found apart from each other, too
 
     def _again(self) -> None:
         """Look where the parameters are now: their library may have given them other memory."""
@@ -147,25 +152,44 @@ class DeviceStore(Store):
         """Return the batches of a step, with their arrays bound; raises if one can't be used."""
         self.door()
         self._again()
-        seen = self._gradients
-        same = len(seen) == len(gradients) and (self._zeroed or not zeroed)
-        if not same or not all(g is p.owner and address_of(g) == p.address for g, p in zip(gradients, seen)):
-            self._gradients = self._checked_gradients(gradients, zeroed)
-            self._zeroed = zeroed
-        kinds = tuple([place.dtype for place in self._gradients])
-        batches = self._on_device.get(kinds)
-        if batches is None:
-            batches = self._on_device[kinds] = self._batches_of(kinds)
-        stream = stream_of(self.params[0].owner)
+        if not self._same(gradients, zeroed):
+            found = self._quick(gradients, zeroed) or self._checked_gradients(gradients, zeroed)
+            self._seen = [(_weak(gradient), address) for gradient, (address, _) in zip(gradients, found, strict=True)]
+            self._kinds, self._zeroed = tuple([kind for _, kind in found]), zeroed
+            if self._kinds not in self._on_device:
+                self._on_device[self._kinds] = self._batches_of(self._kinds)
+        batches, stream = self._on_device[self._kinds], stream_of(self.params[0].owner)
         for batch in batches:
-            batch.bind([self._gradients[i].address for i in batch.members], stream)
+            batch.bind([self._seen[i][1] for i in batch.members], stream)
         return batches
+
+    def _same(self, gradients: list[Any], zeroed: bool) -> bool:
+        """Whether gradients are the last step's, where they were then."""
+        if len(self._seen) != len(gradients) or (zeroed and not self._zeroed):
+            return False
+        return all(
+            weak is not None and weak() is gradient and address_of(gradient) == address
+            for gradient, (weak, address) in zip(gradients, self._seen)
+        )
 
     @staticmethod
     def release(batches: Sequence[Any]) -> None:
-        """Gradients are kept until the next step: whether they are the same objects is looked at then."""
+        """Gradients are not kept: what a launch reads is freed, if at all, behind it on its stream."""
 
-    def _checked_gradients(self, gradients: list[Any], zeroed: bool) -> list[DeviceArray]:
+    def _quick(self, gradients: list[Any], zeroed: bool) -> list[tuple[int, str]] | None:
+        """Return addresses and dtypes of gradients that can be used as they are; None where it takes a longer look."""
+        found = [quick(gradient, shape, self.ordinal) for gradient, shape in zip(gradients, self.shapes)]
+        if zeroed or not all(one is not None and one[1] in FLOATS for one in found):
+            return None
+        places = [one[:2] for one in found if one is not None]
+        first = np.array([address for address, _ in places], np.uint64)
+        last = first + np.array([size * BYTES[kind] for size, (_, kind) in zip(self._sizes, places)], np.uint64)
+        nearest = np.searchsorted(self._stops, first, side="right")
+        reaches = self._starts[np.minimum(nearest, len(self._starts) - 1)] < last if len(self._starts) else last < 0
+        return None if ((nearest < len(self._starts)) & reaches & (first < last)).any() else places
+
+    def _checked_gradients(self, gradients: list[Any], zeroed: bool) -> list[tuple[int, str]]:
+        """Return addresses and dtypes of gradients, or raise for one that can't be used."""
         places = []
         for name, shape, gradient in zip(self.names, self.shapes, gradients, strict=True):
             own = name.replace("params", "grads", 1).replace("['params']", "", 1)
@@ -181,7 +205,7 @@ class DeviceStore(Store):
         ordered = sorted((place.address, place.address + place.nbytes) for place in places if place.nbytes)
         if zeroed and any(start < stop for (_, stop), (start, _) in pairwise(ordered)):
             raise ValueError("grads: expected memory apart from every other gradient with zero_grads, got an overlap")
-        return places
+        return [(place.address, place.dtype) for place in places]
 
     def _batches_of(self, kinds: tuple[str, ...]) -> list[Any]:
         members: dict[Recipe, list[int]] = {}
@@ -190,12 +214,20 @@ class DeviceStore(Store):
         return [self._device_batch(recipe, indices) for recipe, indices in members.items()]
 
     def _device_batch(self, recipe: Recipe, indices: list[int]) -> Any:
-        columns = {"param": [self.params[i] for i in indices], "grad": [self._gradients[i] for i in indices]}
+        columns = {"param": [self.params[i] for i in indices]}
         columns |= {"copy": [self.copies[i].place for i in indices]} if recipe.copy else {}
-        kept = [name for name in recipe.columns if name not in columns]
+        kept = [name for name in recipe.columns if name not in (*columns, "grad")]
         columns |= {name: [self.state[i][name].place for i in indices] for name in kept}
         rows = [self.group_of[i] for i in indices]
         return _door().DeviceBatch(self.device, recipe, columns, rows, indices, len(self.groups), self.rule.layers)
+
+
+def _weak(array: Any) -> Any:
+    """Return a weak reference to an array; None where its library allows none."""
+    try:
+        return ref(array)
+    except TypeError:
+        return None
 
 
 def _door() -> ModuleType:

@@ -38,7 +38,7 @@ class DeviceBatch:
     device : Device
     recipe : Recipe
     columns : dict of list of DeviceArray
-        By the names of `recipe.columns`, an array per job.
+        By the names of `recipe.columns` but the gradient's, an array per job.
     rows : list of int
         Which of a step's settings holds for each job.
     members : list of int
@@ -60,8 +60,8 @@ class DeviceBatch:
         table = (len(rows) if layers is not None else settings), len(SCALARS) + len(recipe.kernel.scalars)
         self.jobs = DeviceJobs(device, self.sizes, own, members, len(recipe.columns), table, recipe.compute)
         self.grad = recipe.columns.index("grad")
-        for k, name in enumerate(recipe.columns):
-            self.jobs.pointers[:, k] = [place.address for place in columns[name]]
+        for name, places in columns.items():
+            self.jobs.pointers[:, recipe.columns.index(name)] = [place.address for place in places]
 
     def bind(self, gradients: list[int], stream: int) -> None:
         """Take this step's gradients, and the stream it runs on."""

@@ -6,6 +6,7 @@ and others by `__cuda_array_interface__`, JAX's and the rest by DLPack.
 
 import ctypes
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,6 +148,27 @@ def device_array(value: Any, name: str) -> DeviceArray:
                 f"{name}: expected an array whose elements fill its memory, got strides {found.steps}; copy it"
             )
     return found
+
+
+def quick(value: Any, shape: tuple[int, ...], ordinal: int) -> tuple[int, str, bool] | None:
+    """Return an array's address, dtype, and whether it may be written, if it is packed, of this shape, on this device.
+
+    None where it isn't, or where that takes a longer look (`device_array`).
+    """
+    if hasattr(value, "data_ptr"):
+        if value.is_cuda and value.shape == shape and value.is_contiguous() and value.get_device() == ordinal:
+            return value.data_ptr(), _torch_name(value.dtype), True
+        return None
+    told = getattr(value, "__cuda_array_interface__", None)
+    if told is None or told["shape"] != shape or told.get("strides") is not None or told["typestr"] not in INTERFACE:
+        return None
+    address, read_only = told["data"]
+    return (address, INTERFACE[told["typestr"]], not read_only) if driver().ordinal_of(address) == ordinal else None
+
+
+@cache
+def _torch_name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def packed_steps(shape: tuple[int, ...]) -> tuple[int, ...]:

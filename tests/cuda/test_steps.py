@@ -183,3 +183,18 @@ def test_no_memory_for_state(gpu):
     gpu.fail("cuMemAlloc_v2", 2)
     with fo.target("cuda"), pytest.raises(MemoryError, match="the GPU has no memory left for 12 bytes"):
         fo.optimizers.Adam(params)
+
+
+def test_gradients_are_not_kept(gpu):
+    import weakref
+
+    params, grads = control.on_device(arrays(0)), control.on_device(arrays(1))
+    with fo.target("cuda"):
+        opt = fo.optimizers.Adam(params)
+        opt.step(grads)
+        opt.step(grads)
+        gone = [weakref.ref(grad) for grad in grads]
+        grads.clear()
+        assert [ref() for ref in gone] == [None] * 3
+        opt.step(control.on_device(arrays(2)))
+    assert opt.steps == 3
