@@ -69,7 +69,7 @@ def evaluate(
         return 0.0 if values is None else values
     if formula.weighs == "samples":
         weight = by_label(class_weight, y_true, weight)
-    way = _way(
+    way = way_of(
         formula, y_pred.size // rows, dtype.itemsize, out is not None, weight is not None, mask is not None, reduced
     )
     slots: dict[str, Any] = {**way.scratch, "y_true": y_true, "y_pred": y_pred}
@@ -96,7 +96,7 @@ def evaluate(
     return float(sums[0]) * (factor / way.divisor if way.flat else factor) if values is None else values
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """What a call runs that depends on its formula, its rows' length and what it was given, not on the arrays."""
 
     stages: tuple
@@ -109,7 +109,7 @@ class _Way(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _way(
+def way_of(
     formula: Formula,
     columns: int,
     itemsize: int,
@@ -117,7 +117,7 @@ def _way(
     weighted: bool,
     masked: bool,
     reduced: bool,
-) -> _Way:
+) -> Way:
     kernel = KERNELS[formula.kernel]
     flat = formula.of_elements and reduced and not weighted and not masked
     each = 1 if flat else columns
@@ -153,7 +153,7 @@ def _way(
         stages.append((KERNELS["total"], ("value" if flat else "values",), 1))
     grain, block = (pipeline.GRAIN, pipeline.BLOCK) if flat else (rows_in_a_grain(columns), rows_in_a_block(columns))
     scratch = {name: size * itemsize for name, size in whole.items()}
-    return _Way(tuple(stages), scratch, flat, grain, block, dims, divisor)
+    return Way(tuple(stages), scratch, flat, grain, block, dims, divisor)
 
 
 def gaussian_nll(

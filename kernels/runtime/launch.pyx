@@ -150,12 +150,17 @@ cdef struct Stage:
     int slots[MAX_SLOTS]
 
 
-cdef struct Work:               # one launch, as its threads see it
+cdef struct Program:            # what a pipeline runs
     Stage *stages
     int stage_count
     int slot_count
-    int64_t *scratch_bytes      # per unit and slot; 0 for a slot that is an array
-    int64_t *scratch_offset
+    int64_t scratch_bytes[MAX_SLOTS]    # per unit and slot; 0 for a slot that is an array
+    double nanoseconds          # that a unit took in the last calls of several grains; 0: not known
+
+
+cdef struct Work:               # one launch, as its threads see it
+    Program *program
+    int64_t scratch_offset[MAX_SLOTS]
     void **pointers
     int64_t jobs
     int64_t *units
@@ -179,8 +184,8 @@ cdef void fetch_block(Work *work, void **arrays, int64_t start, int64_t stop) no
     """Ask for the next block's memory while this one is computed: its arrays' bytes per unit are known."""
     cdef int64_t width
     cdef int k
-    for k in range(work.slot_count):
-        width = -work.scratch_bytes[k]
+    for k in range(work.program.slot_count):
+        width = -work.program.scratch_bytes[k]
         if width > 0 and arrays[k] != NULL:
             fetch(<const char *> arrays[k] + start * width, (stop - start) * width)
 
@@ -190,7 +195,7 @@ cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexc
     cdef int64_t first = (index - work.first_grain[job]) * work.grain
     cdef int64_t last = min(first + work.grain, work.units[job])
     cdef int64_t row = 0 if work.scalars_row == NULL else work.scalars_row[job]
-    cdef void **arrays = work.pointers + job * work.slot_count
+    cdef void **arrays = work.pointers + job * work.program.slot_count
     cdef const int64_t *dims = work.dims + job * work.dims_width
     cdef const double *scalars = work.scalars + row * work.scalars_width
     cdef double *partials = work.partials + index * work.partials_width
@@ -202,15 +207,15 @@ cdef void run_grain(Work *work, int64_t job, int64_t index, char *scratch) noexc
         stop = min(start + work.block, last)
         if work.fetch:
             fetch_block(work, arrays, stop, min(stop + work.block, last))
-        for s in range(work.stage_count):
-            stage = work.stages + s
+        for s in range(work.program.stage_count):
+            stage = work.program.stages + s
             for k in range(stage.slot_count):
                 slot = stage.slots[k]
-                if work.scratch_bytes[slot] <= 0:
+                if work.program.scratch_bytes[slot] <= 0:
                     bound[k] = arrays[slot]
                 else:           # kernels index from `start`, a scratch block begins there
                     bound[k] = <void *> (<uintptr_t> (scratch + work.scratch_offset[slot])
-                                         - <uintptr_t> (start * work.scratch_bytes[slot]))
+                                         - <uintptr_t> (start * work.program.scratch_bytes[slot]))
             stage.function(bound, dims + stage.dims_offset, scalars + stage.scalars_offset,
                            start * stage.per_unit, stop * stage.per_unit, partials)
         start = stop
@@ -235,6 +240,65 @@ cdef void run_chunk(void *context, int64_t chunk, int thread) noexcept nogil:
     stream_end()
 
 
+cdef bint any_negative(int64_t *numbers, int count) noexcept nogil:
+    cdef int k
+    for k in range(count):
+        if numbers[k] < 0:
+            return True
+    return False
+
+
+cdef int64_t cut(Program *program, Work *work, int64_t grain, int64_t block) noexcept nogil:
+    """Lay a program's jobs out in grains, whose table has memory, and its scratch blocks; return all jobs' units."""
+    cdef int64_t j, grains = 0, units = 0
+    cdef int k
+    work.program, work.grain, work.block = program, grain, grain if block == 0 else block
+    work.fetch = program.stage_count > 1 and any_negative(program.scratch_bytes, program.slot_count)
+    work.scratch_size = 0
+    for k in range(program.slot_count):
+        work.scratch_offset[k] = work.scratch_size + LINE   # a line in front of each block is for stream_block
+        work.scratch_size += LINE + (max(<int64_t> 0, program.scratch_bytes[k]) * work.block + LINE - 1) // LINE * LINE
+    for j in range(work.jobs):
+        work.first_grain[j] = grains
+        grains += (work.units[j] + grain - 1) // grain
+        units += work.units[j]
+    work.first_grain[work.jobs] = grains
+    return units
+
+
+cdef int threads_worth(Work *work, int64_t units, int threads) noexcept nogil:
+    """Return how many of these threads this work is worth: one more for each WORTH nanoseconds that it would take one
+    thread, going by what the last calls took; one a full grain, as long as that isn't known."""
+    cdef double known = work.program.nanoseconds
+    cdef double more = known * units / WORTH if known else (units - 1) // work.grain
+    cdef int64_t grains = work.first_grain[work.jobs]
+    if grains <= 1 or more < 1:
+        return 1
+    return <int> min(<double> min(<int64_t> threads, grains), 1 + more)
+
+
+cdef int carry_out(Work *work, int64_t units, int threads) noexcept nogil:
+    """Run all grains on this many threads; return that number, or less than 0 where there is no memory for scratch blocks."""
+    cdef char *scratch = NULL
+    cdef double took, known = work.program.nanoseconds
+    cdef int64_t grains = work.first_grain[work.jobs]
+    if grains == 0:
+        return threads
+    work.chunks = min(grains, <int64_t> threads * CHUNKS_PER_THREAD)
+    work.scratch = NULL
+    if work.scratch_size:
+        scratch = <char *> malloc(threads * work.scratch_size + LINE)
+        if scratch == NULL:
+            return -threads
+        work.scratch = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
+    took = pool_run(run_chunk, work, work.chunks, threads)
+    if took:
+        took *= work.chunks / <double> units
+        work.program.nanoseconds = took if known == 0 else known + (took - known) / 8
+    free(scratch)
+    return threads
+
+
 cdef zeros_on_lines(int64_t rows, int64_t width):
     """Return zeros (rows, width) that begin with a cache line, if there are many: else each vector lies across two."""
     cdef int64_t line = LINE // sizeof(double), skip
@@ -243,14 +307,6 @@ cdef zeros_on_lines(int64_t rows, int64_t width):
     memory = np.zeros(rows * width + line)
     skip = line - <int64_t> (<uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> memory) % LINE // sizeof(double))
     return memory[skip : skip + rows * width].reshape(rows, width)
-
-
-cdef bint any_negative(int64_t *numbers, int count) noexcept nogil:
-    cdef int k
-    for k in range(count):
-        if numbers[k] < 0:
-            return True
-    return False
 
 
 cdef class Pipeline:
@@ -265,36 +321,33 @@ cdef class Pipeline:
         One per slot: 0 for an array of the job, otherwise the bytes per unit of a block of scratch memory
         that each thread has for itself.
     """
-    cdef Stage *stages
-    cdef int stage_count, slot_count
-    cdef int64_t scratch_bytes[MAX_SLOTS]
-    cdef double nanoseconds     # that a unit took in the last calls of several grains; 0: not known
+    cdef Program program
 
     def __cinit__(self, stages, scratch_bytes):
         cdef int s, k
-        self.stage_count, self.slot_count = len(stages), len(scratch_bytes)
-        if self.slot_count > MAX_SLOTS:
-            raise ValueError(f"a pipeline has at most {MAX_SLOTS} slots, got {self.slot_count}")
+        self.program.stage_count, self.program.slot_count = len(stages), len(scratch_bytes)
+        if self.program.slot_count > MAX_SLOTS:
+            raise ValueError(f"a pipeline has at most {MAX_SLOTS} slots, got {self.program.slot_count}")
         if any(len(stage[1]) > MAX_SLOTS for stage in stages):
             raise ValueError(f"a stage has at most {MAX_SLOTS} slots, got {max(len(stage[1]) for stage in stages)}")
-        self.stages = <Stage *> malloc(max(1, self.stage_count) * sizeof(Stage))
-        if self.stages == NULL:
+        self.program.stages = <Stage *> malloc(max(1, self.program.stage_count) * sizeof(Stage))
+        if self.program.stages == NULL:
             raise MemoryError("no memory for a pipeline")
-        for k in range(self.slot_count):
-            self.scratch_bytes[k] = scratch_bytes[k]
+        for k in range(self.program.slot_count):
+            self.program.scratch_bytes[k] = scratch_bytes[k]
         for s, (address, slots, per_unit, dims_offset, scalars_offset) in enumerate(stages):
-            self.stages[s].function = <kernel> <void *> <uintptr_t> address
-            self.stages[s].per_unit = per_unit
-            self.stages[s].dims_offset = dims_offset
-            self.stages[s].scalars_offset = scalars_offset
-            self.stages[s].slot_count = len(slots)
+            self.program.stages[s].function = <kernel> <void *> <uintptr_t> address
+            self.program.stages[s].per_unit = per_unit
+            self.program.stages[s].dims_offset = dims_offset
+            self.program.stages[s].scalars_offset = scalars_offset
+            self.program.stages[s].slot_count = len(slots)
             for k, slot in enumerate(slots):
-                if not 0 <= slot < self.slot_count:
-                    raise ValueError(f"a stage names slot {slot}, but the pipeline has {self.slot_count}")
-                self.stages[s].slots[k] = slot
+                if not 0 <= slot < self.program.slot_count:
+                    raise ValueError(f"a stage names slot {slot}, but the pipeline has {self.program.slot_count}")
+                self.program.stages[s].slots[k] = slot
 
     def __dealloc__(self):
-        free(self.stages)
+        free(self.program.stages)
 
     def run(self, cnp.ndarray pointers, cnp.ndarray units, int64_t grain, int64_t block=0, *,
             cnp.ndarray dims=None, cnp.ndarray scalars=None, cnp.ndarray scalars_row=None,
@@ -346,11 +399,11 @@ cdef class Pipeline:
         cdef int64_t sizes[MAX_NUMBERS]
         cdef double numbers[MAX_NUMBERS]
         cdef Py_ssize_t k
-        if len(arrays) != self.slot_count:
-            raise ValueError(f"the pipeline has {self.slot_count} slots, got {len(arrays)} arrays")
+        if len(arrays) != self.program.slot_count:
+            raise ValueError(f"the pipeline has {self.program.slot_count} slots, got {len(arrays)} arrays")
         if len(dims) > MAX_NUMBERS or len(scalars) > MAX_NUMBERS:
             raise ValueError(f"a job has at most {MAX_NUMBERS} dims and scalars, got {len(dims)} and {len(scalars)}")
-        for k in range(self.slot_count):
+        for k in range(self.program.slot_count):
             pointers[k] = NULL if arrays[k] is None else cnp.PyArray_DATA(<cnp.ndarray?> arrays[k])
         for k in range(len(dims)):
             sizes[k] = dims[k]
@@ -361,57 +414,43 @@ cdef class Pipeline:
         work.scalars_row = NULL
         return self.execute(&work, grain, block, partials, threads, per_grain)
 
+    @property
+    def address(self):
+        """The address of the program, for whoever runs it by `SUBMIT`; it is good for as long as this pipeline lives."""
+        return <uintptr_t> &self.program
+
+    @property
+    def slots(self):
+        """How many slots a row of the pointer table has."""
+        return self.program.slot_count
+
     cdef execute(self, Work *work, int64_t grain, int64_t block, int partials, int threads, bint per_grain):
         """Cut the jobs into grains, run them, and add up the partial sums."""
-        cdef int64_t j, g, total_units = 0, scratch_size = 0
-        cdef int64_t scratch_offset[MAX_SLOTS]
-        cdef int k, p
-        cdef char *scratch = NULL
-        cdef char *aligned = NULL
+        cdef int64_t j, g, p, units
         cdef cnp.ndarray sums
         cdef double *total
-        cdef double took
         if grain < 1 or block < 0:
             raise ValueError(f"grain: expected at least one unit, and a block of 0 or more, got {grain} and {block}")
-        work.grain, work.block = grain, grain if block == 0 else block
-        work.stages, work.stage_count, work.slot_count = self.stages, self.stage_count, self.slot_count
-        work.partials, work.partials_width = NULL, partials
-        work.fetch = self.stage_count > 1 and any_negative(self.scratch_bytes, self.slot_count)
-        for k in range(self.slot_count):
-            scratch_offset[k] = scratch_size + LINE     # a line in front of each block is for stream_block
-            scratch_size += LINE + (max(<int64_t> 0, self.scratch_bytes[k]) * work.block + LINE - 1) // LINE * LINE
-        work.scratch_bytes, work.scratch_offset = self.scratch_bytes, scratch_offset
-
+        if threads > POOL_THREADS:
+            raise ValueError(f"threads: expected at most {POOL_THREADS}, got {threads}")
         work.first_grain = <int64_t *> malloc((work.jobs + 1) * sizeof(int64_t))
         if work.first_grain == NULL:
             raise MemoryError("no memory for the launcher's table of grains")
-        g = 0
-        for j in range(work.jobs):
-            work.first_grain[j] = g
-            g += (work.units[j] + grain - 1) // grain
-            total_units += work.units[j]
-        work.first_grain[work.jobs] = g
         try:
-            threads = self.threads_worth(total_units, g, grain, threads)
+            units = cut(&self.program, work, grain, block)
+            g = work.first_grain[work.jobs]
+            threads = threads_worth(work, units, threads or threads_wanted())
             if threads > 1:
                 threads = threads_there(threads)
-            work.chunks = min(g, <int64_t> threads * CHUNKS_PER_THREAD)
-            work.scratch, work.scratch_size = NULL, scratch_size
-            if scratch_size:
-                scratch = <char *> malloc(threads * scratch_size + LINE)
-                if scratch == NULL:
-                    raise MemoryError(f"no memory for {threads} scratch blocks of {scratch_size} bytes")
-                work.scratch = <char *> ((<uintptr_t> scratch + LINE - 1) // LINE * LINE)
             grain_sums = None
+            work.partials, work.partials_width = NULL, partials
             if partials:
                 grain_sums = zeros_on_lines(g, partials)
                 work.partials = <double *> cnp.PyArray_DATA(<cnp.ndarray> grain_sums)
-            if g:
-                with nogil:
-                    took = pool_run(run_chunk, work, work.chunks, threads)
-                if took:
-                    took *= work.chunks / <double> total_units
-                    self.nanoseconds = took if self.nanoseconds == 0 else self.nanoseconds + (took - self.nanoseconds) / 8
+            with nogil:
+                threads = carry_out(work, units, threads)
+            if threads < 0:
+                raise MemoryError(f"no memory for the scratch blocks of {-threads} threads")
             if per_grain or not partials or (g == 1 and work.jobs == 1):
                 return grain_sums
             sums = np.zeros((work.jobs, partials))
@@ -423,15 +462,30 @@ cdef class Pipeline:
             return sums
         finally:
             free(work.first_grain)
-            free(scratch)
 
-    cdef int threads_worth(self, int64_t units, int64_t grains, int64_t grain, int threads) except -1:
-        """Return how many threads this work is worth: one more for each WORTH nanoseconds that it would take one thread,
-        going by what the last calls took; one a full grain, as long as that isn't known."""
-        cdef double more = self.nanoseconds * units / WORTH if self.nanoseconds else (units - 1) // grain
-        if threads > POOL_THREADS:
-            raise ValueError(f"threads: expected at most {POOL_THREADS}, got {threads}")
-        if grains <= 1 or more < 1:
-            return 1
-        threads = <int> min(<int64_t> (threads or threads_wanted()), grains)
-        return <int> min(<double> threads, 1 + more)
+
+cdef int submit(void *program, void **pointers, int64_t jobs, int64_t *units, int64_t grain, int64_t block,
+                const int64_t *dims, int64_t dims_width, const double *scalars) noexcept nogil:
+    """Run a pipeline's program without Python: for handlers that other runtimes call. Returns 0, or 1 without memory.
+
+    All jobs use the one row of scalars; there are no partial sums. The number of threads must be known (`get_num_threads`).
+    """
+    cdef Work work
+    cdef int64_t total
+    cdef int threads
+    work.jobs, work.units, work.pointers = jobs, units, pointers
+    work.dims, work.dims_width, work.scalars, work.scalars_width, work.scalars_row = dims, dims_width, scalars, 0, NULL
+    work.partials, work.partials_width = NULL, 0
+    work.first_grain = <int64_t *> malloc((jobs + 1) * sizeof(int64_t))
+    if work.first_grain == NULL:
+        return 1
+    total = cut(<Program *> program, &work, grain, block)
+    threads = threads_worth(&work, total, max(1, cell[0]))
+    if threads > 1:
+        threads = pool_start(threads)
+    threads = carry_out(&work, total, threads)
+    free(work.first_grain)
+    return threads < 0
+
+
+SUBMIT = <uintptr_t> <void *> submit    # its address: kernels and what runs them cross modules as numbers

@@ -103,8 +103,8 @@ def run(
             arrays += [None] * sum(2 if array.stored and array.offset >= 0 else 1 for array in packed)
     else:
         packed = ()
-    plan = _plan(stages, tuple(slots), scratch, packed, dtype, target)
-    sums = plan.run_one(arrays, units, grain, block, tuple(dims), tuple(scalars), partials, threads, per_grain)
+    found = plan(stages, tuple(slots), scratch, packed, dtype, target)
+    sums = found.run_one(arrays, units, grain, block, tuple(dims), tuple(scalars), partials, threads, per_grain)
     return sums if per_grain or not partials else sums[0]
 
 
@@ -137,8 +137,8 @@ def run_kernel(
     over in microseconds.
     """
     if are_packed(arrays, STREAMED_BYTES if streamed else 0):
-        plan = _alone(kernel, dtype, target, scratch)
-        sums = plan.run_one(list(arrays), units, grain, block, dims, scalars, partials, 0, per_grain)
+        found = _alone(kernel, dtype, target, scratch)
+        sums = found.run_one(list(arrays), units, grain, block, dims, scalars, partials, 0, per_grain)
         return sums if per_grain or not partials else sums[0]
     return run(
         ((kernel, kernel.buffers, 1),),
@@ -207,11 +207,11 @@ def _stored(dtype: np.dtype) -> str:
 def _alone(kernel: Kernel, dtype: str, target: str, scratch: tuple[int, ...]) -> Pipeline:
     """Return the pipeline of one kernel over packed arrays."""
     scratch = scratch or (0,) * len(kernel.buffers)
-    return _plan(((kernel, kernel.buffers, 1),), kernel.buffers, scratch, (), dtype, target)
+    return plan(((kernel, kernel.buffers, 1),), kernel.buffers, scratch, (), dtype, target)
 
 
 @lru_cache(maxsize=1024)
-def _plan(
+def plan(
     stages: tuple[Stage, ...],
     names: tuple[str, ...],
     scratch: tuple[int, ...],

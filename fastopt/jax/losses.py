@@ -1,0 +1,190 @@
+"""Softmax cross-entropy for JAX: the value and its gradient in one pass, kept from the forward for the backward."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fastopt.jax import call
+from fastopt.kernels.losses import cpu, formulas
+
+__all__ = ["softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"]
+
+STORED = {"bfloat16": "bfloat16", "float16": "float16"}  # computed in float32
+IGNORED = -1  # stands for a label that is no class
+
+
+def softmax_cross_entropy_with_integer_labels(
+    logits: jax.Array, labels: jax.Array, axis: int = -1, *, reuse_logits: bool = False
+) -> jax.Array:
+    """Cross-entropy of each sample's softmax with its label: −log softmax(logits)[label].
+
+    Parameters
+    ----------
+    logits : float32, bfloat16, float16 (or float64) array (..., classes)
+    labels : integer array of the shape of `logits` without `axis`
+        From 0 to classes − 1; negative ones count from the end, as NumPy's do.
+    axis : int, default -1
+        The axis of the classes.
+    reuse_logits : bool, default False
+        Let the gradient take the logits' memory. Right where nothing else needs them: XLA makes a copy where something
+        does, which costs a pass.
+
+    Returns
+    -------
+    array of the shape of `labels`
+        float32 for 16-bit logits, otherwise of their type. NaN, with a gradient of 0, where a label is no class.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a type or shape is not as it should be.
+
+    Notes
+    -----
+    As optax's, but for two things: it has no `where` and no axes in a tuple, and 16-bit logits give float32 values
+    where optax's stay in 16 bits. Gradients of gradients are refused by JAX.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, fastopt.jax
+    >>> print(fastopt.jax.losses.softmax_cross_entropy_with_integer_labels(jnp.zeros((1, 4)), jnp.array([2])))
+    [1.3862944]
+    """
+    logits, labels = _floats(logits), jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"labels: expected integers, got {labels.dtype}: write softmax_cross_entropy for distributions")
+    logits = jnp.moveaxis(logits, axis, -1)
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(f"labels: expected shape {logits.shape[:-1]}, that of logits without axis, got {labels.shape}")
+    return _sparse(logits, labels, bool(reuse_logits))
+
+
+def softmax_cross_entropy(
+    logits: jax.Array, labels: jax.Array, axis: int = -1, *, reuse_logits: bool = False
+) -> jax.Array:
+    """Cross-entropy of each sample's softmax with a distribution: −Σ labels · log softmax(logits).
+
+    Parameters
+    ----------
+    logits : float32, bfloat16, float16 (or float64) array (..., classes)
+    labels : array of the shape of `logits`
+        Distributions over the classes; cast to the logits' type.
+    axis, reuse_logits
+        As in :func:`softmax_cross_entropy_with_integer_labels`.
+
+    Returns
+    -------
+    array of the shape of `logits` without `axis`
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a type or shape is not as it should be.
+
+    Notes
+    -----
+    As optax's, with one difference: labels are constants here, their own gradient is 0.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, fastopt.jax
+    >>> print(fastopt.jax.losses.softmax_cross_entropy(jnp.zeros((1, 2)), jnp.array([[0.5, 0.5]])))
+    [0.6931472]
+    """
+    logits, labels = _floats(logits), jnp.asarray(labels)
+    if labels.shape != logits.shape:
+        raise ValueError(f"labels: expected the shape of logits, {logits.shape}, got {labels.shape}")
+    labels = labels.astype(logits.dtype)
+    return _dense(jnp.moveaxis(logits, axis, -1), jnp.moveaxis(labels, axis, -1), bool(reuse_logits))
+
+
+def _floats(logits: Any) -> jax.Array:
+    logits = jnp.asarray(logits)
+    if str(logits.dtype) not in ("float32", "float64", *STORED):
+        raise TypeError(f"logits: expected float32, float64, bfloat16 or float16, got {logits.dtype}")
+    if logits.ndim == 0 or 0 in logits.shape:
+        raise ValueError(f"logits: expected at least one sample of at least one class, got shape {logits.shape}")
+    return logits
+
+
+def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+    """Return each sample's value, and its gradient where it is wanted."""
+    columns, storage = logits.shape[-1], STORED.get(str(logits.dtype), "")
+    compute = np.dtype(np.float32) if storage else logits.dtype
+    way = cpu.way_of(
+        formula, columns, compute.itemsize, wanted, False, False, False, storage, labels.dtype.itemsize == 2
+    )
+    arrays = ("y_pred", "y_true", "values", *(("out",) if wanted else ()))
+    pipe = call.program(way.stages, arrays, tuple(way.scratch.items()), str(compute), call.compiled_target())
+    values = jax.ShapeDtypeStruct(logits.shape[:-1], compute)
+    gradient = jax.ShapeDtypeStruct(logits.shape, logits.dtype)
+    found = call.run(
+        pipe,
+        (logits, labels),
+        (values, gradient) if wanted else (values,),
+        [(0, 1, -1, -2) if wanted else (0, 1, -1)],
+        per_unit=(columns,),
+        grain=way.grain,
+        block=way.block,
+        dims=(way.dims,),
+        scalars=(1.0 / way.divisor, *formula.scalars, formula.soft_cap, *formula.smooth),
+        aliases={0: 1} if wanted and reuse else None,
+        vmap_method="broadcast_all",
+    )
+    return tuple(found)
+
+
+def _sparse_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+    columns = logits.shape[-1]
+    counted = jnp.where(labels < 0, labels + columns, labels)
+    known = (counted >= 0) & (counted < columns)
+    with jax.enable_x64(True):  # the kernel's labels have 64 bits, whatever the program's integers have
+        wide = jnp.where(known, counted, IGNORED).astype(np.int64)
+        formula = formulas.sparse_categorical_crossentropy(columns, True, IGNORED)
+        values, *gradient = _run(formula, logits, wide, wanted, reuse)
+    return jnp.where(known, values, jnp.nan), *gradient
+
+
+def _dense_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+    return _run(formulas.categorical_crossentropy(logits.shape[-1], True), logits, labels, wanted, reuse)
+
+
+def _scaled(gradient: jax.Array, outer: jax.Array) -> jax.Array:
+    return gradient * outer[..., None].astype(gradient.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _sparse(logits: jax.Array, labels: jax.Array, reuse: bool) -> jax.Array:
+    return _sparse_run(logits, labels, False, reuse)[0]
+
+
+def _sparse_forward(logits, labels, reuse):
+    values, gradient = _sparse_run(logits, labels, True, reuse)
+    return values, (gradient, labels.shape)
+
+
+def _sparse_backward(reuse, kept, outer):
+    gradient, shape = kept
+    return _scaled(gradient, outer), np.zeros(shape, jax.dtypes.float0)
+
+
+_sparse.defvjp(_sparse_forward, _sparse_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _dense(logits: jax.Array, labels: jax.Array, reuse: bool) -> jax.Array:
+    return _dense_run(logits, labels, False, reuse)[0]
+
+
+def _dense_forward(logits, labels, reuse):
+    return _dense_run(logits, labels, True, reuse)
+
+
+def _dense_backward(reuse, gradient, outer):
+    return _scaled(gradient, outer), jnp.zeros_like(gradient)
+
+
+_dense.defvjp(_dense_forward, _dense_backward)

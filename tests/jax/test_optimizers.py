@@ -1,0 +1,168 @@
+"""Optimizers under JAX: optax's trajectories, one operation for all leaves, in place where memory is donated."""
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+optax = pytest.importorskip("optax")
+
+import jax.numpy as jnp  # noqa: E402
+
+from fastopt.jax import digests, optimizers  # noqa: E402
+from fastopt.kernels.optimizers import scalars  # noqa: E402
+
+SETTINGS = [
+    ("sgd", (0.1,), {}),
+    ("sgd", (0.1,), {"momentum": 0.9}),
+    ("sgd", (0.1,), {"momentum": 0.9, "nesterov": True}),
+    ("adam", (1e-2,), {}),
+    ("adam", (optax.cosine_decay_schedule(1e-2, 10),), {"b1": 0.5}),
+    ("adamw", (1e-2,), {"weight_decay": 0.1}),
+    ("adamw", (1e-2,), {"weight_decay": 0.1, "mask": {"w": True, "b": [False, True]}}),
+    ("adamax", (1e-2,), {}),
+    ("rmsprop", (1e-2,), {}),
+    ("rmsprop", (1e-2,), {"eps_in_sqrt": False, "initial_scale": 1.0}),
+    ("adagrad", (1e-2,), {}),
+    ("adadelta", (1.0,), {}),
+    ("lion", (1e-3,), {"weight_decay": 0.1}),
+]
+IDS = [f"{name}-{k}" for k, (name, _, _) in enumerate(SETTINGS)]
+for_each_setting = pytest.mark.parametrize(("name", "arguments", "options"), SETTINGS, ids=IDS)
+
+
+def tree(rng, dtype="float32"):
+    shapes = {"w": (17, 33), "b": [(33,), ()]}
+    return jax.tree.map(
+        lambda shape: jnp.asarray(rng.standard_normal(shape), dtype), shapes, is_leaf=lambda x: isinstance(x, tuple)
+    )
+
+
+def both(name, arguments, options):
+    return [getattr(module, name)(*arguments, **options) for module in (optimizers, optax)]
+
+
+@for_each_setting
+def test_trajectories_are_optaxs(name, arguments, options):
+    rng = np.random.default_rng(1)
+    params = tree(rng)
+    ours, theirs = both(name, arguments, options)
+    found, state = params, ours.init(params)
+    wanted, their_state = params, theirs.init(params)
+    through_updates, own_state = params, ours.init(params)
+    step = jax.jit(ours.apply)
+    for _ in range(5):
+        grads = tree(rng)
+        found, state = step(found, state, grads)
+        updates, their_state = theirs.update(grads, their_state, wanted)
+        wanted = optax.apply_updates(wanted, updates)
+        updates, own_state = jax.jit(ours.update)(grads, own_state, through_updates)
+        through_updates = optax.apply_updates(through_updates, updates)
+    for got in (found, through_updates):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), got, wanted)
+    assert int(state.count) == 5
+
+
+@for_each_setting
+def test_it_works_in_a_scan_and_with_a_loss(name, arguments, options):
+    ours, _ = both(name, arguments, options)
+    start = tree(np.random.default_rng(2))
+
+    def loss(params):
+        return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+    @jax.jit
+    def train(params):
+        def body(carry, _):
+            params, state = carry
+            return ours.apply(params, state, jax.grad(loss)(params)), loss(params)
+
+        return jax.lax.scan(body, (params, ours.init(params)), None, length=30)
+
+    (after, state), values = train(start)
+    assert values[-1] < values[0]
+    assert int(state.count) == 30
+    assert jax.tree.structure(after) == jax.tree.structure(start)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_16_bit_parameters_keep_float32_state(dtype):
+    ours = optimizers.adam(1e-2)
+    params = tree(np.random.default_rng(3), dtype)
+    state = ours.init(params)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.buffers))
+    after, _ = jax.jit(ours.apply)(params, state, params)
+    wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+    wanted, _ = jax.jit(ours.apply)(wide, ours.init(wide), wide)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b.astype(dtype)), after, wanted)
+
+
+def test_donated_memory_is_updated_in_place():
+    ours = optimizers.adam(1e-2)
+    params = {"w": jnp.ones((100, 100))}
+    state = ours.init(params)
+    before = params["w"].unsafe_buffer_pointer(), state.buffers["exp_avg"]["w"].unsafe_buffer_pointer()
+    after, state = jax.jit(ours.apply, donate_argnums=(0, 1))(params, state, {"w": jnp.ones((100, 100))})
+    assert (after["w"].unsafe_buffer_pointer(), state.buffers["exp_avg"]["w"].unsafe_buffer_pointer()) == before
+
+
+def test_what_is_not_donated_stays_as_it_was():
+    ours = optimizers.adam(1e-2)
+    params = {"w": jnp.ones(50)}
+    state = ours.init(params)
+    jax.jit(ours.apply)(params, state, {"w": jnp.ones(50)})
+    assert (np.asarray(params["w"]) == 1).all()
+    assert (np.asarray(state.buffers["exp_avg"]["w"]) == 0).all()
+
+
+def test_many_leaves_and_empty_ones():
+    ours = optimizers.adam(1e-2)
+    params = [jnp.full((k,), 1.0) for k in range(200)]
+    after, _ = jax.jit(ours.apply)(params, ours.init(params), params)
+    assert [leaf.shape for leaf in after] == [(k,) for k in range(200)]
+    assert all(np.allclose(leaf, 0.99) for leaf in after)
+
+
+def test_vmap_steps_each_member():
+    ours = optimizers.sgd(0.5)
+    params = jnp.arange(6.0).reshape(3, 2)
+    after = jax.vmap(lambda p: ours.apply(p, ours.init(p), jnp.ones(2))[0])(params)
+    np.testing.assert_array_equal(after, params - 0.5)
+
+
+GROUPS = {
+    "adam": (digests.adam(0.9, 0.999, 1e-8, 0.0), scalars.adam, {"betas": (0.9, 0.999), "eps": 1e-8}),
+    "adamax": (digests.adamax(0.9, 0.999, 1e-8), scalars.adamax,
+               {"betas": (0.9, 0.999), "eps": 1e-8, "eps_in_divisor": False}),
+    "adadelta": (digests.adadelta(0.9, 1e-6), scalars.adadelta, {"rho": 0.9, "eps": 1e-6}),
+    "lion": (digests.lion(0.9, 0.99, 0.1), scalars.lion, {"betas": (0.9, 0.99), "weight_decay": 0.1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("step", [1, 2, 7, 1000, 10**6])
+def test_digests_are_those_of_the_kernels_room(name, step):
+    digest, wanted, group = GROUPS[name]
+    group = {"lr": 1e-3, "weight_decay": 0.0, "maximize": False, **group}
+    with jax.enable_x64(True):
+        got = [float(x) for x in digest(jnp.float64(1e-3), jnp.float64(step), True)]
+    np.testing.assert_allclose(got, wanted(group, step), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("grads", "params", "words"),
+    [
+        ({"a": jnp.ones(2)}, {"b": jnp.ones(2)}, "grads: expected a tree like params"),
+        ({"a": jnp.ones(3)}, {"a": jnp.ones(2)}, r"grads: expected shape \(2,\) of leaf 0, got \(3,\)"),
+        ({"a": jnp.ones(2)}, {"a": jnp.ones(2, int)}, "params: expected leaves of float32"),
+    ],
+)
+def test_wrong_trees_are_one_sentence(grads, params, words):
+    ours = optimizers.sgd(0.1)
+    with pytest.raises((TypeError, ValueError), match=words):
+        ours.apply(params, ours.init(params), grads)
+
+
+def test_updates_need_the_parameters():
+    ours = optimizers.sgd(0.1)
+    with pytest.raises(ValueError, match="params: expected the parameters"):
+        ours.update(jnp.ones(2), ours.init(jnp.ones(2)))
