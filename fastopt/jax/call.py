@@ -45,6 +45,7 @@ def run(
     block: int,
     dims: Sequence[Sequence[int]] = ((),),
     scalars: Sequence[float] = (),
+    dims_at: int = -1,
     scalars_at: int = -1,
     aliases: Mapping[int, int] | None = None,
     vmap_method: str | None = None,
@@ -62,14 +63,14 @@ def run(
     per_unit : sequence of int
         For each job: elements of its first array in one unit of work.
     grain, block, dims, scalars : as the launcher takes them; dims for each job, scalars for all
-    scalars_at : int
-        Which argument holds the scalars instead: their bits as uint32.
+    dims_at, scalars_at : int
+        Which argument holds the dims (int64, of the one job) or the scalars (their bits as uint32) instead.
     aliases : mapping
         Which argument's memory a result may take: XLA copies an argument that is needed later.
     vmap_method : str or None
         As in `jax.ffi.ffi_call`.
     """
-    numbers = [pipe.address, pipe.slots, len(slots[0]), grain, block, len(dims[0]), scalars_at]
+    numbers = [pipe.address, pipe.slots, len(slots[0]), grain, block, len(dims[0]), dims_at, scalars_at]
     call = jax.ffi.ffi_call(NAME, tuple(results), vmap_method=vmap_method, input_output_aliases=dict(aliases or {}))
     return call(
         *arguments,

@@ -33,7 +33,7 @@ FLOATS = ("float32", "float64", "bfloat16", "float16")
 class State(NamedTuple):
     """An optimizer's state: the steps taken, and for each kernel buffer a tree like the parameters."""
 
-    count: jax.Array
+    steps: jax.Array
     buffers: dict[str, Any]
 
 
@@ -187,9 +187,9 @@ def _transformation(rule: _Rule) -> Fused:
         _check_types(leaves, gradients)
         decays = _decays(rule.mask, params, len(leaves))
         for alike in _alike(leaves, gradients, decays):
-            _run(rule, names, leaves, gradients, buffers, alike, decays[alike[0]], state.count)
+            _run(rule, names, leaves, gradients, buffers, alike, decays[alike[0]], state.steps)
         written = {name: jax.tree.unflatten(tree, found) for name, found in buffers.items()}
-        return jax.tree.unflatten(tree, leaves), State(state.count + 1, written)
+        return jax.tree.unflatten(tree, leaves), State(state.steps + 1, written)
 
     def update(grads: Any, state: State, params: Any = None, **_: Any) -> tuple[Any, State]:
         if params is None:
@@ -255,9 +255,9 @@ def _run(
     written = [each[k] for k in alike for each in lists]  # the arguments whose memory the results take
     jobs, width = len(alike), len(lists)
     gradients = range(len(written), len(written) + jobs)
-    columns = {"param": 0, "grad": None} | {name: 1 + n for n, name in enumerate(names)}
+    place = {"param": 0} | {name: 1 + n for n, name in enumerate(names)}
     slots = [
-        [gradients[j] if columns[name] is None else -1 - (j * width + columns[name]) for name in recipe.columns]
+        [gradients[j] if name == "grad" else -1 - (j * width + place[name]) for name in recipe.columns]
         for j in range(jobs)
     ]
     found = call.run(

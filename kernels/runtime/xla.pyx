@@ -3,10 +3,11 @@
 One handler serves every op. What it runs stands in the call's attributes, arrays of numbers that were fixed when
 the JAX program was traced; the arguments' and results' memory and shapes come with each call.
 
-numbers : int64 [program, its slots, columns that hold arrays, grain, block, dims of a job, the scalars' argument or -1]
+numbers : int64 [program, its slots, columns that hold arrays, grain, block, dims of a job, the arguments that hold the
+    dims and the scalars, or -1]
 slots : int64, a row of `columns` for each job: an argument's index, or -1 - a result's
 per_unit : int64, of each job: the elements of its first slot in one unit of work
-dims : int64, of each job
+dims : int64, of each job; where an argument holds them, it is theirs of the one job
 scalars : float64; where an argument holds them, it is one of their bits as pairs of uint32
 """
 from libc.stdint cimport int64_t, uintptr_t
@@ -51,7 +52,7 @@ cdef submit_function submit = <submit_function> <void *> <uintptr_t> launch.SUBM
 
 cdef enum:
     DIMS, NUMBERS, PER_UNIT, SCALARS, SLOTS, ATTRIBUTES     # sorted by name, as they come
-    PROGRAM = 0, WIDTH, COLUMNS, GRAIN, BLOCK, DIMS_OF_A_JOB, SCALARS_AT, COUNT_OF_NUMBERS
+    PROGRAM = 0, WIDTH, COLUMNS, GRAIN, BLOCK, DIMS_OF_A_JOB, DIMS_AT, SCALARS_AT, COUNT_OF_NUMBERS
 
 
 cdef bint is_whole(xla_frame *frame) noexcept nogil:
@@ -71,6 +72,7 @@ cdef void *run(xla_frame *frame) noexcept nogil:
     cdef const int64_t *numbers
     cdef const int64_t *slots
     cdef const int64_t *per_unit
+    cdef const int64_t *dims
     cdef const double *scalars
     cdef xla_buffer *buffer
     cdef void **pointers
@@ -83,7 +85,9 @@ cdef void *run(xla_frame *frame) noexcept nogil:
         return xla_error(frame, XLA_INVALID_ARGUMENT, "fastopt: expected the attributes that this version of it gives")
     numbers, slots = <const int64_t *> arrays[NUMBERS].data, <const int64_t *> arrays[SLOTS].data
     per_unit, jobs, columns = <const int64_t *> arrays[PER_UNIT].data, arrays[PER_UNIT].size, numbers[COLUMNS]
-    scalars = <const double *> arrays[SCALARS].data
+    dims, scalars = <const int64_t *> arrays[DIMS].data, <const double *> arrays[SCALARS].data
+    if numbers[DIMS_AT] >= 0:
+        dims = <const int64_t *> frame.arguments.buffers[numbers[DIMS_AT]].data
     if numbers[SCALARS_AT] >= 0:
         scalars = <const double *> frame.arguments.buffers[numbers[SCALARS_AT]].data
     pointers = <void **> malloc(jobs * numbers[WIDTH] * sizeof(void *))
@@ -98,7 +102,7 @@ cdef void *run(xla_frame *frame) noexcept nogil:
                 if k == 0:
                     units[j] = xla_elements(buffer) // per_unit[j]
         failed = submit(<void *> <uintptr_t> numbers[PROGRAM], pointers, jobs, units, numbers[GRAIN], numbers[BLOCK],
-                        <const int64_t *> arrays[DIMS].data, numbers[DIMS_OF_A_JOB], scalars)
+                        dims, numbers[DIMS_OF_A_JOB], scalars)
     free(pointers)
     free(units)
     return xla_error(frame, XLA_RESOURCE_EXHAUSTED, "fastopt: no memory for a call's tables") if failed else NULL

@@ -59,7 +59,7 @@ def test_trajectories_are_optaxs(name, arguments, options):
         through_updates = optax.apply_updates(through_updates, updates)
     for got in (found, through_updates):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), got, wanted)
-    assert int(state.count) == 5
+    assert int(state.steps) == 5
 
 
 @for_each_setting
@@ -80,7 +80,7 @@ def test_it_works_in_a_scan_and_with_a_loss(name, arguments, options):
 
     (after, state), values = train(start)
     assert values[-1] < values[0]
-    assert int(state.count) == 30
+    assert int(state.steps) == 30
     assert jax.tree.structure(after) == jax.tree.structure(start)
 
 
