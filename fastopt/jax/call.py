@@ -17,11 +17,19 @@ jax.ffi.register_ffi_target(NAME, xla.handler(), platform="cpu")
 
 @cache  # for ever: compiled programs hold addresses; there is one for each kernel, type and options that were used
 def program(
-    stages: tuple, arrays: tuple[str, ...], scratch: tuple[tuple[str, int], ...], dtype: str, target: str
+    stages: tuple,
+    arrays: tuple[str, ...],
+    scratch: tuple[tuple[str, int], ...],
+    dtype: str,
+    target: str,
+    decoded: tuple[pipeline.Packed, ...] = (),
 ) -> Pipeline:
-    """Return the pipeline of these stages over packed arrays, and blocks of scratch memory behind them."""
+    """Return the pipeline of these stages over packed arrays, and blocks of scratch memory behind them.
+
+    `decoded` are the arrays of 16-bit numbers, which the kernels see in blocks of `dtype`.
+    """
     names, sizes = (*arrays, *dict(scratch)), (*(0 for _ in arrays), *dict(scratch).values())
-    return pipeline.plan(stages, names, sizes, (), dtype, target)
+    return pipeline.plan(stages, names, sizes, decoded, dtype, target)
 
 
 def compiled_target() -> str:

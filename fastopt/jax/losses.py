@@ -9,10 +9,12 @@ import numpy as np
 
 from fastopt.jax import call
 from fastopt.kernels.losses import cpu, formulas
+from fastopt.kernels.runtime import pipeline
 
 __all__ = ["softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"]
 
-STORED = {"bfloat16": "bfloat16", "float16": "float16"}  # computed in float32
+FLOATS = ("float32", "float64", "bfloat16", "float16")  # 16 bits are computed in float32
+OUT = 3  # the slot of the gradient
 IGNORED = -1  # stands for a label that is no class
 
 
@@ -103,7 +105,7 @@ def softmax_cross_entropy(
 
 def _floats(logits: Any) -> jax.Array:
     logits = jnp.asarray(logits)
-    if str(logits.dtype) not in ("float32", "float64", *STORED):
+    if str(logits.dtype) not in FLOATS:
         raise TypeError(f"logits: expected float32, float64, bfloat16 or float16, got {logits.dtype}")
     if logits.ndim == 0 or 0 in logits.shape:
         raise ValueError(f"logits: expected at least one sample of at least one class, got shape {logits.shape}")
@@ -112,13 +114,17 @@ def _floats(logits: Any) -> jax.Array:
 
 def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
     """Return each sample's value, and its gradient where it is wanted."""
-    columns, storage = logits.shape[-1], STORED.get(str(logits.dtype), "")
-    compute = np.dtype(np.float32) if storage else logits.dtype
-    way = cpu.way_of(
-        formula, columns, compute.itemsize, wanted, False, False, False, storage, labels.dtype.itemsize == 2
-    )
+    columns, stored = logits.shape[-1], str(logits.dtype) if logits.dtype.itemsize == 2 else ""
+    compute = np.dtype(np.float32) if stored else logits.dtype
+    way = cpu.way_of(formula, columns, compute.itemsize, wanted, False, False, False)
     arrays = ("y_pred", "y_true", "values", *(("out",) if wanted else ()))
-    pipe = call.program(way.stages, arrays, tuple(way.scratch.items()), str(compute), call.compiled_target())
+    decoded = tuple(
+        pipeline.Packed(slot, compute.itemsize, columns, -1, slot != OUT, stored=stored)
+        for slot, array in ((0, logits), (1, labels), (OUT, logits))
+        if array.dtype.itemsize == 2 and slot < len(arrays)
+    )
+    scratch = tuple(way.scratch.items())
+    pipe = call.program(way.stages, arrays, scratch, str(compute), call.compiled_target(), decoded)
     values = jax.ShapeDtypeStruct(logits.shape[:-1], compute)
     gradient = jax.ShapeDtypeStruct(logits.shape, logits.dtype)
     found = call.run(
