@@ -2,7 +2,7 @@
 
 import math
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -12,22 +12,11 @@ from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
 from fastopt.losses.options import Options
+from fastopt.losses.samples import Samples
 
 Reduction = Literal["mean", "sum", "none"]
 Axis = Annotated[int, checks.axis]
 Axes = Annotated[int | tuple[int, ...] | None, checks.axes]
-
-
-class Samples(NamedTuple):
-    """How a call's arrays fall into samples."""
-
-    leading: tuple[int, ...]  # the shape of the samples
-    columns: int  # elements of one
-    moved: tuple[int, ...] = ()  # axes that must go to the end first
-
-    def rows(self, array: np.ndarray) -> np.ndarray:
-        """Return a view of an array like y_pred in which a sample's axes are the last ones."""
-        return np.moveaxis(array, self.moved, range(-len(self.moved), 0)) if self.moved else array
 
 
 class Loss(Options):

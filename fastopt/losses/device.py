@@ -1,6 +1,6 @@
 """A loss's call on a GPU: the checks of arrays there, and the room's way."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from fastopt.kernels.runtime.cuda_arrays import (
     stream_of,
 )  # fmt: skip
 from fastopt.kernels.runtime.driver import driver
-from fastopt.losses.base import Loss, Samples
+from fastopt.losses.samples import Samples
+
+if TYPE_CHECKING:
+    from fastopt.losses.base import Loss
 
 FLOATS = ("float32", "float64")
 
@@ -45,7 +48,7 @@ class _Counts:
         raise NotImplementedError("target 'cuda' can't check distributions yet; use target 'cython'")
 
 
-def evaluate(loss: Loss, y_true: Any, y_pred: Any, out: Any, wanted: bool, **rest: Any) -> tuple[float, Any]:
+def evaluate(loss: "Loss", y_true: Any, y_pred: Any, out: Any, wanted: bool, **rest: Any) -> tuple[float, Any]:
     """Return a loss's value, and the array of its gradient if it is `wanted`."""
     for name, value in rest.items():
         if value is not None:
@@ -74,7 +77,7 @@ def evaluate(loss: Loss, y_true: Any, y_pred: Any, out: Any, wanted: bool, **res
     return cuda.evaluate(formula, true, pred, place, columns=columns, factor=factor, stream=stream), given
 
 
-def _refuse_rows(loss: Loss, columns: int) -> None:
+def _refuse_rows(loss: "Loss", columns: int) -> None:
     try:
         of_elements = loss._formula(columns).of_elements
     except (TypeError, NotImplementedError):  # hinges: what labels are decides
