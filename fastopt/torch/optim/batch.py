@@ -59,7 +59,7 @@ class Batch:
         # NumPy's views keep the memory of state from going, whatever becomes of its tensors.
         self.arrays = [{name: view(own.state[name]) for name in (*kept, *self.counters)} for own in members]
         self.table = Table(
-            [local(own.param) for own in members], [_locals(own.state) for own in members], columns, self.counters,
+            [own.param for own in members], [_locals(own.state) for own in members], columns, self.counters,
             [own.group for own in members], [own.count for own in members], max(len(columns), recipe.slots),
         )  # fmt: skip
         # The table holds the state itself, but for wrappers of tensors.
