@@ -17,7 +17,7 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 
 test-hosts: .venv/installed-hosts
-	$(BIN)/python -m pytest tests/hosts -n auto --maxprocesses=2
+	$(BIN)/python -m pytest tests/hosts tests/cuda -n auto --maxprocesses=2
 
 bench: .venv/installed-test
 	$(BIN)/fastopt bench --peers
@@ -39,7 +39,7 @@ lint: .venv/installed-test
 	touch $@
 
 .venv/installed-hosts: .venv/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[hosts]'
+	$(BIN)/python -m pip install --quiet --editable '.[hosts,cuda]'
 	touch $@
 
 clean:

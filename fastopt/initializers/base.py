@@ -17,7 +17,8 @@ CUT_STD = 0.87962566103423978  # standard deviation of the standard normal distr
 
 
 def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> np.ndarray:
-    """Return the array to fill, after its checks."""
+    """Return the array to fill, after its checks; raises where the target in force has no way for it."""
+    way("initializers")
     lengths = expect.shape(shape, "shape", axes)
     return expect.output(out, "out", dtype=expect.dtype(dtype, "dtype", expect.FLOATS), shape=lengths, apart={})
 

@@ -296,7 +296,8 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
 
 
 def _filled(make: Callable[..., np.ndarray], shape: Any, dtype: Any, out: Any) -> np.ndarray:
-    """Return what NumPy makes, or `out` filled with it."""
+    """Return what NumPy makes, or `out` filled with it; raises where the target in force has no way for it."""
+    way("initializers")
     lengths, dtype = expect.shape(shape, "shape"), expect.dtype(dtype, "dtype", expect.FLOATS)
     if out is None:
         return make(lengths, dtype)

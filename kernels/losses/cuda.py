@@ -3,6 +3,7 @@
 import inspect
 from functools import cache
 from threading import local
+from typing import NoReturn
 
 from fastopt.kernels.losses import rules
 from fastopt.kernels.losses.formulas import Formula
@@ -46,8 +47,17 @@ def evaluate(
     return scale * float(_sums(kernel, (y_true, y_pred, out), (scale, *formula.scalars), stream)[0])
 
 
+def __getattr__(name: str) -> NoReturn:
+    """Refuse what this way lacks: losses of rows, and what is measured of them."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise NotImplementedError(f"target 'cuda' has no kernel for {name} yet; use target 'cython'")
+
+
 def outside(array: DeviceArray, low: float, high: float, stream: int = 0) -> tuple[int, ...]:
     """Return how many elements are outside [low, high], and how many are NaN."""
+    if not isinstance(array, DeviceArray):
+        raise NotImplementedError("target 'cuda' has no kernel for this loss yet; use target 'cython'")
     kernel = _counts("outside", array.dtype, ("low", "high"), ("outside_of(x, low, high)", "is_nan(x)"))
     return tuple(map(int, _sums(kernel, (array,), (low, high), stream)))
 

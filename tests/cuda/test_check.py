@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import fastopt as fo
 from fastopt.cli import app, check
 from fastopt.kernels.runtime import cuda_arrays
 from fastopt.table import OPS
@@ -30,3 +31,17 @@ def test_what_there_is_no_kernel_for_is_not_wrong(gpu):
     verdict = check.check(op, ["cuda"], lambda what: None)[0]
     assert verdict.passed
     assert verdict.missing == verdict.cases
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_no_op_falls_back_to_the_host(gpu, op):
+    """Arrays of the host's are refused, and so is what has no kernel yet: nothing runs on the CPU in silence."""
+    options = op.options[0]
+    arrays = op.inputs(np.random.default_rng(0), op.shapes[min(3, len(op.shapes) - 1)], "float32", options)
+    with fo.target("cuda"), pytest.raises((TypeError, NotImplementedError)):
+        op.call(options, arrays)
+
+
+def test_filled_arrays_are_refused_too(gpu):
+    with fo.target("cuda"), pytest.raises(NotImplementedError, match="no kernels for initializers yet"):
+        fo.initializers.zeros((3,))

@@ -1,5 +1,7 @@
 """The driver module and the launch path, on a stand-in for libcuda.so.1: what runs, and what every failure says."""
 
+import subprocess
+import sys
 import threading
 
 import ml_dtypes
@@ -199,6 +201,51 @@ def test_a_tensor_of_the_hosts_is_refused(stand_in):
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"x: expected a tensor on a GPU.*on cpu; move it with \.cuda\(\)"):
         cuda_arrays.device_array(torch.zeros(3), "x")
+
+
+class _Tensor:
+    """What the target asks of torch's tensors, over the stand-in's memory."""
+
+    is_cuda, device = True, type("device", (), {"index": 0})
+
+    def __init__(self, array, dtype="torch.float32"):
+        self.array, self.shape, self.dtype = array, array.shape, dtype
+
+    def data_ptr(self):
+        return self.array.ctypes.data
+
+    def is_contiguous(self):
+        return self.array.flags.c_contiguous
+
+    def stride(self):
+        return tuple(step // self.array.itemsize for step in self.array.strides)
+
+    def get_device(self):
+        return 0
+
+    def numel(self):
+        return self.array.size
+
+
+def test_tensors_by_their_address(stand_in):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert cuda_arrays.device_array(_Tensor(x), "x")[:6] == (x.ctypes.data, (2, 3), "float32", 0, True, None)
+    assert cuda_arrays.device_array(_Tensor(x.T), "x").layout == (1, 3)
+    assert cuda_arrays.quick(_Tensor(x), (2, 3), 0) == (x.ctypes.data, "float32", True)
+    assert cuda_arrays.quick(_Tensor(x), (3, 2), 0) is None
+    assert cuda_arrays.quick(_Tensor(x), (2, 3), 1) is None
+    assert cuda_arrays.quick(_Tensor(x.T), (3, 2), 0) is None
+    half = _Tensor(x.astype(ml_dtypes.bfloat16), "torch.bfloat16")
+    assert cuda_arrays.device_array(half, "x").dtype == "bfloat16"
+    with pytest.raises(TypeError, match=r"x: expected one of .*torch\.complex64"):
+        cuda_arrays.device_array(_Tensor(x, "torch.complex64"), "x")
+
+
+def test_import_loads_nothing_of_it():
+    own = "[m for m in sys.modules if m.startswith('fastopt') and ('cuda' in m or 'driver' in m)]"
+    code = f"import fastopt as fo, sys; fo.optimizers.Adam, fo.losses.Huber; print({own})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 class _Foreign:
