@@ -9,10 +9,12 @@ from fastopt.losses.base import Loss
 from fastopt.losses.binary import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
+    Exponential,
     Hinge,
     SquaredHinge,
     binary_crossentropy,
     binary_focal_crossentropy,
+    exponential,
     hinge,
     squared_hinge,
 )
@@ -33,6 +35,7 @@ from fastopt.losses.linear import (
     linear_cross_entropy,
 )
 from fastopt.losses.regression import (
+    Gamma,
     Huber,
     LogCosh,
     MeanAbsoluteError,
@@ -43,6 +46,7 @@ from fastopt.losses.regression import (
     Poisson,
     Quantile,
     SmoothL1,
+    gamma,
     huber,
     log_cosh,
     mean_absolute_error,
@@ -77,6 +81,7 @@ from fastopt.losses.rows import (
 
 __all__ = [
     "BinaryCrossentropy",
+    "Exponential",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
@@ -87,6 +92,7 @@ __all__ = [
     "Dice",
     "GaussianNLL",
     "Hinge",
+    "Gamma",
     "Huber",
     "KLDivergence",
     "KullbackLeiblerDivergence",
@@ -106,6 +112,7 @@ __all__ = [
     "SquaredHinge",
     "Tversky",
     "binary_crossentropy",
+    "exponential",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
@@ -116,6 +123,7 @@ __all__ = [
     "dice",
     "gaussian_nll",
     "hinge",
+    "gamma",
     "huber",
     "kl_divergence",
     "kullback_leibler_divergence",

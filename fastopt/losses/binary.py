@@ -214,3 +214,45 @@ class BinaryFocalCrossentropy(_Labels):
 
 
 binary_focal_crossentropy = function_of(BinaryFocalCrossentropy, "binary_focal_crossentropy")
+
+
+class Exponential(PlainLoss):
+    """Exponential loss: mean over a sample of t exp(−y_pred) + (1 − t) exp(y_pred).
+
+    Parameters
+    ----------
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    y_true, y_pred: float32 or float64 arrays of one shape (..., features); labels in [0, 1], predictions of any size.
+    AdaBoost's loss, as scikit-learn's ExponentialLoss, whose least value is at half the logit. torch and Keras have no
+    such loss.
+
+    References
+    ----------
+    Friedman, Hastie and Tibshirani, "Additive logistic regression: a statistical view of boosting", Annals of
+    Statistics 28, 2000.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.Exponential().value_and_grad(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
+    (1.0, array([[-0.5,  0.5]]))
+    """
+
+    def _formula(self, classes):
+        return formulas.exponential()
+
+    def _plan(self, by, y_true, y_pred, samples):
+        checks.within(by, y_true, "y_true", 0.0, 1.0, checks.LABELS)
+        return super()._plan(by, y_true, y_pred, samples)
+
+
+exponential = function_of(Exponential, "exponential")

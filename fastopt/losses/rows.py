@@ -6,17 +6,19 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import NO_CLASS
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Axis, Loss, PlainLoss, Reduction
+from fastopt.losses.base import Axes, Axis, Loss, Reduction
 from fastopt.losses.options import function_of
 
 
-class KLDivergence(PlainLoss):
+class KLDivergence(Loss):
     """Kullback-Leibler divergence: sum over the classes of t log(t / p), in nats.
 
     Parameters
     ----------
     reduction, axis
         As in :class:`Loss`.
+    from_logarithms : bool, default False
+        Whether y_pred holds logarithms of probabilities, of any size; then nothing is clipped, as in torch's kl_div.
 
     Raises
     ------
@@ -27,8 +29,7 @@ class KLDivergence(PlainLoss):
     -----
     y_true, y_pred: float32 or float64 arrays of one shape (..., classes) of at least 2 axes; rows of y_true are
     distributions (in [0, 1], with a sum of 1 within 0.001), y_pred is in [0, 1]. NaN in y_pred travels. Both are
-    clipped to [1e-7, 1], as in Keras, and there is no gradient outside of it. torch's kl_div takes log p first,
-    then t, and clips nothing.
+    clipped to [1e-7, 1], as in Keras, and there is no gradient outside of it. torch's kl_div takes log p first, then t.
 
     References
     ----------
@@ -41,14 +42,19 @@ class KLDivergence(PlainLoss):
     (0.34657359027997264, array([[-2., -1.]]))
     """
 
+    from_logarithms: bool
     _least_dimensions = 2
 
+    def __init__(self, reduction: Reduction = "mean", *, axis: Axes = -1, from_logarithms: bool = False):
+        super().__init__(reduction, axis=axis, from_logarithms=from_logarithms)
+
     def _formula(self, classes):
-        return formulas.kullback_leibler_divergence()
+        return formulas.kullback_leibler_divergence(self.from_logarithms)
 
     def _plan(self, by, y_true, y_pred, samples):
         checks.distributions(by, y_true, samples.leading)
-        checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
+        if not self.from_logarithms:
+            checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
         return super()._plan(by, y_true, y_pred, samples)
 
 

@@ -277,6 +277,81 @@ cdef cloned_void binary_focal_crossentropy_logits(real **buffers, const int64_t 
             value[i] = weight * (factor * entropy)
 
 
+cdef cloned_void poisson_log_rates(real **buffers, const int64_t *dims, const double *scalars,
+                                   int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real rate
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            rate = exp_of(y_pred[i])
+            gradient[i] = scale * (rate - y_true[i])
+            value[i] = rate - y_true[i] * y_pred[i]
+
+
+cdef cloned_void kullback_leibler_logarithms(real **buffers, const int64_t *dims, const double *scalars,
+                                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real own
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            own = y_true[i] * log_of(y_true[i])
+            own = 0 if y_true[i] == 0 else own
+            gradient[i] = -(scale * y_true[i])
+            value[i] = own - y_true[i] * y_pred[i]
+
+
+cdef cloned_void gamma_log_means(real **buffers, const int64_t *dims, const double *scalars,
+                                 int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real one = 1
+    cdef real ratio
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            ratio = y_true[i] * exp_of(-y_pred[i])
+            gradient[i] = scale * (one - ratio)
+            value[i] = y_pred[i] + ratio
+
+
+cdef cloned_void exponential(real **buffers, const int64_t *dims, const double *scalars,
+                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real one = 1
+    cdef real other, of_one, of_zero
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            other = one - y_true[i]
+            of_one = y_true[i] * exp_of(-y_pred[i])
+            of_one = 0 if y_true[i] == 0 else of_one
+            of_zero = other * exp_of(y_pred[i])
+            of_zero = 0 if other == 0 else of_zero
+            gradient[i] = scale * (of_zero - of_one)
+            value[i] = of_one + of_zero
+
+
 KERNELS = {     # (float32, float64)
     "mean_squared_logarithmic_error": (
         <uintptr_t> <void *> mean_squared_logarithmic_error[float],
@@ -305,4 +380,16 @@ KERNELS = {     # (float32, float64)
     "binary_focal_crossentropy_logits": (
         <uintptr_t> <void *> binary_focal_crossentropy_logits[float],
         <uintptr_t> <void *> binary_focal_crossentropy_logits[double]),
+    "poisson_log_rates": (
+        <uintptr_t> <void *> poisson_log_rates[float],
+        <uintptr_t> <void *> poisson_log_rates[double]),
+    "kullback_leibler_logarithms": (
+        <uintptr_t> <void *> kullback_leibler_logarithms[float],
+        <uintptr_t> <void *> kullback_leibler_logarithms[double]),
+    "gamma_log_means": (
+        <uintptr_t> <void *> gamma_log_means[float],
+        <uintptr_t> <void *> gamma_log_means[double]),
+    "exponential": (
+        <uintptr_t> <void *> exponential[float],
+        <uintptr_t> <void *> exponential[double]),
 }

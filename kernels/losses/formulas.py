@@ -95,8 +95,10 @@ def hinge(zeros: bool = False) -> Formula:
 
 
 @kept
-def kullback_leibler_divergence() -> Formula:
-    return Formula("kullback_leibler_divergence", reference.kullback_leibler_divergence, mean=False)
+def kullback_leibler_divergence(from_logarithms: bool = False) -> Formula:
+    judge = partial(reference.kullback_leibler_divergence, from_logarithms=from_logarithms)
+    kernel = "kullback_leibler_logarithms" if from_logarithms else "kullback_leibler_divergence"
+    return Formula(kernel, judge, mean=False)
 
 
 @kept
@@ -125,8 +127,19 @@ def quantile(quantile: float) -> Formula:
 
 
 @kept
-def poisson() -> Formula:
-    return Formula("poisson", reference.poisson)
+def poisson(from_logarithms: bool = False) -> Formula:
+    judge = partial(reference.poisson, from_logarithms=from_logarithms)
+    return Formula("poisson_log_rates" if from_logarithms else "poisson", judge)
+
+
+@kept
+def gamma() -> Formula:
+    return Formula("gamma_log_means", reference.gamma)
+
+
+@kept
+def exponential() -> Formula:
+    return Formula("exponential", reference.exponential)
 
 
 @kept

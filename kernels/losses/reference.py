@@ -129,8 +129,12 @@ def sparse_categorical_crossentropy(
     return value * weight, gradient * weight[:, None]
 
 
-def kullback_leibler_divergence(y_true, y_pred):
-    """Kullback and Leibler 1951: sum of t log(t / p), both clipped to [1e-7, 1]."""
+def kullback_leibler_divergence(y_true, y_pred, *, from_logarithms=False):
+    """Kullback and Leibler 1951: sum of t log(t / p), both clipped to [1e-7, 1]; given log p, nothing is clipped."""
+    if from_logarithms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = np.where(y_true == 0, 0.0, y_true * np.log(y_true))
+            return (own - y_true * y_pred).sum(axis=-1), -y_true
     t, p = np.clip(y_true, EPS, 1), np.clip(y_pred, EPS, 1)
     return (t * np.log(t / p)).sum(axis=-1), np.where(y_pred < EPS, 0.0, -t / p)
 
@@ -196,8 +200,12 @@ def quantile(y_true, y_pred, *, quantile):
     return value.mean(axis=-1), slope / y_pred.shape[-1]
 
 
-def poisson(y_true, y_pred):
-    """Mean over the row of p - t log(p + 1e-7); NaN where p is too far below 0."""
+def poisson(y_true, y_pred, *, from_logarithms=False):
+    """Mean over the row of p - t log(p + 1e-7), NaN where p is too far below 0; of exp(x) - t x, x being log p."""
+    if from_logarithms:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = np.exp(y_pred) - y_true * y_pred
+            return value.mean(axis=-1), (np.exp(y_pred) - y_true) / y_pred.shape[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         value = y_pred - y_true * np.log(y_pred + EPS)
         slope = 1 - y_true / (y_pred + EPS)
@@ -233,6 +241,21 @@ def binary_focal_crossentropy(y_true, y_pred, *, apply_class_balancing, alpha, g
     slope = missed**gamma * (p - t) / (p * (1 - p)) + gamma * missed ** (gamma - 1) * (1 - 2 * t) * entropy
     slope = np.where((y_pred < EPS) | (y_pred > 1 - EPS), 0.0, slope)
     return (weight * missed**gamma * entropy).mean(axis=-1), weight * slope / y_pred.shape[-1]
+
+
+def gamma(y_true, y_pred):
+    """Half the deviance of a gamma distribution of mean exp(x), but for what knows no x: mean of x + t exp(-x)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = y_true * np.exp(-y_pred)
+        return (y_pred + ratio).mean(axis=-1), (1 - ratio) / y_pred.shape[-1]
+
+
+def exponential(y_true, y_pred):
+    """Mean over the row of t exp(-x) + (1 - t) exp(x); 0 times anything infinite is 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        one = np.where(y_true == 0, 0.0, y_true * np.exp(-y_pred))
+        zero = np.where(y_true == 1, 0.0, (1 - y_true) * np.exp(y_pred))
+    return (one + zero).mean(axis=-1), (zero - one) / y_pred.shape[-1]
 
 
 def linear_cross_entropy(x, weight, bias, labels, scale, **options):

@@ -203,6 +203,31 @@ def binary_focal_crossentropy_logits(y_true, y_pred, scale, keep, shift, gamma, 
     return scale * (weight * (factor * (slope + turning))), weight * (factor * entropy)
 
 
+def poisson_log_rates(y_true, y_pred, scale):
+    rate = exp(y_pred)
+    return scale * (rate - y_true), rate - y_true * y_pred
+
+
+def kullback_leibler_logarithms(y_true, y_pred, scale):
+    own = y_true * log(y_true)
+    own = 0.0 if y_true == 0.0 else own
+    return -(scale * y_true), own - y_true * y_pred
+
+
+def gamma_log_means(y_true, y_pred, scale):
+    ratio = y_true * exp(-y_pred)
+    return scale * (1.0 - ratio), y_pred + ratio
+
+
+def exponential(y_true, y_pred, scale):
+    other = 1.0 - y_true
+    of_one = y_true * exp(-y_pred)
+    of_one = 0.0 if y_true == 0.0 else of_one
+    of_zero = other * exp(y_pred)
+    of_zero = 0.0 if other == 0.0 else of_zero
+    return scale * (of_zero - of_one), of_one + of_zero
+
+
 def gaussian_likelihood(y_true, y_pred, var, scale, eps, constant):
     error = y_pred - y_true
     v = eps if var < eps else var

@@ -24,6 +24,7 @@ OTHER = {  # another value of an option than its default, and what must stand be
     "class_weight": (np.array([0.5, 2.0, 1.0]), {"from_logits": True}),
     "delta": (0.1, {}),
     "eps": (0.9, {}),
+    "from_logarithms": (True, {}),
     "from_logits": (True, {}),
     "full": (True, {}),
     "gamma": (0.5, {}),
@@ -51,7 +52,7 @@ def arrays(cls):
         return {"x": scores, "weight": rng.standard_normal((3, 3)), "y_true": np.array([1, 2, 0]), "bias": scores[0]}
     if cls._takes_labels:
         return {"y_true": np.array([1, 2, 0]), "y_pred": scores}
-    given = {"y_true": np.eye(3)[[1, 0, 2]], "y_pred": scores}
+    given = {"y_true": np.eye(3)[[1, 0, 2]] + (0.5 if cls is L.Gamma else 0.0), "y_pred": scores}
     return given | ({"var": rng.uniform(0.2, 1.5, (3, 3))} if cls is L.GaussianNLL else {})
 
 

@@ -135,6 +135,34 @@ def test_long_rows_and_weights_of_zero(name, target):
     np.testing.assert_array_equal(gradient[1], 0)
 
 
+@for_each_target
+def test_torch_and_scikit_learn_take_logarithms_the_same_way(target):
+    from sklearn._loss.loss import ExponentialLoss, HalfGammaLoss, HalfPoissonLoss
+
+    rng = np.random.default_rng(6)
+    y_pred, positive = rng.standard_normal(50), rng.exponential(size=50)
+    labels, counts = rng.integers(0, 2, 50).astype(float), rng.poisson(2.0, 50).astype(float)
+    distribution, logs = rng.dirichlet(np.ones(7), 9), np.log(rng.dirichlet(np.ones(7), 9))
+    distribution[0] = np.eye(7)[0]
+    prediction, many = torch.tensor(y_pred, requires_grad=True), torch.tensor(logs, requires_grad=True)
+    torch.nn.functional.poisson_nll_loss(prediction, torch.tensor(counts)).backward()
+    value = torch.nn.functional.kl_div(many, torch.tensor(distribution), reduction="batchmean")
+    value.backward()
+    with fo.target(target):
+        for loss, judge, y_true in (
+            (L.Gamma(), HalfGammaLoss(), positive), (L.Exponential(), ExponentialLoss(), labels),
+            (L.Poisson(from_logarithms=True), HalfPoissonLoss(), counts),
+        ):  # fmt: skip
+            own, gradient = loss.value_and_grad(y_true, y_pred)
+            wanted, slope = judge.loss_gradient(y_true, y_pred)
+            np.testing.assert_allclose(gradient * 50, slope, rtol=1e-11, atol=1e-14)
+            assert own == pytest.approx(wanted.mean(), rel=1e-12)
+        np.testing.assert_allclose(gradient, prediction.grad.numpy(), rtol=1e-12, atol=1e-15)
+        own, gradient = L.KLDivergence(from_logarithms=True).value_and_grad(distribution, logs)
+    assert own == pytest.approx(value.item(), rel=1e-12)
+    np.testing.assert_allclose(gradient, many.grad.numpy(), rtol=1e-13)
+
+
 def test_aliases():
     assert L.PinballLoss is L.Quantile
     assert L.pinball_loss is L.quantile

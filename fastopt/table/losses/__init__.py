@@ -81,8 +81,10 @@ OPS = (
         tuple((LOGITS, shape) for shape in ((128, 10), (65_536, 10), (4096, 1000), (2048, 32_000))),
     ),
     op(
-        "kullback_leibler_divergence", f"kullback_leibler_divergence not_distributions {REDUCING}",
-        "Kullback and Leibler 1951", distributions, (*REDUCTIONS[:2], REDUCTIONS[4]),
+        "kullback_leibler_divergence",
+        f"kullback_leibler_divergence kullback_leibler_logarithms not_distributions {REDUCING}",
+        "Kullback and Leibler 1951", distributions,
+        (*REDUCTIONS[:2], REDUCTIONS[4], {"from_logarithms": True, "weighted": True}),
         (*wrong.DENSE, *wrong.PROBABILITY, *wrong.DISTRIBUTION, *wrong.FLAT),
         LOG_TOLERANCE, ROW_SHAPES, (({}, (128, 10)), ({}, (4096, 1000))),
     ),

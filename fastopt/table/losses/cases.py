@@ -28,6 +28,8 @@ CLASSES = {  # op -> public class; functions have the op's name
     "poisson": "Poisson",
     "squared_hinge": "SquaredHinge",
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
+    "gamma": "Gamma",
+    "exponential": "Exponential",
     "categorical_hinge": "CategoricalHinge",
     "tversky": "Tversky",
     "dice": "Dice",

@@ -37,6 +37,17 @@ def _counts(rng, shape, dtype, options):
     }  # fmt: skip
 
 
+def _positive_targets(rng, shape, dtype, options):
+    return {"y_true": np.exp(normal(rng, shape, dtype)), "y_pred": normal(rng, shape, dtype)}
+
+
+def _labels_and_scores(rng, shape, dtype, options):
+    return binary(rng, shape, dtype, {"from_logits": True}) | {"y_pred": normal(rng, shape, dtype)}
+
+
+# exp of numbers up to 5 passes their rounding on, and a gradient is a difference of numbers up to 150.
+EXP_TOLERANCE = {"float32": (3e-6, 3e-5), "float64": (6e-15, 6e-14)}
+
 SMOOTH = (
     Bad("beta negative", lambda o, a: o.update(beta=-1.0), ("beta", "≥ 0", "-1.0")),
     Bad("beta a string", lambda o, a: o.update(beta="wide"), ("beta", "wide"), TypeError),
@@ -74,7 +85,8 @@ OPS = (
         (*wrong.DENSE, *QUANTILE),
     ),
     op(
-        "poisson", f"poisson {REDUCING}", "Nelder and Wedderburn 1972", _counts, REDUCTIONS[:4], wrong.DENSE,
+        "poisson", f"poisson poisson_log_rates {REDUCING}", "Nelder and Wedderburn 1972", _counts,
+        (*REDUCTIONS[:4], {"from_logarithms": True, "weighted": True}), wrong.DENSE,
         LOG_TOLERANCE,
     ),
     op(
@@ -92,5 +104,14 @@ OPS = (
         ),
         (*wrong.DENSE, *wrong.BINARY, *wrong.PROBABILITY, *wrong.SMOOTHING, *wrong.LOGITS, *FOCAL),
         FOCAL_TOLERANCE, bench=((LOGITS, (100,)), (LOGITS, (10_000_000,))),
+    ),
+    op(
+        "gamma", f"gamma_log_means {REDUCING}", "Nelder and Wedderburn 1972", _positive_targets, REDUCTIONS[:4],
+        (*wrong.DENSE, Bad("a target of 0", lambda o, a: a["y_true"].fill(0.0), ("y_true", "> 0", "0.0"))),
+        EXP_TOLERANCE,
+    ),
+    op(
+        "exponential", f"exponential {REDUCING}", "Friedman et al. 2000", _labels_and_scores, REDUCTIONS[:4],
+        (*wrong.DENSE, *wrong.BINARY), EXP_TOLERANCE,
     ),
 )  # fmt: skip
