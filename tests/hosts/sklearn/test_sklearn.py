@@ -1,6 +1,9 @@
 """fastopt.sklearn beside scikit-learn: the same numbers, the same weights, and what scikit-learn has not."""
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,3 +204,14 @@ def test_in_a_pipeline_and_a_grid_search(digits):
     )
     search = GridSearchCV(pipeline, {"mlpclassifier__batch_norm": [False, True]}, n_jobs=2, cv=2).fit(x[:500], y[:500])
     assert search.best_score_ > 0.5
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["examples/sklearn/grid_search.py", "--epochs", "2"], ["benchmarks/hosts.py", "--small", "--rounds", "1"]],
+)
+def test_example_and_benchmark_run(command):
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "ms" in done.stdout

@@ -1,0 +1,112 @@
+"""What the adapters gain: a host's own way and ours, interleaved in one process.
+
+    python benchmarks/hosts.py [--rounds 7] [--small]
+
+Prints a table in Markdown: work, ours and theirs (medians), their ratio, and the goal. NumPy's BLAS should be as it is:
+unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE for this command. A host that is not installed is left out, and named.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """A piece of work, done by ours and by theirs; `goal` is the ratio to reach."""
+
+    work: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    goal: float
+    calls: int = 1  # in one timing
+
+
+def seconds(call: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def sklearn_rows(small: bool) -> Iterator[Row]:
+    from sklearn import metrics, neural_network
+    from sklearn.datasets import load_digits
+
+    import fastopt.sklearn as ours
+
+    rng = np.random.default_rng(0)
+    for n, goal in ((1000, 5.0), (10_000 if small else 1_000_000, 15.0)):
+        y, p = rng.integers(0, 2, n), rng.random(n)
+        y5, q5, proba = rng.integers(0, 5, n), rng.integers(0, 5, n), rng.dirichlet(np.ones(5), n)
+        for name, given, how in (
+            ("roc_auc_score", (y, p), {}),
+            ("average_precision_score", (y, p), {}),
+            ("precision_recall_fscore_support", (y5, q5), {"average": "macro"}),
+            ("confusion_matrix", (y5, q5), {}),
+            ("accuracy_score", (y5, q5), {}),
+            ("log_loss", (y5, proba), {}),
+            ("top_k_accuracy_score", (y5, proba), {}),
+            ("brier_score_loss", (y, p), {}),
+            ("mean_squared_error", (p, p[::-1].copy()), {}),
+        ):
+            one, other = getattr(ours, name), getattr(metrics, name)
+            yield Row(
+                f"sklearn {name}, {n}",
+                lambda one=one, given=given, how=how: one(*given, **how),
+                lambda other=other, given=given, how=how: other(*given, **how),
+                goal,
+                calls=20 if n == 1000 else 1,
+            )
+    x, y = load_digits(return_X_y=True)
+    large, labels = rng.standard_normal((2000 if small else 100_000, 100)), None
+    labels = (large[:, :10] @ rng.standard_normal((10, 5))).argmax(axis=1)
+    for dtype, goal in ((np.float64, 3.0), (np.float32, 2.5)):
+        for what, layers, epochs, a, b in (
+            ("digits, (100,)", (100,), 2 if small else 20, (x / 16).astype(dtype), y),
+            ("100 000 × 100, (256, 256)", (256, 256), 1 if small else 3, large.astype(dtype), labels),
+        ):
+
+            def fit(kind, layers=layers, epochs=epochs, a=a, b=b):
+                return kind(layers, max_iter=epochs, random_state=0).fit(a, b)
+
+            yield Row(
+                f"sklearn MLPClassifier.fit, {what}, {np.dtype(dtype)}, {epochs} epochs",
+                lambda fit=fit: fit(ours.MLPClassifier),
+                lambda fit=fit: fit(neural_network.MLPClassifier),
+                goal,
+            )
+
+
+HOSTS = {"sklearn": sklearn_rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--small", action="store_true", help="small sizes, to see that it runs")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # a fixed number of epochs is what is compared
+    print("| work | ours | theirs | ratio | goal |\n|---|--:|--:|--:|--:|")
+    for host, rows in HOSTS.items():
+        if find_spec(host) is None:
+            print(f"| {host} is not installed | | | | |")
+            continue
+        for row in rows(arguments.small):
+            row.ours(), row.theirs()
+            times = [(seconds(row.ours, row.calls), seconds(row.theirs, row.calls)) for _ in range(arguments.rounds)]
+            own, other = (statistics.median(column) for column in zip(*times, strict=True))
+            print(
+                f"| {row.work} | {1e3 * own:.3g} ms | {1e3 * other:.3g} ms | {other / own:.2f} | {row.goal} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
