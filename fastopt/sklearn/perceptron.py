@@ -219,7 +219,7 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in scikit-learn
     >>> import numpy as np
     >>> from fastopt.sklearn import MLPClassifier
     >>> x = np.random.default_rng(0).standard_normal((200, 4))
-    >>> model = MLPClassifier((16,), max_iter=400, random_state=0).fit(x, x[:, 0] > 0)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.1, max_iter=1000, random_state=0).fit(x, x[:, 0] > 0)
     >>> bool(model.score(x, x[:, 0] > 0) > 0.95)
     True
     """

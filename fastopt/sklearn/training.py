@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 from scipy.special import expit, xlogy
 
 from fastopt import losses, optimizers
@@ -96,7 +97,7 @@ class Batches:
         self.sums = [np.empty((batch, width), dtype) for width in widths]  # before the norm
         self.hidden = [np.empty_like(h) for h in self.sums[:-1]] if self.norms else self.sums[:-1]
         self.deltas = [np.empty_like(h) for h in self.sums]
-        self.decay = [np.empty_like(c) for c in self.coefs]
+        self.add = get_blas_funcs("axpy", dtype=dtype)
         self.grads = [np.empty_like(array) for array in (*self.coefs, *self.intercepts)]
 
     def parameters(self) -> list[np.ndarray]:
@@ -124,8 +125,9 @@ class Batches:
         for i in range(last, -1, -1):
             _product(inputs[i].T, delta, self.grads[i])
             if self.alpha > 0:
-                self.grads[i] += np.multiply(self.coefs[i], self.alpha / weight, self.decay[i])
-                value += 0.5 * self.alpha / weight * float(np.vdot(self.coefs[i], self.coefs[i]))
+                coef = self.coefs[i].reshape(-1)
+                self.add(coef, self.grads[i].reshape(-1), a=self.alpha / weight)  # in place
+                value += 0.5 * self.alpha / weight * float(np.vdot(coef, coef))
             np.add.reduce(delta, 0, None, self.grads[last + 1 + i])
             if i:
                 before = np.matmul(delta, self.coefs[i].T, out=self.deltas[i - 1][:n])
