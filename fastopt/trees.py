@@ -20,6 +20,7 @@ class Tree:
         self.grouped = isinstance(params, list | tuple) and any(isinstance(entry, Mapping) for entry in params)
         self.options: list[dict[str, Any]] = []
         self.names: list[str] = []
+        self.keys: list[str] = []  # a leaf's own, in its group
         self.leaves: list[Any] = []
         self.group_of: list[int] = []
         self._forms: list[Any] = []
@@ -33,6 +34,7 @@ class Tree:
             self._forms.append(form_of(form))
             self.names += names(self._forms[k], f"{name}['params']" if self.grouped else name)
             self.leaves += found
+            self.keys += keys(self._forms[k])
             self.group_of += [k] * len(found)
         if not self.leaves:
             raise ValueError("params: expected at least one array, got none")
@@ -47,6 +49,18 @@ class Tree:
         for k, (part, form) in enumerate(zip(tree, self._forms, strict=True)):
             flat += alike(form, part, f"{name}[{k}]", "gradients")
         return flat
+
+    def extended(self, group: "Tree") -> "Tree":
+        """Return the form of these parameters as a list of groups, with another one behind them."""
+        made = Tree.__new__(Tree)
+        made.grouped = True
+        made.options, made._forms = self.options + group.options, self._forms + group._forms
+        made.leaves, made.keys = self.leaves + group.leaves, self.keys + group.keys
+        made.group_of = self.group_of + [len(self._forms)] * len(group.leaves)
+        made.names = []
+        for k, form in enumerate(made._forms):
+            made.names += names(form, f"params[{k}]['params']")
+        return made
 
     def build(self, leaves: list[Any]) -> Any:
         """Return the leaves in the form that the parameters came in."""
@@ -77,6 +91,11 @@ def names(form: Form, name: str) -> list[str]:
     if form is None:
         return [name]
     return [f"{name}[{key!r}]" for key in (range(form) if isinstance(form, int) else form)]
+
+
+def keys(form: Form) -> list[str]:
+    """Return the key of each leaf as a string: of a mapping, or its place; nothing for an array by itself."""
+    return [""] if form is None else [str(key) for key in (range(form) if isinstance(form, int) else form)]
 
 
 def alike(form: Form, tree: Any, name: str, of: str) -> list[Any]:

@@ -3,9 +3,11 @@
 
 All of them share `step(grads)`, `lr`, `steps`, `groups`, `state`, `state_dict()` and `load_state_dict()`:
 see :class:`Optimizer`. `lr` may be a schedule, a callable that takes the number of steps taken and returns the
-learning rate; nothing compiles anew when a hyper-parameter changes.
+learning rate; nothing compiles anew when a hyper-parameter changes. `overrides` has ready ones for the option of that
+name: no decay for biases, rates by layer.
 """
 
+from fastopt.optimizers import overrides as overrides
 from fastopt.optimizers.adam import Adam, Adamax, AdamW, AdamWScheduleFree, AdEMAMix, NAdam, RAdam
 from fastopt.optimizers.adaptive import FTRL, Adadelta, Adagrad, RMSprop
 from fastopt.optimizers.base import Optimizer

@@ -10,13 +10,13 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.optimizers.batch import Asked
-from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.memory import State
 from fastopt.optimizers.options import Options, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
+from fastopt.optimizers.store import NONE
 from fastopt.optimizers.stores import new_store
 
 SYNONYMS = {  # what others call it
@@ -33,6 +33,13 @@ SYNONYMS = {  # what others call it
     "ema_momentum": "ema_decay",
     "use_ema": "ema_decay",
 }
+
+
+def expect_norm(norm: Any) -> tuple[float, bool]:
+    """Return a norm from outside, and whether it is finite."""
+    if isinstance(norm, float | int | np.floating) and not isinstance(norm, bool) and not norm < 0:
+        return float(norm), math.isfinite(norm)
+    raise TypeError(f"norm: expected a number ≥ 0 or NaN, got {expect.describe(norm)}")
 
 
 class Settable:
@@ -61,8 +68,10 @@ class Optimizer:
 
         clip_norm : float > 0 or None, default None
             Longest norm of all gradients together; longer ones are scaled down to it.
+        clip_each : float > 0 or None, default None
+            Longest norm of each parameter's gradient by itself (Keras's `clipnorm`), after `clip_norm`.
         clip_value : float > 0 or None, default None
-            Largest magnitude of a gradient's element; larger ones are cut, after `clip_norm`.
+            Largest magnitude of a gradient's element; larger ones are cut, after both.
         decoupled_weight_decay : bool, default False
             Take lr weight_decay θ from every parameter, before the update, instead of adding weight_decay θ to its
             gradient (Loshchilov and Hutter 2019); Keras decays so in every optimizer.
@@ -82,6 +91,10 @@ class Optimizer:
             are an exact float32.
         seed : int in [0, 2^32), default 0
             Of all stochastic rounding.
+        overrides : callable (key, array) -> mapping or None, default None
+            A parameter's own hyper-parameters, by its key in the mapping (its place in the sequence, as a string) and
+            the array: no decay for vectors, rates by layer. Parameters of the same ones become a group; gradients come
+            in the structure of `params` all the same.
     **hyper
         Hyper-parameters of every group that does not name its own.
 
@@ -136,7 +149,7 @@ class Optimizer:
 
     def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
         given: Mapping[str, Any] = options or {}
-        known = (*hyper, *Options.__dataclass_fields__)
+        known = (*hyper, *Options.__dataclass_fields__, "overrides")
         for name in given:
             if name not in known:
                 raise TypeError(f"{name}: {expect.unknown(name, known, SYNONYMS)}")
@@ -144,7 +157,11 @@ class Optimizer:
             raise ValueError(
                 f"decoupled_weight_decay: expected False, as {self.rule.name} has no decay to decouple, got True"
             )
-        self._store = new_store(self.rule, Options.of(given), params, hyper)
+        overrides = given.get("overrides")
+        if overrides is not None and not callable(overrides):
+            raise TypeError(f"overrides: expected a callable (key, array), got {expect.describe(overrides)}")
+        checked = Options.of({name: value for name, value in given.items() if name != "overrides"})
+        self._store = new_store(self.rule, checked, params, hyper, overrides)
         self._turn = Turn()  # a step, or any look at what it writes, at a time
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -167,7 +184,7 @@ class Optimizer:
         """The options, checked."""
         return self._store.options
 
-    clip_norm, clip_value = Settable(), Settable()
+    clip_norm, clip_each, clip_value = Settable(), Settable(), Settable()
     ema_decay, seed = Settable(), Settable()
 
     @property
@@ -219,6 +236,8 @@ class Optimizer:
         skip_nonfinite: bool = False,
         zero_grads: bool = False,
         return_stats: bool = False,
+        skip_missing: bool = False,
+        norm: float | None = None,
     ) -> Stats | None:
         """Update every parameter, and its state, in place, in one pass.
 
@@ -235,6 +254,11 @@ class Optimizer:
             Write zeros into the gradients, which are otherwise not written; in the same pass.
         return_stats : bool, default False
             Return what the step learned: the norms of gradients and update, and whether it was skipped.
+        skip_missing : bool, default False
+            Leave a parameter whose gradient is None as it is, with its state, its average and its own count of steps.
+        norm : float ≥ 0 or NaN, optional
+            The norm of all gradients, as they are given, in the place of the one that would be measured: where these
+            are a part of them, and other processes have the rest. `skip_nonfinite` looks at it alone.
 
         Returns
         -------
@@ -255,30 +279,30 @@ class Optimizer:
             if store.by_rows:
                 raise ValueError("step: expected step_rows, which has counted every row's steps by itself, got step")
             gradients = store.tree.flatten(grads, "grads")
-            settings = store.settings()
-            batches = store.bind(gradients, zero_grads)
+            settings, rows = store.settings()
+            missing = NONE
+            if skip_missing is not False and expect.flag(skip_missing, "skip_missing"):
+                missing = {i for i, gradient in enumerate(gradients) if gradient is None}
+            batches = store.bind(gradients, zero_grads, rows, missing)
             try:
-                options, factor, norm, door = store.options, unscale, 0.0, store.door()
+                options, factor, length, door = store.options, unscale, 0.0, store.door()
                 if return_stats or skip_nonfinite or options.clip_norm is not None:
-                    norm, finite = door.norm(batches)
-                    norm *= unscale
+                    length, finite = door.norm(batches) if norm is None else expect_norm(norm)
+                    length *= unscale
                     if skip_nonfinite and not finite:
                         if zero_grads:
                             store.zero(gradients)
-                        return Stats(norm, 0.0, True) if return_stats else None
-                    if options.clip_norm is not None and not norm <= options.clip_norm:
-                        factor *= options.clip_norm / norm
-                done: tuple[Call, ...] = ((setattr, (store, "steps", store.steps + 1), {}),)
-                if self.rule.carries:
-                    done += ((setattr, (store, "carried", [dict(setting.after) for setting in settings]), {}),)
+                        return Stats(length, 0.0, True) if return_stats else None
+                    if options.clip_norm is not None and not length <= options.clip_norm:
+                        factor *= options.clip_norm / length
                 asked = Asked(
                     factor, store.steps + 1, options.clip_value, options.ema_decay, options.seed, zero_grads,
-                    return_stats, done,
+                    return_stats, store.counting(settings, rows, missing), options.clip_each,
                 )  # fmt: skip
                 update = door.step(batches, self.rule, settings, asked)
             finally:
                 store.release(batches)
-        return Stats(norm, math.sqrt(update), False) if return_stats else None
+        return Stats(length, math.sqrt(update), False) if return_stats else None
 
     def step_rows(
         self,
@@ -340,6 +364,37 @@ class Optimizer:
         self._store.expect_host("step_rows")
         with self._turn:
             return row_steps.step(self._store, index, rows, values, grad_scale, skip_nonfinite, return_stats)
+
+    def add_group(self, group: Mapping[str, Any]) -> None:
+        """Take in more parameters as a group of their own; they begin with their first step.
+
+        From then on gradients come as a list of groups, these last.
+
+        Parameters
+        ----------
+        group : mapping
+            "params" (an array, a sequence or a mapping of arrays) and any hyper-parameters that differ from those that
+            the optimizer was made with.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As when an optimizer is made; nothing has been changed then.
+
+        Examples
+        --------
+        >>> import numpy as np, fastopt as fo
+        >>> first, second = np.zeros(2), np.zeros(2)
+        >>> opt = fo.optimizers.Adam(first, lr=0.5)
+        >>> opt.step(np.ones(2))
+        >>> opt.add_group({"params": second, "lr": 0.25})
+        >>> opt.step([np.ones(2), np.ones(2)])
+        >>> first.round(6), second.round(6)
+        (array([-1., -1.]), array([-0.25, -0.25]))
+        """
+        self._store.expect_host("add_group")
+        with self._turn:
+            self._store.add(group)
 
     # ---- what steps keep beside the parameters
 

@@ -35,7 +35,10 @@ def state_dict(store: Store) -> dict[str, Any]:
     }
     carried = {"carried": [dict(numbers) for numbers in store.carried]} if store.rule.carries else {}
     groups = [{**group, "lr": None if callable(group["lr"]) else group["lr"]} for group in store.groups]
-    return {"optimizer": store.rule.name, "steps": store.steps, "groups": groups, "state": state, **carried}
+    found = {"optimizer": store.rule.name, "steps": store.steps, "groups": groups, "state": state, **carried}
+    if store.behind:
+        found["behind"] = {store.names[i]: [steps, dict(own)] for i, (steps, own) in store.behind.items()}
+    return found
 
 
 def load_state_dict(store: Store, given: Any) -> None:
@@ -53,6 +56,7 @@ def load_state_dict(store: Store, given: Any) -> None:
     carried = _carried(store, given["carried"]) if carries else store.carried
     if not isinstance(state, Mapping) or list(state) != store.names:
         raise ValueError(f"state_dict['state']: expected the parameters {store.names}, got {expect.describe(state)}")
+    behind = _behind(store, given.get("behind", {}))
     by_rows = any(of_rows(STEPS) in own for own in state.values() if isinstance(own, Mapping))
     kept = [store.whole_state(i) | (store.new_counts(i) if by_rows else {}) for i in range(len(store.params))]
     writes: list[Call] = []
@@ -65,7 +69,8 @@ def load_state_dict(store: Store, given: Any) -> None:
             _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
             writes.append((store.write, (array, state[name][key]), {}))
     writes += [store.copy_call(i) for i in range(len(store.copies))]
-    adopt(store, groups, steps, carried, [*writes, (setattr, (store, "state", kept), {})], by_rows)
+    writes += [(setattr, (store, "behind", behind), {}), (setattr, (store, "state", kept), {})]
+    adopt(store, groups, steps, carried, writes, by_rows)
 
 
 def adopt(
@@ -122,6 +127,23 @@ def _carried(store: Store, carried: Any) -> list[dict[str, float]]:
             {key: expect.number(numbers[key], f"{name}[{key!r}]", expect.NOT_NEGATIVE) for key in wanted}
         )  # fmt: skip
     return fresh
+
+
+def _behind(store: Store, given: Any) -> dict[int, tuple[int, dict[str, float]]]:
+    """Return which parameters are behind their group as a state_dict has it, checked."""
+    name, wanted = "state_dict['behind']", store.rule.carries
+    if not isinstance(given, Mapping) or not set(given) <= set(store.names):
+        raise ValueError(f"{name}: expected parameters among {store.names}, got {expect.describe(given)}")
+    found = {}
+    for key, entry in given.items():
+        own = f"{name}[{key!r}]"
+        if not isinstance(entry, list | tuple) or len(entry) != 2 or not isinstance(entry[1], Mapping):
+            raise ValueError(f"{own}: expected steps and what is carried, got {expect.describe(entry)}")
+        if entry[1].keys() != wanted.keys():
+            raise ValueError(f"{own}: expected the keys {sorted(wanted)}, got {expect.describe(entry[1])}")
+        numbers = {key: expect.number(entry[1][key], own, expect.NOT_NEGATIVE) for key in wanted}
+        found[store.names.index(key)] = expect.integer(entry[0], own, 0), numbers
+    return found
 
 
 # ---- as a file

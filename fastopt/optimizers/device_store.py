@@ -23,7 +23,7 @@ from fastopt.kernels.runtime.cuda_arrays import (
 )  # fmt: skip
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way
-from fastopt.optimizers.store import Store
+from fastopt.optimizers.store import NONE, Store
 
 
 class DeviceStore(Store):
@@ -148,8 +148,14 @@ class DeviceStore(Store):
         self.params = moved
         self.build_tables()
 
-    def bind(self, gradients: list[Any], zeroed: bool) -> list[Any]:
+    def bind(
+        self, gradients: list[Any], zeroed: bool, rows: list[int] | None = None, missing: set[int] = NONE
+    ) -> list[Any]:  # fmt: skip
         """Return the batches of a step, with their arrays bound; raises if one can't be used."""
+        if missing:
+            self.expect_host("skip_missing")
+        if self.options.clip_each is not None:
+            self.expect_host("clip_each")
         self.door()
         self._again()
         if not self._same(gradients, zeroed):

@@ -1,6 +1,6 @@
 """What every optimizer can do besides its rule, and how it keeps numbers: options of the whole optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
@@ -11,10 +11,14 @@ COPY_DTYPES = ("bfloat16", "float16")
 ROUNDINGS = ("nearest", "stochastic", "exact")
 
 
+Overrides = Callable[[str, Any], Mapping[str, Any]]  # (key, array) -> hyper-parameters of its own
+
+
 class StepOptions(TypedDict, total=False):
     """Keyword arguments of every optimizer, checked in :class:`Options`; see :class:`Optimizer`."""
 
     clip_norm: float | None
+    clip_each: float | None
     clip_value: float | None
     decoupled_weight_decay: bool
     ema_decay: float | None
@@ -22,6 +26,7 @@ class StepOptions(TypedDict, total=False):
     state_dtype: str | None
     rounding: str
     seed: int
+    overrides: Overrides | None
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Options:
     """The options, checked."""
 
     clip_norm: float | None = None
+    clip_each: float | None = None
     clip_value: float | None = None
     decoupled_weight_decay: bool = False
     ema_decay: float | None = None
@@ -45,9 +51,9 @@ class Options:
     def of(cls, options: Mapping[str, Any]) -> "Options":
         """Return the options, checked; names are known to be right."""
         checked = dict(options)
-        for name, domain in (("clip_norm", expect.POSITIVE), ("clip_value", expect.POSITIVE)):
+        for name in ("clip_norm", "clip_each", "clip_value"):
             if options.get(name) is not None:
-                checked[name] = expect.number(options[name], name, domain)
+                checked[name] = expect.number(options[name], name, expect.POSITIVE)
         if options.get("ema_decay") is not None:
             checked["ema_decay"] = expect.number(options["ema_decay"], "ema_decay", expect.FRACTION)
         if "decoupled_weight_decay" in options:

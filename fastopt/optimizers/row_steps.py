@@ -12,6 +12,7 @@ from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.kinds import GROUP
 from fastopt.kernels.runtime.targets import way
 from fastopt.optimizers.options import Stats
+from fastopt.optimizers.refusals import refuse_overlap
 from fastopt.optimizers.store import STEPS, Store, of_rows
 
 
@@ -46,7 +47,7 @@ def checked(store: Store, index: Any, rows: Any, values: Any) -> Rows:
     if outside.size:
         raise ValueError(f"rows: expected numbers in [0, {len(param)}), got {outside[0]}")
     expect.array(values, "values", shape=(len(rows), *param.shape[1:]), among=FLOATS)
-    store.refuse_overlap("values", values)
+    refuse_overlap(store, "values", values)
     unique, grads = summed(rows.astype(np.int64), values, "float64" if param.dtype == np.float64 else "float32")
     recipe, length = store.recipe(i, str(grads.dtype)), math.prod(param.shape[1:])
     if length % GROUP and {"mean8", "square8"} & set(recipe.state):
@@ -84,13 +85,15 @@ def step(
     which = which.reshape(-1).astype(np.int64)
     settings = [_setting(store, group, int(steps) + 1, carried) for steps, *carried in numbers.tolist()]
     batch = _batch(work, which)
-    if return_stats or skip_nonfinite or options.clip_norm is not None:
+    if return_stats or skip_nonfinite or options.clip_norm is not None or options.clip_each is not None:
         norm, finite = door.norm([batch])
         norm *= factor
         if skip_nonfinite and not finite:
             return Stats(norm, 0.0, True) if return_stats else None
-        if options.clip_norm is not None and not norm <= options.clip_norm:
-            factor *= options.clip_norm / norm
+        length = norm
+        for limit in (options.clip_norm, options.clip_each):
+            if limit is not None and not length <= limit:
+                factor, length = factor * (limit / length), limit
     counts = np.array([(one.step, *one.after.values()) for one in settings]).reshape(-1, len(counted))
     done: list[Call] = [(setattr, (store, "steps", store.steps + 1), {})]
     if not store.by_rows:

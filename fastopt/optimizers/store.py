@@ -1,7 +1,7 @@
 """What an optimizer holds: parameters, groups, state, and the tables by which a step finds them."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+import math
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,15 +17,18 @@ from fastopt.kernels.runtime.tables import first_overlap, holds_the_same, unchan
 from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers.memory import Layout, Memory
-from fastopt.optimizers.options import Options
+from fastopt.optimizers.options import Options, Overrides
+from fastopt.optimizers.overrides import grouped
+from fastopt.optimizers.refusals import memory_ranges, refuse_gradients
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.trees import Tree
 
+NONE: set[int] = set()
 NOTHING: dict[str, float] = {}  # carried
 PARAM = 0  # a column of every recipe
 KEPT = 8  # sets of batches that are kept, one for each combination of the gradients' types
 STEPS = "steps"
-ADDRESSES = ("memory", "_starts", "_stops", "_batches", "_kinds", "_seen_zeroed")
+ADDRESSES = ("memories", "_starts", "_stops", "_batches", "_kinds", "_seen_zeroed")
 
 
 def of_rows(name: str) -> str:
@@ -43,6 +46,8 @@ class Store:
     params : array, sequence or mapping of arrays, or list of groups
     hyper : dict
         Hyper-parameters of every group that doesn't name its own.
+    overrides : callable (key, array) -> mapping, optional
+        A parameter's own hyper-parameters; those of the same ones become a group.
 
     Attributes
     ----------
@@ -54,12 +59,17 @@ class Store:
         Steps taken, and what each group carries from step to step beside arrays.
     state, copies : list of dict of arrays, list of arrays
         Of each parameter; in memory of the store's own.
+    behind : dict
+        Steps taken and numbers carried of the parameters that have come less far than their group: that missed
+        gradients, or were added later.
     by_rows : bool
         Whether rows count their own steps.
     """
 
-    def __init__(self, rule: Rule, options: Options, params: Any, hyper: Group):
-        self.rule, self.options = rule, options
+    def __init__(
+        self, rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None
+    ):  # fmt: skip
+        self.rule, self.options, self.hyper = rule, options, hyper
         self.tree = Tree(params)
         self.names, self.group_of = self.tree.names, self.tree.group_of
         self.params = [self.taken(leaf, name) for name, leaf in zip(self.names, self.tree.leaves, strict=True)]
@@ -68,14 +78,19 @@ class Store:
             refusal = "" if rule.layers is None else rule.layers.refusal(shape)
             if refusal:
                 raise ValueError(f"{name}: {refusal}")
+        given = self.tree.options
+        if overrides is not None:
+            self.group_of, given = grouped(self.tree, overrides)
         self.groups: list[Group] = []
-        for k, own in enumerate(self.tree.options):
+        for k, own in enumerate(given):
             unknown = [key for key in own if key not in hyper]
             if unknown:
-                raise ValueError(f"params[{k}]: {expect.unknown(unknown[0], hyper)}")
+                where = f"params[{k}]" if overrides is None else "overrides"
+                raise ValueError(f"{where}: {expect.unknown(unknown[0], hyper)}")
             self.groups.append(rule.checked({**hyper, **own}, self.compute(k)))
         self.see([dict(group) for group in self.groups])
         self.steps, self.by_rows = 0, False
+        self.behind: dict[int, tuple[int, dict[str, float]]] = {}
         self.carried = [dict(rule.carries) for _ in self.groups]
         self._begin_state()
         self.build_tables()
@@ -97,7 +112,8 @@ class Store:
 
     def zero(self, gradients: list[Any]) -> None:
         for gradient in gradients:
-            gradient[...] = 0
+            if gradient is not None:
+                gradient[...] = 0
 
     def expect_host(self, name: str) -> None:
         """Raise if a method can't work where the arrays are."""
@@ -130,10 +146,11 @@ class Store:
         self.copies = [own.pop("copy") for own in state if "copy" in own]
 
     def _begin_state(self) -> None:
-        self.memory = Memory([self._layout(i) for i in range(len(self.params))])
-        for i, state in enumerate(self.memory.arrays):
+        memory = Memory([self._layout(i) for i in range(len(self.params))])
+        self.memories = [memory]
+        for i, state in enumerate(memory.arrays):
             self._begin(i, self.groups[self.group_of[i]], state)
-        self._hold(self.memory.arrays)
+        self._hold(memory.arrays)
 
     def _begin(self, i: int, group: Group, state: dict[str, np.ndarray]) -> None:
         """Write what a parameter's state begins with into arrays of zeros."""
@@ -160,16 +177,9 @@ class Store:
         """Return what each row of a parameter counts, as if it had taken every step so far."""
         if not self.shapes[i]:
             return {}
-        rows, carried = self.shapes[i][0], self.carried[self.group_of[i]]
-        counts = {of_rows(STEPS): np.full(rows, self.steps, np.int64)}
+        rows, (steps, carried) = self.shapes[i][0], self.progress(i)
+        counts = {of_rows(STEPS): np.full(rows, steps, np.int64)}
         return counts | {of_rows(name): np.full(rows, value, np.float64) for name, value in carried.items()}
-
-    def count_rows(self) -> None:
-        """From here on, rows count their own steps."""
-        if not self.by_rows:
-            for i in range(len(self.params)):
-                self.state[i] |= self.new_counts(i)
-            self.by_rows = True
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle needs: all but addresses."""
@@ -178,11 +188,12 @@ class Store:
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
         given = [own | ({"copy": self.copies[i]} if self.copies else {}) for i, own in enumerate(self.state)]
-        self.memory = Memory([{name: (a.dtype, a.shape) for name, a in own.items()} for own in given])
-        for own, mine in zip(given, self.memory.arrays, strict=True):
+        memory = Memory([{name: (a.dtype, a.shape) for name, a in own.items()} for own in given])
+        self.memories = [memory]
+        for own, mine in zip(given, memory.arrays, strict=True):
             for name, array in own.items():
                 mine[name][...] = array
-        self._hold(self.memory.arrays)
+        self._hold(memory.arrays)
         self.build_tables()
 
     def take_options(self, options: Options) -> None:
@@ -254,36 +265,79 @@ class Store:
         if self.rule.kernels(group, ()) != self.rule.kernels(seen, ()):
             raise ValueError(f"{name}: expected options that keep the optimizer's state, got {expect.describe(group)}")
 
-    def settings(self) -> list[Setting]:
-        """Return what each group's parameters share in the next step, and what the groups carry behind it."""
+    def progress(self, i: int) -> tuple[int, dict[str, float]]:
+        """Return how many steps a parameter has taken, and what it carries."""
+        return self.behind[i] if i in self.behind else (self.steps, self.carried[self.group_of[i]])
+
+    def settings(self) -> tuple[list[Setting], list[int] | None]:
+        """Return what parameters share in the next step that have come equally far, and each one's, if not its group's.
+
+        A setting for each group stands first, then those of parameters that are behind.
+        """
         groups, step = self.digested(), self.steps + 1
-        if not self.rule.carries:
-            return [Setting(group, step, NOTHING, NOTHING) for group in groups]
-        return [
-            Setting(group, step, before, self.rule.carry({**group, **before}, step))
-            for group, before in zip(groups, self.carried, strict=True)
-        ]
+        if not self.rule.carries and not self.behind:
+            return [Setting(group, step, NOTHING, NOTHING) for group in groups], None
+        found = [self._setting(group, self.steps, before) for group, before in zip(groups, self.carried, strict=True)]
+        if not self.behind:
+            return found, None
+        rows, known = list(self.group_of), {}
+        for i, (steps, before) in self.behind.items():
+            key = self.group_of[i], steps, *before.values()
+            if key not in known:
+                known[key] = len(found)
+                found.append(self._setting(groups[self.group_of[i]], steps, before))
+            rows[i] = known[key]
+        return found, rows
+
+    def _setting(self, group: Group, steps: int, before: dict[str, float]) -> Setting:
+        return Setting(group, steps + 1, before, self.rule.carry({**group, **before}, steps + 1))
+
+    def counting(self, settings: list[Setting], rows: list[int] | None, missing: set[int]) -> tuple[Call, ...]:
+        """Return the calls that count a step in which some gradients were missing."""
+        calls: tuple[Call, ...] = ((setattr, (self, "steps", self.steps + 1), {}),)
+        if self.rule.carries:
+            carried = [dict(setting.after) for setting in settings[: len(self.groups)]]
+            calls += ((setattr, (self, "carried", carried), {}),)
+        if missing or self.behind:
+            behind = {}
+            for i in sorted({*self.behind, *missing}):
+                if i in missing:
+                    behind[i] = self.progress(i)
+                elif rows is not None:
+                    behind[i] = settings[rows[i]].step, dict(settings[rows[i]].after)
+            calls += ((setattr, (self, "behind", behind), {}),)
+        return calls
+
+    def add(self, group: Any) -> None:
+        """Take in another group of parameters, which have taken no step."""
+        if not isinstance(group, Mapping):
+            raise TypeError(f"group: expected a mapping with the key 'params', got {expect.describe(group)}")
+        other = Store(self.rule, self.options, [group], self.hyper)
+        first, steps = len(self.params), self.steps
+        joined = Store.__new__(type(self))  # where parameters overlap, nothing has been changed
+        vars(joined).update(vars(self))
+        joined.tree = self.tree.extended(other.tree)
+        joined.names, joined.params = joined.tree.names, self.params + other.params
+        joined.memories = self.memories + other.memories
+        joined.build_tables()
+        joined.shapes, joined.state = self.shapes + other.shapes, self.state + other.state
+        joined.copies, joined.carried = self.copies + other.copies, self.carried + other.carried
+        joined.group_of = self.group_of + [len(self.groups)] * len(other.params)
+        added = range(first, first + len(other.params)) if steps else ()
+        joined.behind = self.behind | {i: (0, dict(self.rule.carries)) for i in added}
+        groups = self.groups + other.groups
+        joined.see([dict(each) for each in groups])
+        joined.groups = self.groups
+        if self.by_rows:
+            for i in range(first, len(joined.params)):
+                joined.state[i] |= joined.new_counts(i)
+        whole([(self.groups.extend, (other.groups,), {}), (vars(self).update, (vars(joined),), {})])
 
     # ---- tables
 
     def build_tables(self) -> None:
         """Refuse parameters that overlap, and keep the ranges of memory that gradients must stay out of."""
-        bounds = sorted((*np.lib.array_utils.byte_bounds(p), k) for k, p in enumerate(self.params) if p.size)
-        for (_, stop, i), (start, _, j) in pairwise(bounds):
-            if start < stop and np.shares_memory(self.params[i], self.params[j]):
-                raise ValueError(
-                    f"{self.names[j]}: expected memory apart from every other parameter, got an overlap with "
-                    f"{self.names[i]}"
-                )
-        merged: list[list[int]] = []
-        own = [(self.memory.start, self.memory.stop)] if self.memory.stop > self.memory.start else []
-        for start, stop in sorted([(start, stop) for start, stop, _ in bounds] + own):
-            if merged and start < merged[-1][1]:  # views that interleave share one range
-                merged[-1][1] = max(stop, merged[-1][1])
-            else:
-                merged.append([start, stop])
-        self._starts = np.array([start for start, _ in merged], np.uintp)
-        self._stops = np.array([stop for _, stop in merged], np.uintp)
+        self._starts, self._stops = memory_ranges(self.names, self.params, self.memories)
         self.forget_batches()
 
     def forget_batches(self) -> None:
@@ -292,16 +346,20 @@ class Store:
         self._kinds: tuple[str, ...] = ()  # of the last step's gradients
         self._seen_zeroed = False  # whether those were found apart from each other, too
 
-    def bind(self, gradients: list[Any], zeroed: bool) -> "list[_Bound]":
+    def bind(
+        self, gradients: list[Any], zeroed: bool, rows: list[int] | None = None, missing: set[int] = NONE
+    ) -> "list[_Bound]":  # fmt: skip
         """Return the batches of a step, with their arrays bound; raises if one can't be used. `release` them after it.
 
+        `rows` says which setting is each parameter's, if not its group's; the gradients that are `missing` are None.
         Where the gradients are of the same types as in the last step, this is all there is to check.
         """
         bound = self._batches.get(self._kinds)
         if bound is None or not self._fit(bound, gradients, zeroed) or not self._apart(bound, zeroed):
-            self._refuse(gradients, zeroed)
-            gradients = list(map(np.asarray, gradients))
-            self._kinds = tuple([str(gradient.dtype) for gradient in gradients])
+            refuse_gradients(self, self._starts, self._stops, gradients, zeroed, missing)
+            gradients = [None if gradient is None else np.asarray(gradient) for gradient in gradients]
+            kinds_of = zip(self.params, gradients, strict=True)
+            self._kinds = tuple([str((param if grad is None else grad).dtype) for param, grad in kinds_of])
             bound = self._batches.get(self._kinds)
             if bound is None:
                 while len(self._batches) >= KEPT:
@@ -311,6 +369,10 @@ class Store:
                 for each in bound:
                     each.seen[...] = each.jobs.pointers[:, [PARAM, each.grad]]
                 self._seen_zeroed = zeroed
+        for each in bound:
+            if each.special or rows is not None or missing:
+                each.take(self.group_of if rows is None else rows, missing)
+                each.special = rows is not None or bool(missing)
         return bound
 
     @staticmethod
@@ -339,56 +401,24 @@ class Store:
                 return False
         return True
 
-    def _grouped(self, gradients: list[np.ndarray]) -> "list[_Bound]":
+    def _grouped(self, gradients: list[Any]) -> "list[_Bound]":
         members: dict[Recipe, list[int]] = {}
-        for i, gradient in enumerate(gradients):
-            members.setdefault(self.recipe(i, str(gradient.dtype)), []).append(i)
+        for i, kind in enumerate(self._kinds):
+            members.setdefault(self.recipe(i, kind), []).append(i)
         return [self._batch(recipe, indices, gradients) for recipe, indices in members.items()]
 
-    def _batch(self, recipe: Recipe, indices: list[int], gradients: list[np.ndarray]) -> "_Bound":
-        columns = {"param": [self.params[i] for i in indices], "grad": [gradients[i] for i in indices]}
+    def _batch(self, recipe: Recipe, indices: list[int], gradients: list[Any]) -> "_Bound":
+        dtype = kinds.dtype(recipe.grad)
+        like = [np.broadcast_to(np.empty((), dtype), self.shapes[i]) for i in indices]  # a gradient may be missing
+        columns = {"param": [self.params[i] for i in indices], "grad": like}
         columns |= {"copy": [self.copies[i] for i in indices]} if recipe.copy else {}
         kept = [name for name in recipe.columns if name not in columns and name not in WORK]
         columns |= {name: [self.state[i][name] for i in indices] for name in kept}
         batch = _Bound(recipe, columns, [self.group_of[i] for i in indices], indices, self.rule.layers)
         batch.members = indices
-        batch.sizes = np.array([gradients[i].nbytes for i in indices], np.int64)
+        batch.sizes = np.array([self.params[i].size * dtype.itemsize for i in indices], np.int64)
         batch.seen = np.zeros((len(indices), 2), np.uintp)
         return batch
-
-    def _refuse(self, gradients: list[Any], zeroed: bool) -> None:
-        """Raise for the gradient or parameter that can't be used; return if all can."""
-        seen: list[tuple[int, int, str, np.ndarray]] = []
-        for name, param, shape, gradient in zip(self.names, self.params, self.shapes, gradients, strict=True):
-            expect.writable(expect.array(param, name, shape=shape, among=FLOATS), name)
-            own = name.replace("params", "grads", 1).replace("['params']", "", 1)
-            if gradient is None:
-                raise ValueError(f"{own}: expected a gradient for every parameter, got None")
-            expect.array(gradient, own, shape=shape, among=FLOATS)
-            if zeroed:
-                expect.writable(gradient, own)
-            start, stop = np.lib.array_utils.byte_bounds(gradient)
-            if gradient.size:
-                seen.append((start, stop, own, gradient))
-            nearest = np.searchsorted(self._stops, np.uintp(start), side="right")
-            if nearest < len(self._starts) and self._starts[nearest] < stop:
-                self.refuse_overlap(own, gradient)
-        if zeroed:
-            _refuse_shared(seen)
-
-    def refuse_overlap(self, own: str, gradient: np.ndarray) -> None:
-        """Raise if a gradient shares memory with a parameter, or with what the optimizer keeps."""
-        for name, param in zip(self.names, self.params, strict=True):
-            if np.shares_memory(gradient, param):
-                raise ValueError(f"{own}: expected memory apart from the parameters, got an overlap with {name}")
-        for i, state in enumerate(self.state):
-            kept = state | ({"copy": self.copies[i]} if self.copies else {})
-            for key, array in kept.items():
-                if np.shares_memory(gradient, array):
-                    raise ValueError(
-                        f"{own}: expected memory apart from the optimizer's own, got an overlap with the {key!r} of "
-                        f"{self.names[i]}"
-                    )
 
 
 class _Bound(Batch):
@@ -397,17 +427,10 @@ class _Bound(Batch):
     members: list[int]  # in the parameters' order
     sizes: np.ndarray  # bytes of each gradient
     seen: np.ndarray  # where parameters and gradients were when they were last found apart
+    special = False  # whether the last step had missing gradients, or parameters that were behind
 
-
-def _refuse_shared(seen: list[tuple[int, int, str, np.ndarray]]) -> None:
-    """Raise if two gradients share memory: the first job would zero what the second is to read."""
-    reach = 0  # of the memory seen so far
-    ordered = sorted(seen, key=lambda entry: entry[:2])
-    for k, (start, stop, name, gradient) in enumerate(ordered):
-        for _, other_stop, other_name, other in ordered[:k] if start < reach else ():
-            if start < other_stop and np.shares_memory(gradient, other):
-                raise ValueError(
-                    f"{name}: expected memory apart from every other gradient with zero_grads, got an overlap with "
-                    f"{other_name}"
-                )
-        reach = max(reach, stop)
+    def take(self, rows: list[int], missing: set[int]) -> None:
+        """Take each parameter's setting for a step, and leave out those whose gradient is missing."""
+        self.jobs.rows[:] = [rows[i] for i in self.members]
+        self.jobs.units[:] = [0 if i in missing else math.prod(self.shapes[k]) for k, i in enumerate(self.members)]
+        self.rows = sorted(set(self.jobs.rows.tolist()))

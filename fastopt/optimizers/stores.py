@@ -3,15 +3,17 @@
 from typing import Any
 
 from fastopt.kernels.runtime.settings import get_target
-from fastopt.optimizers.options import Options
+from fastopt.optimizers.options import Options, Overrides
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.optimizers.store import Store
 
 
-def new_store(rule: Rule, options: Options, params: Any, hyper: Group) -> Store:
+def new_store(
+    rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None
+) -> Store:  # fmt: skip
     """Return a store for arrays where the target in force works."""
     if get_target() != "cuda":
-        return Store(rule, options, params, hyper)
+        return Store(rule, options, params, hyper, overrides)
     from fastopt.optimizers.device_store import DeviceStore
 
-    return DeviceStore(rule, options, params, hyper)
+    return DeviceStore(rule, options, params, hyper, overrides)

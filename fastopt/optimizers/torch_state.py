@@ -57,10 +57,8 @@ def to_torch(store: Store) -> Dict:
         group = store.groups[store.group_of[i]]
         recipe, found = store.recipe(i), {}
         if own not in UNCOUNTED:
-            found["step"] = torch.tensor(float(store.steps), dtype=torch.float32)
-        found |= {
-            name: torch.tensor(value, dtype=torch.float32) for name, value in store.carried[store.group_of[i]].items()
-        }
+            found["step"] = torch.tensor(float(store.progress(i)[0]), dtype=torch.float32)
+        found |= {name: torch.tensor(value, dtype=torch.float32) for name, value in store.progress(i)[1].items()}
         if own == "ASGD":  # torch keeps what the next step will use
             eta, _, mu, *_ = asgd({**group, "lr": store.rule.lr(group, store.steps)}, store.steps + 1)
             found |= {"eta": torch.tensor(eta, dtype=torch.float32), "mu": torch.tensor(mu, dtype=torch.float32)}

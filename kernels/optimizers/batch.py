@@ -51,7 +51,7 @@ class Asked(NamedTuple):
         Of every gradient: what undoes a scaled loss, and shortens a long gradient.
     number : int
         The step's, of the whole optimizer; stochastic rounding draws by it.
-    clip_value, ema_decay : float or None
+    clip_value, ema_decay, clip_each : float or None
     seed : int
     zero, stats : bool
         Whether zeros are written into the gradients, and the update's length is summed up.
@@ -67,6 +67,7 @@ class Asked(NamedTuple):
     zero: bool = False
     stats: bool = False
     done: tuple[Call, ...] = ()
+    clip_each: float | None = None
 
 
 class Batch:
@@ -136,12 +137,18 @@ class Batch:
         }
 
 
+def shares_kept(lengths: np.ndarray, limit: float) -> np.ndarray:
+    """Return what gradients of these lengths are multiplied by, so that none is longer than the limit."""
+    with np.errstate(all="ignore"):
+        return np.where(lengths <= limit, 1.0, limit / lengths)
+
+
 def norm_with_scale(batches: Sequence[Batch]) -> float:
     """Return the Euclidean norm of all gradients, finite ones, whose squares are beyond the range of float64."""
     top, total = 0.0, 0.0
     for scaled in (False, True):
         for batch in batches:
-            for job in range(len(batch.jobs.units)):
+            for job in np.flatnonzero(batch.jobs.units).tolist():
                 grad = batch.arrays(job)["grad"].reshape(-1)
                 for start in range(0, grad.size, PIECE):
                     piece = grad[start : start + PIECE].astype(np.float64)

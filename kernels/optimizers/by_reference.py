@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fastopt.kernels.optimizers.batch import Asked, Batch, Rule, Setting
+from fastopt.kernels.optimizers.batch import Asked, Batch, Rule, Setting, shares_kept
 from fastopt.kernels.optimizers.recipe import WORK
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.signals import signals_wait
@@ -24,7 +24,7 @@ def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
         grads = [
             kinds.read(batch.recipe.grad, [batch.arrays(job)["grad"]], batch.recipe.compute).astype(np.float64)
             for batch in batches
-            for job in range(len(batch.jobs.units))
+            for job in np.flatnonzero(batch.jobs.units).tolist()
         ]
         finite = all(bool(np.isfinite(grad).all()) for grad in grads)
         top = max([float(np.abs(grad).max(initial=0.0)) for grad in grads], default=0.0) if finite else 1.0
@@ -61,6 +61,8 @@ def _job(
     }
     wide = {name: kinds.read(kind, arrays, recipe.compute).astype(np.float64) for name, (kind, arrays) in held.items()}
     grad = asked.factor * kinds.read(recipe.grad, [own["grad"]], recipe.compute).astype(np.float64)
+    if asked.clip_each is not None:
+        grad = grad * shares_kept(np.sqrt(np.sum(grad**2)), asked.clip_each)
     if recipe.clip:
         limit = asked.clip_value or np.inf
         grad = np.clip(grad, -limit, limit)

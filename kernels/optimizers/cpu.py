@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastopt.kernels.optimizers import by_reference
-from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale
+from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale, shares_kept
 from fastopt.kernels.optimizers.kernels import INTERPOLATE
 from fastopt.kernels.optimizers.recipe import SCALARS
 from fastopt.kernels.optimizers.recipe import norm as norm_program
@@ -53,10 +53,11 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     launches: list[Launch] = []
     calls: list[Call] = []
     for batch in batches:
-        launch = batch.jobs.launch(
-            batch.program(0, target, asked.zero, asked.stats), scalar_table(batch, rule, settings, asked), batch.packed,
-            int(asked.stats),
-        )  # fmt: skip
+        program, table = batch.program(0, target, asked.zero, asked.stats), scalar_table(batch, rule, settings, asked)
+        rows = None
+        if asked.clip_each is not None:
+            table, rows = _of_each(batch, table, asked), np.arange(len(batch.jobs.units))
+        launch = batch.jobs.launch(program, table, batch.packed, int(asked.stats), rows=rows)
         launches.append(launch)
         calls += launch.calls
     results = whole([*calls, *asked.done])
@@ -87,22 +88,36 @@ def scalar_table(batch: Batch, rule: Rule, settings: Sequence[Setting], asked: A
     return table
 
 
+def _of_each(batch: Batch, table: np.ndarray, asked: Asked) -> np.ndarray:
+    """Return a row of scalars for each job, whose gradient is clipped by its own norm."""
+    own = table[batch.jobs.rows]
+    if asked.clip_each is not None:
+        unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
+        sums = batch.jobs.run(norm_program(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2)
+        shares = shares_kept(asked.factor * np.sqrt(sums[:, 0]), asked.clip_each)
+        own[:, 0] *= shares
+        if not batch.recipe.clip:  # else the stage that clips has multiplied by it
+            own[:, -1] *= shares
+    return own
+
+
 def _measured(
     batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, target: str
 ) -> float:  # fmt: skip
     """Run the passes that measure, then the rule, with scalars of each parameter's own; returns the updates' sum."""
     layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
     assert layers is not None
-    own, each = scalar_table(batch, rule, settings, asked)[jobs.rows], range(len(batch.shapes))
+    own = _of_each(batch, scalar_table(batch, rule, settings, asked), asked)
+    each = np.flatnonzero(jobs.units).tolist()
     rows, total = np.arange(len(own)), 0.0
     how = {"scalars": own, "contiguous": batch.packed, "rows": rows}
     for only in each if layers.one_by_one else (None,):
         for number in range(len(recipe.passes)):
             partials, grain = layers.extent(number, batch.shapes[only or 0])
             sums = jobs.run(batch.program(number, target), partials=partials, only=only, grain=grain, **how)
-            for k, job in enumerate(each if only is None else [only]):
+            for job in each if only is None else [only]:
                 group = settings[jobs.rows[job]].group
-                measured = sums[k] if partials else sums
+                measured = sums[job if only is None else 0] if partials else sums
                 layers.settle(number, group, batch.arrays(job), measured, own[job, len(SCALARS) :])
         program = batch.program(len(recipe.passes), target, asked.zero, asked.stats)
         total += float(jobs.run(program, partials=int(asked.stats), only=only, **how).sum())

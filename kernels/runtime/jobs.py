@@ -137,6 +137,8 @@ class Jobs:
         if not contiguous:
             units = units.copy()
             for k, job in enumerate(range(len(self.units))[which]):
+                if not units[k]:
+                    continue
                 arrays = [column[job] for column in self.columns if column is not None]
                 if all(array.flags.c_contiguous and type(array) is np.ndarray for array in arrays):
                     for column, array in enumerate(arrays):

@@ -128,6 +128,9 @@ def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable
     cdef cnp.npy_intp width = cnp.PyArray_DIM(pointers, 1)
     cdef int axis
     for i in range(n):
+        if arrays[i] is None:           # nothing for this job, whose units are 0
+            table[i * width + column] = 0
+            continue
         if not cnp.PyArray_CheckExact(arrays[i]):    # subclasses carry meaning of their own: they get a closer look
             return i
         array, other = arrays[i], like[i]
