@@ -238,6 +238,15 @@ def geometry(x: Any, channel_axis: Any) -> tuple[int, int]:
     return axis % len(shape), shape[axis]
 
 
+def expect_layers(x: Any, dtype: np.dtype, axis: int | None = None, features: int = 0) -> None:
+    """Check what a layer alone knows of its input: dtype, and number of channels. The function checks the rest."""
+    if isinstance(x, np.ndarray) and x.dtype != dtype:
+        raise TypeError(f"x: expected {dtype}, got {x.dtype}; convert it with astype({str(dtype)!r})")
+    has_axis = axis is not None and isinstance(x, np.ndarray) and x.ndim > 1 and -x.ndim <= axis < x.ndim
+    if has_axis and x.shape[axis] != features:
+        raise ValueError(f"x: expected {features} channels on axis {axis % x.ndim}, got shape {x.shape}")
+
+
 def activation_of(activation: Any) -> Activation:
     if activation is None:
         return None

@@ -138,7 +138,7 @@ class BatchNorm(Layer):
         TypeError, ValueError
             As :func:`batch_norm_forward`. The layer is as it was then.
         """
-        self._expect_input(x, self.channel_axis, self.features)
+        batch.expect_layers(x, self.dtype, self.channel_axis, self.features)
         y, mean, invstd = batch_norm_forward(
             x,
             *self._parameters(),

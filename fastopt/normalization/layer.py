@@ -103,15 +103,6 @@ class Layer:
         for name, array in own.items():
             setattr(self, name, state[name] if array.shape else int(state[name]))
 
-    def _expect_input(self, x: Any, axis: int | None = None, features: int = 0) -> None:
-        """Check what the layer alone knows: dtype, and number of channels. The function checks the rest."""
-        if isinstance(x, np.ndarray) and x.dtype != self.dtype:
-            remedy = f"convert it with astype({str(self.dtype)!r})"
-            raise TypeError(f"x: expected {self.dtype}, got {x.dtype}; {remedy}")
-        has_axis = axis is not None and isinstance(x, np.ndarray) and x.ndim > 1 and -x.ndim <= axis < x.ndim
-        if has_axis and x.shape[axis] != features:
-            raise ValueError(f"x: expected {features} channels on axis {axis % x.ndim}, got shape {x.shape}")
-
     def _last_forward(self) -> tuple:
         if self._kept is None:
             raise ValueError("backward: expected a forward before it, with an `out` other than x, got none")

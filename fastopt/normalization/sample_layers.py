@@ -39,7 +39,7 @@ class SampleNorm(Layer):
         TypeError, ValueError
             As the function of the layer's name. The layer is as it was then.
         """
-        self._expect_input(x)
+        batch.expect_layers(x, self.dtype)
         y, *statistics = self._forward(x, out)
         lost = out is not None and np.may_share_memory(x, y)
         vars(self)["_kept"] = None if lost else (x, *statistics)
@@ -300,7 +300,7 @@ class GroupNorm(SampleNorm):
         super().__init__((made["features"],), affine, True, dtype, made, eps=(eps, self._eps))
 
     def _forward(self, x, out):
-        self._expect_input(x, self.channel_axis, self.features)
+        batch.expect_layers(x, self.dtype, self.channel_axis, self.features)
         options = {"eps": self.eps, "channel_axis": self.channel_axis, "out": out}
         return group_norm_forward(x, self.num_groups, self.gamma, self.beta, **options)
 
@@ -369,7 +369,7 @@ class InstanceNorm(SampleNorm):
         super().__init__((made["features"],), affine, True, dtype, made, eps=(eps, self._eps))
 
     def _forward(self, x, out):
-        self._expect_input(x, self.channel_axis, self.features)
+        batch.expect_layers(x, self.dtype, self.channel_axis, self.features)
         options = {"eps": self.eps, "channel_axis": self.channel_axis, "out": out}
         return instance_norm_forward(x, self.gamma, self.beta, **options)
 
