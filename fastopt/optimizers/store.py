@@ -1,6 +1,5 @@
 """What an optimizer holds: parameters, groups, state, and the tables by which a step finds them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.tables import first_overlap, holds_the_same, unchanged
 from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.whole import whole
+from fastopt.optimizers.bound import Bound
 from fastopt.optimizers.memory import Layout, Memory
 from fastopt.optimizers.options import Options, Overrides
 from fastopt.optimizers.overrides import grouped
@@ -342,13 +342,13 @@ class Store:
 
     def forget_batches(self) -> None:
         """Make batches anew at the next step."""
-        self._batches: dict[tuple[str, ...], list[_Bound]] = {}
+        self._batches: dict[tuple[str, ...], list[Bound]] = {}
         self._kinds: tuple[str, ...] = ()  # of the last step's gradients
         self._seen_zeroed = False  # whether those were found apart from each other, too
 
     def bind(
         self, gradients: list[Any], zeroed: bool, rows: list[int] | None = None, missing: set[int] = NONE
-    ) -> "list[_Bound]":  # fmt: skip
+    ) -> list[Bound]:  # fmt: skip
         """Return the batches of a step, with their arrays bound; raises if one can't be used. `release` them after it.
 
         `rows` says which setting is each parameter's, if not its group's; the gradients that are `missing` are None.
@@ -381,7 +381,7 @@ class Store:
         for batch in batches:
             batch.jobs.release(batch.grad)
 
-    def _fit(self, bound: "list[_Bound]", gradients: list[Any], zeroed: bool) -> bool:
+    def _fit(self, bound: list[Bound], gradients: list[Any], zeroed: bool) -> bool:
         """Bind parameters and gradients; True if every one is contiguous and as it was before."""
         fits = True
         for each in bound:
@@ -390,7 +390,7 @@ class Store:
             fits &= each.packed
         return fits
 
-    def _apart(self, bound: "list[_Bound]", zeroed: bool) -> bool:
+    def _apart(self, bound: list[Bound], zeroed: bool) -> bool:
         """Whether no gradient is known to reach into memory of ours; that of gradients into each other takes a look."""
         if zeroed and not self._seen_zeroed:
             return False
@@ -401,36 +401,21 @@ class Store:
                 return False
         return True
 
-    def _grouped(self, gradients: list[Any]) -> "list[_Bound]":
+    def _grouped(self, gradients: list[Any]) -> list[Bound]:
         members: dict[Recipe, list[int]] = {}
         for i, kind in enumerate(self._kinds):
             members.setdefault(self.recipe(i, kind), []).append(i)
         return [self._batch(recipe, indices, gradients) for recipe, indices in members.items()]
 
-    def _batch(self, recipe: Recipe, indices: list[int], gradients: list[Any]) -> "_Bound":
+    def _batch(self, recipe: Recipe, indices: list[int], gradients: list[Any]) -> Bound:
         dtype = kinds.dtype(recipe.grad)
         like = [np.broadcast_to(np.empty((), dtype), self.shapes[i]) for i in indices]  # a gradient may be missing
         columns = {"param": [self.params[i] for i in indices], "grad": like}
         columns |= {"copy": [self.copies[i] for i in indices]} if recipe.copy else {}
         kept = [name for name in recipe.columns if name not in columns and name not in WORK]
         columns |= {name: [self.state[i][name] for i in indices] for name in kept}
-        batch = _Bound(recipe, columns, [self.group_of[i] for i in indices], indices, self.rule.layers)
+        batch = Bound(recipe, columns, [self.group_of[i] for i in indices], indices, self.rule.layers)
         batch.members = indices
         batch.sizes = np.array([self.params[i].size * dtype.itemsize for i in indices], np.int64)
         batch.seen = np.zeros((len(indices), 2), np.uintp)
         return batch
-
-
-class _Bound(Batch):
-    """A batch, and what a store remembers of its last step."""
-
-    members: list[int]  # in the parameters' order
-    sizes: np.ndarray  # bytes of each gradient
-    seen: np.ndarray  # where parameters and gradients were when they were last found apart
-    special = False  # whether the last step had missing gradients, or parameters that were behind
-
-    def take(self, rows: list[int], missing: set[int]) -> None:
-        """Take each parameter's setting for a step, and leave out those whose gradient is missing."""
-        self.jobs.rows[:] = [rows[i] for i in self.members]
-        self.jobs.units[:] = [0 if i in missing else math.prod(self.shapes[k]) for k, i in enumerate(self.members)]
-        self.rows = sorted(set(self.jobs.rows.tolist()))
