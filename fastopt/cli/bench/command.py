@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 import fastopt
 from fastopt import report
 from fastopt.cli import verdict
-from fastopt.cli.bench import blas, goals, pages, results
+from fastopt.cli.bench import blas, company, goals, pages, results
 from fastopt.cli.bench import peers as frameworks
 from fastopt.cli.bench import plot as roofline
 from fastopt.cli.bench.cases import FAMILIES, Case, cases, prepare
@@ -209,7 +209,11 @@ def run(
         console.print(f"{rounds} rounds of each, {dtype}; more than 100% of the bandwidth: it stayed in cache")
         for line in results.lines(rows):
             console.print(line, highlight=False, soft_wrap=True)
-    notes = goals.judge(rows, with_import=family is None and not op)
+    everything = family is None and not op
+    notes = goals.judge(rows, with_import=everything)
+    if everything:
+        for sentence in company.lines(rounds):
+            console.print(sentence, highlight=False)
     for sentence in (*notes, *(sentence for sentences in wrong.values() for sentence in sentences)):
         console.print(escape(sentence), highlight=False)
     _write(rows, notes, csv, docs, plot)
