@@ -104,7 +104,7 @@ class Jobs:
         self.columns[column] = None
 
     def launch(
-        self, program: Program, scalars: np.ndarray, contiguous: bool, partials: int = 0, threads: int = 0,
+        self, program: Program, scalars: np.ndarray, contiguous: bool, partials: int = 0,
         rows: np.ndarray | None = None, only: int | None = None, grain: int = pipeline.GRAIN,
     ) -> Launch:  # fmt: skip
         """Make a run of the program ready, over every job in one call of the pool; strided ones go one by one.
@@ -115,8 +115,6 @@ class Jobs:
         scalars : float64 array (rows, width)
         contiguous : bool
             Whether every array is bound and contiguous.
-        threads : int
-            At most this many; 0: as the settings say.
         partials : int
             Number of partial sums.
         rows : int64 array (jobs,), optional
@@ -145,9 +143,9 @@ class Jobs:
                         bind([array], [array], self.pointers[job : job + 1], column)
                     continue
                 alone.append(k)
-                calls.append(self._strided(job, arrays, program, scalars[rows[k]], threads, partials, grain, block))
+                calls.append(self._strided(job, arrays, program, scalars[rows[k]], partials, grain, block))
                 units[k] = 0
-        tables = {"dims": numbers, "scalars": scalars, "scalars_row": rows, "partials": partials, "threads": threads}
+        tables = {"dims": numbers, "scalars": scalars, "scalars_row": rows, "partials": partials}
         return Launch([(program.pipeline.run, (pointers, units, grain, block), tables), *calls], alone, partials)
 
     def run(self, program: Program, **how: Any) -> np.ndarray:
@@ -155,7 +153,7 @@ class Jobs:
         launch = self.launch(program, **how)
         return launch.sums(whole(launch.calls))
 
-    def _strided(self, job, arrays, program, scalars, threads, partials, grain, block) -> Call:
+    def _strided(self, job, arrays, program, scalars, partials, grain, block) -> Call:
         sizes, packed = tuple(self.numbers[job].tolist()), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
@@ -168,7 +166,7 @@ class Jobs:
         units = int(self.units[job])
         return (
             Pipeline(calls, blocks).run_one,
-            (slots, units, grain, block or BLOCK, sizes, numbers, partials, threads),
+            (slots, units, grain, block or BLOCK, sizes, numbers, partials),
             {},
         )
 

@@ -52,7 +52,6 @@ def run(
     dtype: str,
     target: str,
     grain: int,
-    threads: int = 0,
     block: int = 0,
     dims: Sequence[int] = (),
     scalars: Sequence[float] = (),
@@ -74,8 +73,6 @@ def run(
         Units of work in this job.
     dtype, target : str
         The kernels' type and who compiled them.
-    threads : int
-        At most this many; 0: as the settings say.
     grain, block : int
         Units that one thread runs at a time; units that pass all stages before the next begins (0: a grain).
     dims, scalars : sequences
@@ -104,7 +101,7 @@ def run(
     else:
         packed = ()
     found = plan(stages, tuple(slots), scratch, packed, dtype, target)
-    sums = found.run_one(arrays, units, grain, block, tuple(dims), tuple(scalars), partials, threads, per_grain)
+    sums = found.run_one(arrays, units, grain, block, tuple(dims), tuple(scalars), partials, 0, per_grain)
     return sums if per_grain or not partials else sums[0]
 
 

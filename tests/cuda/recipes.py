@@ -66,7 +66,7 @@ def by_cpu(recipe, jobs, rule, zero=False, stats=False):
     own = Jobs(columns, [0] * len(jobs), [(i,) for i in range(len(jobs))], recipe.slots)
     row = np.array([[*STAGES.values(), *map(float, WORDS), *rule]])
     program = plan.build(recipe, 0, "cython", zero, stats)
-    return own.run(program, scalars=row, threads=1, contiguous=True, partials=int(stats))
+    return own.run(program, scalars=row, contiguous=True, partials=int(stats))
 
 
 def different(a, b):

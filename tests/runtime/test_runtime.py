@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastopt as fo
 from fastopt.kernels.runtime import jit, pipeline
 from fastopt.kernels.runtime.kernel import DTYPES, Kernel, address
 from fastopt.kernels.runtime.launch import Pipeline, instruction_set
@@ -119,6 +120,8 @@ def test_neighbouring_axes_are_merged():
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("block", [0, 1, 7])
 def test_strided_arrays_through_a_kernel(target, threads, block):
+    before = fo.get_num_threads()
+    fo.set_num_threads(threads)
     rng = np.random.default_rng(0)
     memory, grads = rng.standard_normal((9, 8, 7)), rng.standard_normal((14, 8, 9))
     for k in range(3):
@@ -128,16 +131,17 @@ def test_strided_arrays_through_a_kernel(target, threads, block):
         expected = param - 0.5 * (grad + 0.25 * param)
         pipeline.run(
             [(SGD, ("p", "g"), 1)], {"p": param, "g": grad}, param.size,
-            dtype="float64", target=target, threads=threads, grain=50, block=block, scalars=(0.5, 0.25, 1.0),
+            dtype="float64", target=target, grain=50, block=block, scalars=(0.5, 0.25, 1.0),
         )  # fmt: skip
         np.testing.assert_array_equal(param, expected)
+    fo.set_num_threads(before)
 
 
 def test_elements_between_those_of_a_view_stay_as_they_were():
     memory = np.arange(100.0)
     pipeline.run(
         [(SGD, ("p", "g"), 1)], {"p": memory[5:90:7], "g": np.ones(13)}, 13,
-        dtype="float64", target="cython", threads=2, grain=4, block=3, scalars=(1.0, 0.0, 1.0),
+        dtype="float64", target="cython", grain=4, block=3, scalars=(1.0, 0.0, 1.0),
     )  # fmt: skip
     expected = np.arange(100.0)
     expected[5:90:7] -= 1.0
@@ -226,7 +230,7 @@ def test_no_partial_sums_are_asked_for(total):
     w = np.ones(3)
     done = pipeline.run(
         [(SGD, ("p", "g"), 1)], {"p": w, "g": np.ones(3)}, 3,
-        dtype="float64", target="cython", threads=1, grain=2, scalars=(0.5, 0.0, 1.0),
+        dtype="float64", target="cython", grain=2, scalars=(0.5, 0.0, 1.0),
     )  # fmt: skip
     assert done is None
     np.testing.assert_array_equal(w, [0.5] * 3)

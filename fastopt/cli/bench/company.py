@@ -1,6 +1,7 @@
 """Our calls in turn with NumPy's products, beside each alone: threads of two pools want the same cores."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -39,11 +40,16 @@ def adamw(size: int = 1_000_000) -> Callable[[], object]:
     return lambda: optimizer.step([grad])
 
 
+def one_after_the_other(first: Callable[[], object], second: Callable[[], object]) -> None:
+    first()
+    second()
+
+
 def lines(rounds: int) -> list[str]:
     """Measure both, each alone and in turn with the products, and say what company costs."""
     product, said = products(), []
     for name, work in (("a small network's loss and Adam step", loss_and_step()), ("AdamW of 1M", adamw())):
-        jobs = [Job(product), Job(work), Job(lambda work=work: (product(), work()))]
+        jobs = [Job(product), Job(work), Job(partial(one_after_the_other, product, work))]
         apart, alone, together = (1e6 * float(np.median(seconds)) for seconds in interleave(jobs, rounds))
         ratio = together / (apart + alone)
         said.append(
