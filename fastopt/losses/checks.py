@@ -1,5 +1,6 @@
 """What losses refuse: elements, labels, weights and masks that are not as they must be, each with its sentence."""
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +25,7 @@ def within(
 
 def distributions(way: ModuleType, y_true: np.ndarray, leading: tuple[int, ...]) -> None:
     """Refuse rows that are not one-hot nor any other distribution over the classes."""
-    columns = y_true.size // int(np.prod(leading))
+    columns = y_true.size // math.prod(leading)
     if way.not_distributions(y_true, columns):
         rows = y_true.reshape(-1, columns)
         total = rows.sum(axis=-1, dtype=np.float64)

@@ -3,6 +3,8 @@ that are made of the classes."""
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
@@ -98,12 +100,17 @@ def function_of(cls: Any, name: str) -> Callable[..., Any]:
     count, names = len(arrays), [one.name for one in call]
     known = [*names, *(one.name for one in taken)]
 
+    kept = lru_cache(maxsize=64, typed=True)(cls)  # the options of one call after the other are mostly the same
+
     def function(*args: Any, **keywords: Any) -> Any:
         for key in keywords:
             if key not in known:
                 raise TypeError(f"{key}: {expect.unknown(key, known)}")
         given = {key: keywords.pop(key) for key in names if key in keywords}
-        return cls(*args[count:], **keywords)(*args[:count], **given)
+        loss = None
+        with suppress(TypeError):  # of arrays among the options, which have no hash; a refused option is refused below
+            loss = kept(*args[count:], **keywords)
+        return (loss or cls(*args[count:], **keywords))(*args[:count], **given)
 
     positional = [one for one in taken if one.kind is one.POSITIONAL_OR_KEYWORD]
     by_keyword = [one for one in taken if one.kind is one.KEYWORD_ONLY]
