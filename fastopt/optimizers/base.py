@@ -84,7 +84,8 @@ class Optimizer:
             otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
             their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`). Second moments
             in 16 and 8 bits are rounded stochastically: to nearest, what moves by less than half a code a step would
-            stand still.
+            stand still. NaN or Inf in an
+            8-bit element spoils the 256 that share its scale: `step(skip_nonfinite=True)` keeps it out.
         rounding : {"nearest", "stochastic", "exact"}, default "nearest"
             How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
             is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
