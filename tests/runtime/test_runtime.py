@@ -243,14 +243,14 @@ def test_bind_names_the_first_array_that_can_not_be_used_as_it_is():
     read_only.setflags(write=False)
     unusable = [
         np.ones((2, 3), np.float32), np.ones((2, 3), ">f8"), np.ones((3, 2)), np.ones(6), np.ones((3, 2)).T,
-        np.ones((2, 6))[:, ::2], np.ones(49, np.uint8)[1:].view("f8").reshape(2, 3), [[1.0] * 3] * 2, None,
+        np.ones((2, 6))[:, ::2], np.ones(49, np.uint8)[1:].view("f8").reshape(2, 3), [[1.0] * 3] * 2,
     ]  # fmt: skip
     pointers = np.zeros((3, 4), np.uintp)
     assert bind([good] * 3, like, pointers, 2) == -1
     assert pointers[:, 2].tolist() == [data_address(good)] * 3
     assert not pointers[:, [0, 1, 3]].any()
     for array in unusable:
-        assert bind([good, array, None], like, pointers, 2) == 1
+        assert bind([good, array, good], like, pointers, 2) == 1
     assert bind([good, good, read_only], like, pointers, 2) == -1
     assert bind([good, good, read_only], like, pointers, 2, True) == 2
 
