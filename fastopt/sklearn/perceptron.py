@@ -145,7 +145,7 @@ class _Trained:
             self.loss_curve_.append(self.loss_)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            best = self.best_validation_score_
+            best = self.best_validation_score_ if self.early_stopping else None
             self._update_no_improvement_count(self.early_stopping, *held_out)
             if self.early_stopping and (self.n_iter_ == 1 or self.best_validation_score_ != best):
                 self._best_norms = [norm.state_dict() for norm in self.norms_]
