@@ -266,3 +266,12 @@ def test_norms_of_sixteen_bits(dtype):
         assert y.dtype == mine.grad.dtype == dtype
         torch.testing.assert_close(y.float(), wanted, rtol=1e-2, atol=1e-2)
         torch.testing.assert_close(mine.grad.float(), yours.grad, rtol=2e-2, atol=2e-2)
+
+
+def test_a_compiled_function_breaks_its_graph():
+    x = leaf(4, 3)
+    call = torch.compile(lambda x: ours.mse_loss(2.0 * x, torch.zeros(4, 3)), backend="eager")
+    torch.testing.assert_close(call(x), theirs.mse_loss(2.0 * x, torch.zeros(4, 3)))
+    whole = torch.compile(lambda x: ours.mse_loss(x, torch.zeros(4, 3)), backend="eager", fullgraph=True)
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        whole(x)

@@ -1,7 +1,7 @@
 """What the functions share: gradients that are kept from the forward pass, and NumPy's views of tensors."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +11,13 @@ from fastopt.kernels.runtime import kinds
 from fastopt.torch.tensors import NAMES
 
 Compute = Callable[[bool], tuple[torch.Tensor, tuple[torch.Tensor, ...]]]
+F = TypeVar("F", bound=Callable[..., Any])
 WIDE = (torch.float32, torch.float64)
+
+
+def opaque(function: F) -> F:
+    """Keep `torch.compile` out of a function: the graph breaks around it, and `fullgraph=True` is refused by torch."""
+    return torch._disable_dynamo(function)  # type: ignore[return-value]
 
 
 def array(tensor: torch.Tensor) -> np.ndarray:

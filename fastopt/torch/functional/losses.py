@@ -10,7 +10,7 @@ import torch
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, keep
+from fastopt.torch.functional.base import WIDE, array, expect_float, keep, opaque
 
 Tensor = torch.Tensor
 REDUCTIONS = ("none", "mean", "sum")
@@ -19,6 +19,7 @@ REDUCTIONS = ("none", "mean", "sum")
 # ---- values of elements
 
 
+@opaque
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """:func:`torch.nn.functional.mse_loss`, value and gradient in one pass.
 
@@ -34,11 +35,13 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     return _of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True)
 
 
+@opaque
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass."""
     return _of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True)
 
 
+@opaque
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -48,6 +51,7 @@ def huber_loss(
     return _of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
 
 
+@opaque
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """:func:`torch.nn.functional.smooth_l1_loss`, value and gradient in one pass."""
     if beta < 0:
@@ -56,6 +60,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     return _of_elements(formula, input, target, reduction, None, symmetric=True)
 
 
+@opaque
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
@@ -117,6 +122,7 @@ def _of_elements(
 # ---- values of rows
 
 
+@opaque
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
     label_smoothing: float = 0.0, *, in_place: bool = False,
@@ -185,6 +191,7 @@ def cross_entropy(
     return _of_rows(formula, labels, input, logits, leading, reduction, count, weights, in_place)
 
 
+@opaque
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     reduction: str = "mean",

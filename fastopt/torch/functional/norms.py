@@ -8,7 +8,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float
+from fastopt.torch.functional.base import WIDE, array, expect_float, opaque
 
 Tensor = torch.Tensor
 
@@ -43,6 +43,7 @@ class _Sample(torch.autograd.Function):
         return None, None, None, None, dx, dgamma, dbeta
 
 
+@opaque
 def layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -61,6 +62,7 @@ def layer_norm(
     return _sample("layer", 0, shape, eps, input, weight, bias)
 
 
+@opaque
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -73,6 +75,7 @@ def rms_norm(
     return _sample("rms", 0, shape, eps, input, weight, None)
 
 
+@opaque
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -91,6 +94,7 @@ def group_norm(
     return _sample("group", num_groups, (channels,), eps, input, weight, bias)
 
 
+@opaque
 def instance_norm(
     input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
     bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
@@ -189,6 +193,7 @@ class _Batch(torch.autograd.Function):
         return dx, *gradients, dresidual, None
 
 
+@opaque
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
