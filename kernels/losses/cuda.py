@@ -15,6 +15,10 @@ from fastopt.kernels.runtime.driver import driver
 from fastopt.kernels.runtime.kernel import Kernel
 
 SOURCES = ("losses/rules.py", "losses/cuda_rules.py")
+COMMON = (
+    "mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy_logits", "hinge",
+    "mean_absolute_percentage_error", "smooth_l1", "quantile", "squared_hinge",
+)  # fmt: skip
 KEPT = 64  # tables on the device of a thread's last calls
 _calls = local()
 
@@ -107,8 +111,11 @@ def _counts(name: str, real: str, scalars: tuple[str, ...], sums: tuple[str, ...
 
 
 def common() -> list[Elements]:
-    """Return the kernels whose PTX comes with the package: every loss of elements in float32, with its gradient."""
-    return [elements(kernel, "float32", True) for kernel in KERNELS.values() if is_of_elements(kernel)]
+    """Return the kernels whose PTX comes with the package: losses of elements in float32, with their gradients.
+
+    Most that take exp or log are left to the compiler: they are ten times as long.
+    """
+    return [elements(KERNELS[name], "float32", True) for name in COMMON]
 
 
 def is_of_elements(kernel: Kernel) -> bool:

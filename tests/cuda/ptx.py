@@ -229,6 +229,19 @@ class _Block:
             return self.write(args[0], product, WIDER[kind], mask)
         return self.write(args[0], product >> wide(8 * np.dtype(TYPES[kind]).itemsize), kind, mask)
 
+    def do_fma(self, op, args, mask):
+        """Product and sum with one rounding: in float64 the product is exact, and the sum is rounded to odd before."""
+        assert op == ["fma", "rn", "f32"], op
+        a, b, c = (self.read(x, "f32").astype(np.float64) for x in args[1:])
+        product = a * b
+        total = product + c
+        back = total - product
+        lost = (product - (total - back)) + (c - back)
+        nudged = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
+        even = total.view(np.uint64) & np.uint64(1) == 0
+        exact = ~np.isfinite(total) | (lost == 0)
+        self.write(args[0], np.where(exact | ~even, total, nudged).astype(np.float32), "f32", mask)
+
     def do_shift(self, op, args, mask):
         name, kind = op[0], op[-1]
         x, amount, bits = self.read(args[1], kind), self.read(args[2], "u32"), 8 * np.dtype(TYPES[kind]).itemsize
@@ -293,7 +306,8 @@ def facts(text):
     found = re.findall(r"^\s+(?:@!?%p\d+\s+)?([a-z][a-z0-9_.]+)\s", code, re.M)
     count = lambda pattern: sum(bool(re.match(pattern, opcode)) for opcode in found)  # noqa: E731
     return {
-        "fma": count(r"fma|mad.*\.f(32|64)"), "approximate": count(r".*\.(approx|ftz)"), "calls": count("call"),
+        "contracted": count(r"mad.*\.f(32|64)"), "fma": count(r"fma"),
+        "approximate": count(r".*\.(approx|ftz)"), "calls": count("call"),
         "generic": count(r"(ld|st)\.(v\d\.)?[fusb]\d"), "local": len(re.findall(r"\.local", code)),
         "float64": count(r".*\.f64"),
     }  # fmt: skip

@@ -62,6 +62,7 @@ def test_ptx_has_the_bits_of_the_text(name):
     np.testing.assert_array_equal(measured, sums)
     facts = ptx.facts(text)
     facts.pop("float64")  # the sums
+    facts.pop("fma")  # exp and log write them themselves
     assert facts == dict.fromkeys(facts, 0)
 
 
