@@ -76,10 +76,10 @@ def linear_cross_entropy(
     class_weight: np.ndarray | None,
 ) -> None:
     kept = slice(None) if samples.kept is None else samples.kept
-    wide = [None if array is None else array.astype(np.float64) for array in (samples.x[kept], weight, bias)]
+    wide: list[Any] = [None if array is None else array.astype(np.float64) for array in (samples.x[kept], weight, bias)]
     scale, options = samples.scale[kept].astype(np.float64), formula.reference.keywords  # type: ignore[attr-defined]
     values[kept], grad_x, *others = reference.linear_cross_entropy(
-        *wide, samples.labels[kept], scale, **options, class_weight=class_weight
+        wide[0], wide[1], wide[2], samples.labels[kept], scale, **options, class_weight=class_weight
     )
     if gradients is not None:
         gradients[0][...] = 0

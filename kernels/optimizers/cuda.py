@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def squares(batches: Sequence[DeviceBatch]) -> tuple[float, bool]:
 def step(batches: Sequence[DeviceBatch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
     """Launch the update of every parameter and its state; return the squared length of the update (0.0 unless
     `asked.stats`, for which it waits for the device)."""
-    calls = []
+    calls: list[Any] = []
     for batch in batches:
         table = scalar_table(batch, rule, settings, asked)  # type: ignore[arg-type] # it has a recipe and rows
         batch.jobs.words[...] = asked.seed, (asked.number & 0xFFFFFFFF)
@@ -120,7 +121,7 @@ def _measured(batch: DeviceBatch, layers: Layers, settings: Sequence[Setting], t
         sums = np.zeros((len(table), 2))
         np.add.at(sums, jobs.job_of_block, jobs.sums(2, batch.stream))  # one after the other
         for job, row in enumerate(table):
-            arrays = {name: column[job] for name, column in batch.columns.items()}
+            arrays: Any = {name: column[job] for name, column in batch.columns.items()}
             layers.settle(number, settings[batch.job_rows[job]].group, arrays, sums[job], row[len(SCALARS) :])
     return table
 

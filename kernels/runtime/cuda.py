@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,11 @@ class DeviceJobs:
         self.device, self._lock = device, Lock()
         chunks = [(job, c) for job, size in enumerate(sizes) for c in range(-(-size // CHUNK))]
         self.blocks, self.job_of_block = len(chunks), np.array([job for job, _ in chunks], np.int64)
-        fixed = [np.array(sizes, np.int64), np.array(chunks, np.int32), np.array(rows, np.int32)]
+        fixed: list[np.ndarray] = [np.array(sizes, np.int64), np.array(chunks, np.int32), np.array(rows, np.int32)]
         fixed.append(np.array(numbers, np.uint32))
         self._fixed = [self._placed(array) for array in fixed]
         self._partials = DeviceMemory(device, 8 * sums * max(1, self.blocks))
-        shapes = ((len(sizes), width), np.uint64), (scalars, np.dtype(real)), ((2,), np.uint32)
+        shapes: Any = ((len(sizes), width), np.uint64), (scalars, np.dtype(real)), ((2,), np.uint32)
         places = np.cumsum([0, *(_aligned(np.zeros(shape, kind).nbytes) for shape, kind in shapes)])
         self._size = int(places[-1])
         self._staged = np.zeros(self._size, np.uint8)

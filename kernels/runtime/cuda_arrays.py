@@ -140,10 +140,10 @@ def device_array(value: Any, name: str) -> DeviceArray:
             f"{name}: expected an array on a GPU under target 'cuda', got {_described(value)}; move it there, or use "
             "target 'cython'"
         )
-    if found.steps is not None:
-        order = sorted(range(len(found.shape)), key=lambda axis: -found.steps[axis])
+    if (steps := found.steps) is not None:
+        order = sorted(range(len(found.shape)), key=lambda axis: -steps[axis])
         dense = packed_steps(tuple([found.shape[axis] for axis in order]))
-        if any(found.shape[axis] != 1 and found.steps[axis] != step for axis, step in zip(order, dense)):
+        if any(found.shape[axis] != 1 and steps[axis] != step for axis, step in zip(order, dense)):
             raise ValueError(
                 f"{name}: expected an array whose elements fill its memory, got strides {found.steps}; copy it"
             )

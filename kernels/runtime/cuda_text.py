@@ -184,7 +184,8 @@ def _used(modules: list[list[ast.stmt]], parts: tuple[str, ...]) -> list[str]:
             if name in defined and ast.dump(defined[name]) != ast.dump(statement):
                 raise ValueError(f"{name}: expected one definition among the rules of a kernel, got two")
             defined[name] = statement
-    wanted, found = [ast.parse(part) for part in parts], set()
+    wanted: list[ast.AST] = [ast.parse(part) for part in parts]
+    found: set[str] = set()
     while wanted:
         for node in ast.walk(wanted.pop()):
             if isinstance(node, ast.Name) and node.id in defined and node.id not in found:

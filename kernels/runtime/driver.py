@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from threading import RLock, local
+from typing import Any
 
 LIBRARY = "libcuda.so.1"
 OLDEST_DRIVER = 11000  # CUDA 11.0: the first that knows sm_80
@@ -157,7 +158,8 @@ class Device:
             have = ".".join(map(str, self.capability))
             raise CudaError(f"{self.name} has compute capability {have}: fastopt's kernels need 8.0 (Ampere) or later")
         driver.call("cuDevicePrimaryCtxRetain", ctypes.addressof(context), handle)
-        self._context, self._functions, self._threads = context.value, {}, local()
+        self._functions: dict[Any, Any] = {}
+        self._context, self._threads = context.value, local()
 
     def use(self) -> None:
         """Make this the calling thread's device for the calls that follow."""
