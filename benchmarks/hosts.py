@@ -84,17 +84,73 @@ def sklearn_rows(small: bool) -> Iterator[Row]:
             )
 
 
-HOSTS = {"sklearn": sklearn_rows}
+def jax_rows(small: bool) -> Iterator[Row]:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from fastopt.jax import losses, optimizers
+
+    rng = np.random.default_rng(0)
+    rows, columns = (128, 1000) if small else (2048, 32000)
+    logits = jnp.asarray(rng.standard_normal((rows, columns)), jnp.float32)
+    labels = jnp.asarray(rng.integers(0, columns, rows), jnp.int32)
+
+    def gradient(module):
+        loss = module.softmax_cross_entropy_with_integer_labels
+        run = jax.jit(jax.value_and_grad(lambda x: loss(x, labels).mean()))
+        return lambda: jax.block_until_ready(run(logits))
+
+    yield Row(f"jax cross-entropy and gradient, {rows} × {columns}", gradient(losses), gradient(optax), 4.0)
+    for count, size, goal in ((1000, 1000, 5.0), (1, 100_000 if small else 20_000_000, 0.9)):
+        start = [jnp.asarray(rng.standard_normal(size), jnp.float32) for _ in range(count)]
+        grads = [jnp.asarray(rng.standard_normal(size), jnp.float32) for _ in range(count)]
+        yield Row(
+            f"jax AdamW, {count} leaves of {size}",
+            _stepping(optimizers.adamw(1e-3).apply, optimizers.adamw(1e-3).init, start, grads),
+            _stepping(_optax_apply(optax.adamw(1e-3)), optax.adamw(1e-3).init, start, grads),
+            goal,
+        )
+
+
+def _optax_apply(transformation):
+    import optax
+
+    def apply(params, state, grads):
+        updates, state = transformation.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return apply
+
+
+def _stepping(apply, init, start, grads) -> Callable[[], object]:
+    """Return a step that donates parameters and state, and keeps what it returns for the next one."""
+    import jax
+
+    step = jax.jit(apply, donate_argnums=(0, 1))
+    kept = [jax.tree.map(lambda leaf: leaf.copy(), start), init(start)]
+
+    def run():
+        kept[:] = step(*kept, grads)
+        return jax.block_until_ready(kept)
+
+    return run
+
+
+HOSTS = {"sklearn": sklearn_rows, "jax": jax_rows}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--host", choices=HOSTS, help="one host alone")
     parser.add_argument("--small", action="store_true", help="small sizes, to see that it runs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # a fixed number of epochs is what is compared
     print("| work | ours | theirs | ratio | goal |\n|---|--:|--:|--:|--:|")
     for host, rows in HOSTS.items():
+        if arguments.host not in (None, host):
+            continue
         if find_spec(host) is None:
             print(f"| {host} is not installed | | | | |")
             continue

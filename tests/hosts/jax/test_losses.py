@@ -1,15 +1,13 @@
 """Softmax cross-entropy under JAX: optax's values and gradients, under every transformation."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-jax = pytest.importorskip("jax")
-optax = pytest.importorskip("optax")
-
-import jax.numpy as jnp  # noqa: E402
-
-import fastopt as fo  # noqa: E402
-from fastopt.jax import losses  # noqa: E402
+import fastopt as fo
+from fastopt.jax import losses
 
 RNG = np.random.default_rng(0)
 SHAPES = [(1, 2), (3, 5), (128, 10), (33, 1000), (2, 3, 7), (4, 40_000)]

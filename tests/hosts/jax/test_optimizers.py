@@ -1,15 +1,13 @@
 """Optimizers under JAX: optax's trajectories, one operation for all leaves, in place where memory is donated."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-jax = pytest.importorskip("jax")
-optax = pytest.importorskip("optax")
-
-import jax.numpy as jnp  # noqa: E402
-
-from fastopt.jax import digests, optimizers  # noqa: E402
-from fastopt.kernels.optimizers import scalars  # noqa: E402
+from fastopt.jax import digests, optimizers
+from fastopt.kernels.optimizers import scalars
 
 SETTINGS = [
     ("sgd", (0.1,), {}),

@@ -1,12 +1,11 @@
 """Initializers under JAX: the numbers of fastopt.initializers, from a key."""
 
+import jax
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
-
-import fastopt as fo  # noqa: E402
-from fastopt.jax import initializers  # noqa: E402
+import fastopt as fo
+from fastopt.jax import initializers
 
 SCALED = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
 KEY = jax.random.key(12345)
