@@ -1,88 +1,111 @@
-"""The command line: fastopt demo | bench | check | info."""
+"""The command line: fastopt demo | bench | check | info.
 
+`info` and `check` need nothing but fastopt. `demo` and `bench` are Typer's, and are imported when they are called.
+"""
+
+import argparse
 import json
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Any
 
-try:
-    import typer
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-except ImportError as error:
-    raise SystemExit(
-        f"fastopt: the command line needs {error.name}; install it with: pip install 'fastopt[cli]'"
-    ) from None
+from fastopt import report
+from fastopt.cli import check, verdict
+from fastopt.cli.extras import EXTRAS, need
+from fastopt.table import FAMILIES
+from fastopt.version import __version__
 
-from fastopt import __version__, report
-from fastopt.cli import check
-from fastopt.cli.bench import command as bench
-from fastopt.cli.demo import command as demo
+ABOUT = """Fused training kernels for CPUs.
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+  fastopt info     what this machine has, and what fastopt uses of it
+  fastopt check    every kernel against the reference
+  fastopt demo     a network learns handwritten digits (pip install 'fastopt[cli]')
+  fastopt bench    how fast every op is, beside what else is installed (pip install 'fastopt[bench]')
+
+Examples:
+  fastopt info --json
+  fastopt check --op adamw
+  fastopt bench losses --peers
+  fastopt bench --help              the options of a command
+
+Two variables hold for every command: FASTOPT_NUM_THREADS (threads that a call may use) and FASTOPT_TARGET
+(cython, numba or reference)."""
+
+INFO = """Show what this machine has: targets, instruction set, threads, versions.
+
+Examples:
+  fastopt info
+  fastopt info --json"""
+
+CHECK = """Check every kernel against the float64 reference, on this machine.
+
+Each op of the table runs with all its options, in float32 and float64, at a few sizes, on the compiled targets that
+are installed. Numba compiles its kernels on the way: the first run takes a minute or two.
+
+Examples:
+  fastopt check                          everything
+  fastopt check losses                   one family
+  fastopt check --op adamw --target numba
+  fastopt check --json > verdicts.json
+
+The exit code is 1 if anything is wrong."""
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"fastopt {__version__}")
-        raise typer.Exit
+def parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the parser of the command line, and that of `check` for its later refusals."""
+    style: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    whole = argparse.ArgumentParser("fastopt", description=ABOUT, **style)
+    whole.add_argument("--version", action="version", version=f"fastopt {__version__}", help="print the version")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", help="info, check, demo or bench")
+    info = commands.add_parser("info", description=INFO, **style)
+    checked = commands.add_parser("check", description=CHECK, **style)
+    for command in EXTRAS:
+        commands.add_parser(command, add_help=False)  # parsed by Typer
+    for parser, what in ((info, "it"), (checked, "the verdicts")):
+        parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+    checked.add_argument("family", nargs="?", help=f"one of {', '.join(FAMILIES)}; default: all")
+    checked.add_argument("--op", action="append", metavar="NAME", help=verdict.NAMES)
+    checked.add_argument(
+        "--target", action="append", metavar="NAME", help="cython, numba, reference or cuda; default: the first two"
+    )
+    return whole, checked
 
 
-@app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
-) -> None:
-    """Fused training kernels for CPUs.
+def typed(command: str) -> Any:
+    """Return the Typer application of a command that comes with an extra."""
+    app = need("typer", command).Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command(command)(need(f"fastopt.cli.{command}.command", command).run)
+    return app
 
-    \b
-    Examples:
-      fastopt info                      what this machine has, and what fastopt uses of it
-      fastopt check                     every kernel against the reference
-      fastopt bench losses --peers      how fast, beside what else is installed
-      fastopt bench --help              the options of a command
 
-    Two variables hold for every command: FASTOPT_NUM_THREADS (threads that a call may use) and FASTOPT_TARGET
-    (cython, numba or reference).
-    """
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; `words` are those behind `fastopt`."""
+    words = sys.argv[1:] if words is None else list(words)
+    whole, checked = parsers()
+    extra = words[0] if words and words[0] in EXTRAS else None
+    options = None if extra else whole.parse_args(words)
     try:
-        report.config()
+        found = report.config()
     except (ValueError, RuntimeError) as error:  # a wrong FASTOPT_ variable
-        raise typer.BadParameter(str(error)) from None
-
-
-@app.command("info")
-def info(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show what this machine has: targets, instruction set, threads, versions.
-
-    \b
-    Examples:
-      fastopt info
-      fastopt info --json
-    """
-    found = report.config()
-    if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-        return
-    drawn = Table(show_header=False, title=f"fastopt {found['fastopt']}")
-    for name, value in report.lines(found)[1:]:
-        colour = {"available": "[green]", "not installed": "[dim]"}.get(value, "")
-        drawn.add_row(name, f"{colour}{escape(value)}")
-    Console().print(drawn)
-
-
-app.command("demo")(demo.run)
-app.command("check")(check.run)
-app.command("bench")(bench.run)
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="fastopt")
+        whole.error(str(error))
+    if extra:
+        typed(extra)(words[1:], prog_name=f"fastopt {extra}")
+    elif options is None or options.command is None:
+        whole.print_help()
+    elif options.command == "info":
+        if options.json:
+            print(json.dumps(found, indent=2))
+        else:
+            report.show_config()
+    else:
+        try:
+            rows = verdict.choose(options.family, options.op or ())
+            targets = check.usable(options.target or ())
+        except ValueError as error:
+            checked.error(str(error))
+        sys.exit(check.run(rows, targets, options.json))

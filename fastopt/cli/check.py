@@ -2,25 +2,22 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
-from rich.table import Table
 
 from fastopt import report
-from fastopt.cli.verdict import Family, Names, choose, miss, one_of, words
+from fastopt.cli.verdict import miss, one_of, words
 from fastopt.kernels.runtime.kernel import DTYPES
 from fastopt.kernels.runtime.settings import TARGETS, target
 from fastopt.table.op import Arrays, Op
 
 SHAPES = 5  # of each op's shapes, from the smallest to the largest
+WIDTH = 46  # of a name, with its family
 
 
 @dataclass
@@ -47,15 +44,14 @@ def shapes(op: Op) -> list[tuple[int, ...]]:
     return [by_size[k] for k in np.linspace(0, len(by_size) - 1, count).round().astype(int)]
 
 
-def check(op: Op, targets: Sequence[str], advance: Callable[[str], None]) -> list[Verdict]:
-    """Run an op's options, shapes and dtypes on the targets; `advance` is told of every case."""
+def check(op: Op, targets: Sequence[str]) -> list[Verdict]:
+    """Run an op's options, shapes and dtypes on the targets."""
     verdicts = [Verdict(op.name, op.family, name) for name in targets]
     for options, dtype, shape in product(op.options, DTYPES, shapes(op)):
         case = f"{op.name}({words(options)}) of {dtype} {shape}"
         arrays = op.inputs(np.random.default_rng(0), shape, dtype, options)
         expected = op.expect(options, _copies(arrays))
         for verdict in verdicts:
-            advance(f"{op.name} on {verdict.target}")
             verdict.cases += 1
             try:
                 with target(verdict.target):
@@ -93,77 +89,51 @@ def _on_host(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def cases(op: Op) -> int:
-    return len(op.options) * len(DTYPES) * len(shapes(op))
+def usable(names: Sequence[str]) -> list[str]:
+    """Return the targets of these names, or the compiled ones that are installed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target, or if it can't be used here; the reason is said.
+    """
+    for name in names:
+        one_of(name, "--target", TARGETS)
+        if reason := report.why_not(name):
+            raise ValueError(f"--target {name}: {reason}")
+    return list(names) or [name for name in ("cython", "numba") if report.why_not(name) is None]
 
 
-def table(verdicts: Sequence[Verdict]) -> Table:
-    """Return a table with a row for each op and a column for each target."""
-    names = list(dict.fromkeys(verdict.target for verdict in verdicts))
-    drawn = Table(title="largest error, in tolerances (at most 1 is right)")
-    for heading in ("family", "op"):
-        drawn.add_column(heading)
-    for heading in ("cases", *names):
-        drawn.add_column(heading, justify="right")
-    rows: dict[tuple[str, str], dict[str, Verdict]] = {}
-    for verdict in verdicts:
-        rows.setdefault((verdict.family, verdict.op), {})[verdict.target] = verdict
-    for (family, op), found in rows.items():
-        cells = [_cell(one) for one in found.values()]
-        drawn.add_row(family, op, str(sum(one.cases for one in found.values())), *cells)
-    return drawn
+def line(verdicts: Sequence[Verdict]) -> str:
+    """Return the line of an op: its cases, and a cell for each target."""
+    cells = "".join(f"{_cell(one):>20}" for one in verdicts)
+    return f"{verdicts[0].family}.{verdicts[0].op:<{WIDTH - len(verdicts[0].family)}}{verdicts[0].cases:>7}{cells}"
 
 
 def _cell(verdict: Verdict) -> str:
     if not verdict.passed:
-        return f"[red]{verdict.worst:.3g} WRONG"
+        return f"{verdict.worst:.3g} WRONG"
     if verdict.missing == verdict.cases:
         return "not yet"
     missing = f", {verdict.missing} not yet" if verdict.missing else ""
-    return f"[green]{verdict.worst:.2f} ok{missing}"
+    return f"{verdict.worst:.2f} ok{missing}"
 
 
-Targets = Annotated[
-    list[str] | None, typer.Option("--target", help="cython, numba, reference or cuda; default: the first two.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")]
-
-
-def run(family: Family = None, op: Names = None, targets: Targets = None, as_json: AsJson = False) -> None:
-    """Check every kernel against the float64 reference, on this machine.
-
-    Each op of the table runs with all its options, in float32 and float64, at a few sizes, on both compiled
-    targets. Numba compiles its kernels on the way: the first run takes a minute or two.
-
-    \b
-    Examples:
-      fastopt check                          everything
-      fastopt check losses                   one family
-      fastopt check --op adamw --target numba
-      fastopt check --json > verdicts.json
-
-    The exit code is 1 if anything is wrong.
-    """
-    rows = choose(family, op or ())
-    targets = targets or [name for name in ("cython", "numba") if report.why_not(name) is None]
-    for name in targets:
-        one_of(name, "--target", TARGETS)
-        if reason := report.why_not(name):
-            raise typer.BadParameter(f"--target {name}: {reason}")
-    console = Console(stderr=as_json)
+def run(rows: Sequence[Op], targets: Sequence[str], as_json: bool) -> int:
+    """Check these ops, a line for each as it is done, and return the exit code; JSON goes alone to stdout."""
+    show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
+    show("largest error, in tolerances (at most 1 is right)")
+    show(f"{'op':<{WIDTH + 1}}{'cases':>7}{''.join(f'{name:>20}' for name in targets)}")
     verdicts: list[Verdict] = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("checking", total=sum(cases(row) for row in rows) * len(targets))
-        for row in rows:
-            verdicts += check(row, targets, lambda what: progress.update(task, advance=1, description=what))
+    for row in rows:
+        found = check(row, targets)
+        verdicts += found
+        show(line(found))
     wrong = [verdict for verdict in verdicts if not verdict.passed]
+    for one in wrong:
+        show(f"{one.target}: {one.failure}")
+    conclusion = f"{len(wrong)} of {len(verdicts)} verdicts are wrong" if wrong else "all right"
+    show(f"{sum(one.cases for one in verdicts)} cases of {len(rows)} ops on {', '.join(targets)}: {conclusion}")
     if as_json:
-        sys.stdout.write(json.dumps([{**asdict(one), "passed": one.passed} for one in verdicts], indent=2) + "\n")
-    else:
-        console.print(table(verdicts))
-        for one in wrong:
-            console.print(f"[red]{one.target}[/]: {escape(one.failure)}", highlight=False)
-        total = sum(one.cases for one in verdicts)
-        verdict_line = f"{len(wrong)} of {len(verdicts)} verdicts are wrong" if wrong else "all right"
-        console.print(f"{total} cases of {len(rows)} ops on {', '.join(targets)}: {verdict_line}")
-    raise typer.Exit(1 if wrong else 0)
+        print(json.dumps([{**asdict(one), "passed": one.passed} for one in verdicts], indent=2))
+    return 1 if wrong else 0

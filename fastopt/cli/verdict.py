@@ -1,34 +1,43 @@
 """What `fastopt check` and `fastopt bench` share: choosing rows of the table, judging results, saying what is wrong."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from fastopt.table import FAMILIES, OPS
 from fastopt.table.op import Op
 
-Family = Annotated[str | None, typer.Argument(help=f"One of {', '.join(FAMILIES)}; default: all.")]
-Names = Annotated[list[str] | None, typer.Option("--op", help="One op of the table; may be given several times.")]
+NAMES = "an op as tables print it, such as adamw or optimizers.adamw; may be given several times"
 
 
 def choose(family: str | None, names: Sequence[str]) -> list[Op]:
-    """Return the rows of a family, or of these names, in the table's order."""
-    if family is not None and family not in FAMILIES:
-        raise typer.BadParameter(f"family: expected one of {', '.join(FAMILIES)}, got {family!r}")
+    """Return the rows of a family, or of these names (`adamw` or `optimizers.adamw`), in the table's order.
+
+    Raises
+    ------
+    ValueError
+        If there is no such family, or no op of that name in it.
+    """
+    if family is not None:
+        one_of(family, "family", FAMILIES)
     rows = [op for op in OPS if family in (None, op.family)]
-    known = [op.name for op in rows]
     for name in names:
-        if name not in known:
+        if not any(name in called(op) for op in rows):
             where = f" of {family}" if family else ""
-            raise typer.BadParameter(f"--op: expected an op{where} ({', '.join(known) or 'none yet'}), got {name!r}")
-    return [op for op in rows if not names or op.name in names]
+            known = ", ".join(op.name for op in rows) or "none yet"
+            raise ValueError(f"--op: expected an op{where} ({known}), got {name!r}")
+    return [op for op in rows if not names or called(op) & set(names)]
+
+
+def called(op: Op) -> set[str]:
+    """Return the names of an op: its own, and with its family before it."""
+    return {op.name, f"{op.family}.{op.name}"}
 
 
 def one_of(value: str, name: str, among: Sequence[str]) -> str:
     if value not in among:
-        raise typer.BadParameter(f"{name}: expected one of {', '.join(among)}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(among)}, got {value!r}")
     return value
 
 

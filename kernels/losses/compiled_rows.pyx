@@ -96,12 +96,12 @@ cdef cloned_void multi_margin(real **buffers, const int64_t *dims, const double 
     cdef int64_t r, c, first, size
     for r in range(start, stop):
         p, out = y_pred + r * columns, gradient + r * columns
-        own = margin - p[labels[r]]
+        own = p[labels[r]]
         total = 0
         for first in range(0, columns, 1024):
             size = min(<int64_t> CHUNK, columns - first)
             for c in range(size):
-                short_of = own + p[first + c]
+                short_of = margin - (own - p[first + c])
                 short_of = 0 if short_of <= 0 else short_of
                 tile[c] = short_of * short_of if squared != 0 else short_of
             if first <= labels[r] < first + size:
@@ -110,7 +110,7 @@ cdef cloned_void multi_margin(real **buffers, const int64_t *dims, const double 
         values[r] = <real> (total / <double> columns)
         if gradient_wanted:
             for c in range(columns):
-                short_of = own + p[c]
+                short_of = margin - (own - p[c])
                 short_of = 0 if short_of <= 0 else short_of
                 steep = one if short_of > 0 else short_of
                 out[c] = share * (two * short_of if squared != 0 else steep)

@@ -378,12 +378,12 @@ def multi_margin(labels, y_pred, gradient, values, dims, scalars, start, stop, p
     for r in range(start, stop):
         a, b = r * columns, (r + 1) * columns
         p, out, label = y_pred[a:b], gradient[a:b], labels[r]
-        own = margin - p[label]
+        own = p[label]
         total = np.float64(0)
         for first in range(0, columns, CHUNK):
             part = p[first : min(first + CHUNK, columns)]
             for c in range(part.size):
-                short_of = own + part[c]
+                short_of = margin - (own - part[c])
                 short_of = 0.0 if short_of <= 0.0 else short_of
                 tile[c] = short_of * short_of if squared != 0 else short_of
             if first <= label < first + part.size:
@@ -392,7 +392,7 @@ def multi_margin(labels, y_pred, gradient, values, dims, scalars, start, stop, p
         values[r] = real(total / columns)
         if gradient_wanted:
             for c in range(columns):
-                short_of = own + p[c]
+                short_of = margin - (own - p[c])
                 short_of = 0.0 if short_of <= 0.0 else short_of
                 steep = 1.0 if short_of > 0.0 else short_of
                 out[c] = share * (2.0 * short_of if squared != 0 else steep)

@@ -37,7 +37,7 @@ def _quick_bandwidth(monkeypatch):
 
 
 def call(*words, code=0):
-    done = CliRunner().invoke(app.app, ["bench", *map(str, words)])
+    done = CliRunner().invoke(app.typed("bench"), [*map(str, words)])
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())
 
@@ -269,7 +269,7 @@ def test_no_ratio_beside_a_blas_that_the_environment_chose(monkeypatch):
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, option, name, expected):
     monkeypatch.setattr("fastopt.cli.bench.command.measure", None)
-    text = CliRunner().invoke(app.app, ["bench", "--op", "sgd", option, str(tmp_path / name)])
+    text = CliRunner().invoke(app.typed("bench"), ["--op", "sgd", option, str(tmp_path / name)])
     assert text.exit_code == 2
     assert expected in " ".join(text.output.replace("│", " ").split())
 

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from array import array
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 
 import pytest
-from typer.testing import CliRunner
 
 import fastopt
 from fastopt import report
@@ -19,10 +20,21 @@ from fastopt.table import FAMILIES, OPS
 SGD = next(op for op in OPS if op.name == "sgd")
 
 
+def run(*words):
+    """Return the exit code, and what was written to stdout and to stderr."""
+    out, err, code = StringIO(), StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            app.main(words)
+        except SystemExit as stop:
+            code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
 def call(*words, code=0):
-    done = CliRunner().invoke(app.app, list(words), prog_name="fastopt")
-    assert done.exit_code == code, done.output
-    return " ".join(done.output.split())
+    found, out, err = run(*words)
+    assert found == code, out + err
+    return " ".join((out + err).split())
 
 
 def python(code, **environment):
@@ -48,7 +60,7 @@ def test_help_teaches_by_examples(words):
 
 
 def test_info_as_json():
-    found = json.loads(CliRunner().invoke(app.app, ["info", "--json"]).output)
+    found = json.loads(run("info", "--json")[1])
     assert found == report.config()
     assert found["targets"]["cython"] == "available"
     assert found["targets"]["cuda"] == settings.why_no_cuda()
@@ -108,13 +120,33 @@ def test_info_imports_nothing_heavy():
     assert python(code).stdout.splitlines()[-1] == "set()"
 
 
+BARE = "import sys; sys.modules.update(dict.fromkeys(('typer', 'rich', 'matplotlib', 'sklearn')));"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["info"], ["info", "--json"], ["check", "--op", "sgd"]])
+def test_info_and_check_need_no_extra(words):
+    done = python(f"{BARE} from fastopt.cli.app import main; main({words})")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(("command", "extra"), [("demo", "cli"), ("bench", "bench")])
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_the_extra_there_is_one_sentence(missing):
-    done = python(f"import sys; sys.modules['{missing}'] = None; from fastopt.cli.app import main; main()")
+def test_demo_and_bench_name_their_extra(command, extra, missing):
+    done = python(f"import sys; sys.modules['{missing}'] = None; from fastopt.cli.app import main; main(['{command}'])")
     assert done.returncode == 1
-    assert done.stderr.startswith("fastopt: the command line needs")
-    assert "pip install 'fastopt[cli]'" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr == f"fastopt {command}: needs {missing}; install it with: pip install 'fastopt[{extra}]'\n"
+
+
+@pytest.mark.parametrize("name", ["losses.huber", "metrics.mean_squared_error"])
+def test_ops_are_chosen_by_the_names_that_tables_print(name):
+    (op,) = verdict.choose(None, [name])
+    assert f"{op.family}.{op.name}" == name
+    assert name in call("check", "--op", name, "--target", "cython")
+
+
+def test_without_a_command_there_is_help():
+    assert call() == call("--help")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +172,7 @@ def test_check_passes_an_op_on_both_targets():
 
 
 def test_check_as_json():
-    verdicts = json.loads(CliRunner().invoke(app.app, ["check", "--op", "sgd", "--target", "cython", "--json"]).stdout)
+    verdicts = json.loads(run("check", "--op", "sgd", "--target", "cython", "--json")[1])
     assert [verdict["op"] for verdict in verdicts] == ["sgd"]
     assert verdicts[0]["passed"]
     assert verdicts[0]["cases"] > 0

@@ -20,6 +20,7 @@ from fastopt.cli.bench import plot as roofline
 from fastopt.cli.bench.cases import FAMILIES, Case, cases, prepare
 from fastopt.cli.bench.clock import Bandwidth, Job, interleave, measure_bandwidth
 from fastopt.cli.bench.results import Row
+from fastopt.table import FAMILIES as TABLE
 from fastopt.table.op import Arrays
 
 TARGETS = ("cython", "numba")
@@ -126,6 +127,8 @@ def selection(rows, quick: bool) -> list[Case]:
     return chosen
 
 
+Family = Annotated[str | None, typer.Argument(help=f"One of {', '.join(TABLE)}; default: all.")]
+Names = Annotated[list[str] | None, typer.Option("--op", help=f"{verdict.NAMES.capitalize()}.")]
 Peers = Annotated[bool, typer.Option("--peers", help="Time torch, scikit-learn and NumPy beside, where installed.")]
 Plot = Annotated[Path | None, typer.Option(help="Draw every op against the memory's bandwidth (PNG, SVG, PDF).")]
 Csv = Annotated[Path | None, typer.Option(help="Append a line for each candidate to this file.")]
@@ -139,8 +142,8 @@ Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 
 
 def run(
-    family: verdict.Family = None,
-    op: verdict.Names = None,
+    family: Family = None,
+    op: Names = None,
     peers: Peers = False,
     plot: Plot = None,
     csv: Csv = None,
@@ -165,8 +168,11 @@ def run(
 
     The exit code is 1 if a kernel of ours fails its verification.
     """
-    dtype = verdict.one_of(dtype, "--dtype", ("float32", "float64"))
-    todo = selection(verdict.choose(family, op or ()), quick)
+    try:
+        verdict.one_of(dtype, "--dtype", ("float32", "float64"))
+        todo = selection(verdict.choose(family, op or ()), quick)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     peers, rounds = peers or docs is not None, rounds or (5 if quick else 21)
     _check_files(csv, docs, plot)
     if threads is not None:

@@ -17,7 +17,7 @@ def check(path: Path) -> None:
     if path.suffix not in FORMATS:
         raise ValueError(f"--plot: expected a name that ends in {', '.join(FORMATS)}, got {path}")
     if find_spec("matplotlib") is None:
-        raise ValueError("--plot: expected matplotlib, which is not installed: pip install 'fastopt[cli]'")
+        raise ValueError("--plot: expected matplotlib, which is not installed: pip install 'fastopt[bench]'")
 
 
 def plot(path: Path, rows: Sequence[Row]) -> None:

@@ -17,7 +17,8 @@ from typing import Annotated
 import typer
 
 import fastopt as fo
-from fastopt.cli.demo.runs import CLASSES, PIXELS, TRAIN, Plan, Run, compare, fit, load, need, notes
+from fastopt.cli.demo.runs import CLASSES, PIXELS, TRAIN, Plan, Run, compare, fit, load, notes
+from fastopt.cli.extras import need
 
 # Learning rates for batches of 32. For other sizes they grow with the root of the size, as the noise of the mean
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
@@ -117,14 +118,14 @@ def run(
     """
     plan = read(optimizer, batch_size, init, epochs, lr, hidden, seed)
     target = read_target(target)
-    curves = need("fastopt.cli.demo.curves") if plot else None
+    curves = need("fastopt.cli.demo.curves", "demo") if plot else None
     if curves and plot:
         if not plot.absolute().parent.is_dir():
             raise wrong("--plot", "a file in a folder that exists", repr(str(plot)))
         if plot.suffix[1:].lower() not in curves.FORMATS:
             raise wrong("--plot", f"a name that ends in one of {', '.join(curves.FORMATS)}", repr(str(plot)))
     digits = load()
-    screen = None if as_json else need("fastopt.cli.demo.screen").Screen(plan, target)
+    screen = None if as_json else need("fastopt.cli.demo.screen", "demo").Screen(plan, target)
 
     def watched(target: str, table: bool) -> Run:
         with screen.follow(target, table) if screen else nullcontext() as on_epoch:

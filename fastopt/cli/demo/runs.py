@@ -1,28 +1,17 @@
 """The runs of `fastopt demo`: what is trained, the digits, one training with its times, and two compared."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 import fastopt as fo
 from fastopt.cli.demo.network import Network, Parameters, evaluate, named_initializer, train
+from fastopt.cli.extras import need
 
 TRAIN, PIXELS, CLASSES = 1347, 64, 10  # images to learn from (450 more are for testing), and each one's sizes
-
-
-def need(module: str) -> ModuleType:
-    """Import a module of the `cli` extra, or end with a sentence."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = str(error.name).partition(".")[0]
-        package = {"sklearn": "scikit-learn"}.get(name, name)
-        raise SystemExit(f"fastopt demo: needs {package}; install it with: pip install 'fastopt[cli]'") from None
 
 
 @dataclass(frozen=True)
@@ -95,9 +84,9 @@ def load() -> Digits:
 
     The split is scikit-learn's `train_test_split(test_size=0.25, stratify=labels, random_state=0)`, whatever the seed.
     """
-    images, labels = need("sklearn.datasets").load_digits(return_X_y=True)
+    images, labels = need("sklearn.datasets", "demo").load_digits(return_X_y=True)
     x = (images / 16.0).astype(np.float32)
-    split = need("sklearn.model_selection").train_test_split
+    split = need("sklearn.model_selection", "demo").train_test_split
     x, test_x, labels, test_labels = split(x, labels, test_size=0.25, stratify=labels, random_state=0)
     return Digits(x, labels, test_x, test_labels)
 
@@ -106,7 +95,9 @@ def fit(plan: Plan, digits: Digits, target: str, on_epoch: Callable[[Run], None]
     """Train the plan's network on a target; only training is timed, not the watching."""
     run = Run(target)
     how = {"batch_size": plan.batch_size, "seed": plan.seed}
-    one = need("threadpoolctl").threadpool_limits(1, user_api="blas")  # products this small lose by a second thread
+    one = need("threadpoolctl", "demo").threadpool_limits(
+        1, user_api="blas"
+    )  # products this small lose by a second thread
     with one, fo.target(target), np.errstate(over="ignore", invalid="ignore"):
         start = perf_counter()  # one step of another network, so that no compiler stands in the first epoch's time
         rehearsal, few = plan.network(), max(2, plan.batch_size)
