@@ -97,6 +97,15 @@ def test_torchs_multi_margin_is_the_same(p, margin, columns, target):
 
 
 @for_each_target
+def test_multi_margin_of_large_scores_keeps_its_margin(target):
+    scores = np.full((1, 3), 2**31, np.float32)  # margin - own + other would be 0: the margin is lost in own
+    with fo.target(target):
+        value, gradient = L.MultiMargin(1, 1.0).value_and_grad(np.zeros(1, int), scores)
+    assert value == pytest.approx(2 / 3)
+    np.testing.assert_allclose(gradient, [[-2 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
+
+
+@for_each_target
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("shape", [(30, 7), (20,), (3, 4, 50)])
 def test_torchs_gaussian_likelihood_is_the_same(full, shape, target):
