@@ -14,7 +14,8 @@ FLOORS = (  # from the ground up
     {"expect", "report", "version"},
     {"normalization", "losses", "initializers", "metrics", "schedules", "trees"},
     {"optimizers", "arrays"},
-    {"torch", "keras", "jax", "sklearn", ""},  # "": fastopt/__init__.py
+    {"torch", "jax", "sklearn", ""},  # "": fastopt/__init__.py
+    {"keras"},  # Keras's tensors are torch's on its torch backend
     {"table"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,88 @@
+"""The torch backend: tensors where they lie, and gradients kept from the forward pass. by_numpy.py has the same."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastopt.kernels.losses.formulas import Formula
+from fastopt.kernels.runtime.targets import way
+from fastopt.torch.functional.base import array, keep, opaque
+from fastopt.torch.tensors import NAMES
+
+__all__ = [
+    "broadcast",
+    "fit",
+    "is_constant",
+    "labels",
+    "opaque",
+    "outside",
+    "rows",
+    "takes",
+    "values",
+    "zeros_and_ones",
+]
+Tensor = torch.Tensor
+
+
+def takes(y_pred: Tensor) -> bool:
+    """Return whether the kernels take these predictions."""
+    on_cpu = y_pred.device.type == "cpu" and y_pred.layout == torch.strided
+    return on_cpu and y_pred.dtype in NAMES and y_pred.dim() > 0 and y_pred.numel() > 0
+
+
+def is_constant(y_true: Tensor) -> bool:
+    """Return whether no gradient of the labels is asked for: the kernels have none."""
+    return y_true.device.type == "cpu" and not (y_true.requires_grad and torch.is_grad_enabled())
+
+
+def fit(y_true: Tensor, y_pred: Tensor) -> bool:
+    """Return whether both have one shape after broadcasting."""
+    try:
+        torch.broadcast_shapes(y_true.shape, y_pred.shape)
+    except RuntimeError:
+        return False
+    return y_true.numel() > 0
+
+
+def broadcast(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    y_true, y_pred = torch.broadcast_tensors(y_true, y_pred)
+    return y_true, y_pred
+
+
+def rows(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return the tensor with these axes as its last one; a view where its strides allow it."""
+    last = tuple(range(tensor.dim() - len(axes), tensor.dim()))
+    tensor = tensor.movedim(axes, last)
+    return tensor if len(axes) == 1 else tensor.reshape(*tensor.shape[: last[0]], -1)
+
+
+def labels(y_true: Tensor, classes: int, ignore_class: int) -> Tensor | None:
+    """Return labels as int64, or None where one is no class and not the ignored one."""
+    found = y_true.detach().to(torch.int64).contiguous()
+    return None if way("losses").labels_outside(array(found), classes, ignore_class)[0] else found
+
+
+def outside(y_pred: Tensor, highest: float) -> bool:
+    """Return whether any prediction is above `highest`."""
+    return bool(way("losses").outside(array(y_pred), -np.inf, highest)[0])
+
+
+def zeros_and_ones(y_true: Tensor) -> bool:
+    """Return whether all labels are 0 or 1."""
+    return bool(((y_true == 0) | (y_true == 1)).all())
+
+
+def values(formula: Formula, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Return the samples' values, of the predictions' type; their gradients come with them where one is asked for."""
+
+    def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        gradient = torch.empty_like(y_pred) if wanted else None
+        found: Any = way("losses").evaluate(
+            formula, array(y_true), array(y_pred), None if gradient is None else array(gradient),
+            leading=tuple(y_pred.shape[:-1]), reduced=False,
+        )  # fmt: skip
+        value = torch.from_numpy(np.asarray(found)).to(y_pred.dtype)
+        return value, () if gradient is None else (gradient,)
+
+    return keep(compute, y_pred)
