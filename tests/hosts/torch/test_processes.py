@@ -9,6 +9,7 @@ import pytest
 import torch
 
 WORKER = Path(__file__).with_name("worker.py")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own modules
 CASES = {"ddp": 0.5, "zero": None, "fsdp": None, "clipped": 0.5, "resumed": None}
 
 
