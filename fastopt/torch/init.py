@@ -11,6 +11,7 @@ import torch
 from torch.nn.init import calculate_gain, constant_, dirac_, eye_, ones_, zeros_
 
 from fastopt import initializers
+from fastopt.torch.crew import on_torchs_workers
 from fastopt.torch.functional.base import array, expect_float
 from fastopt.torch.tensors import NAMES
 
@@ -23,6 +24,7 @@ Tensor = torch.Tensor
 Generator = torch.Generator | None
 
 
+@on_torchs_workers
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> Tensor:
     """Fill with U[a, b), as :func:`torch.nn.init.uniform_`.
 
@@ -45,6 +47,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     return _done(tensor)
 
 
+@on_torchs_workers
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> Tensor:
     """Fill with N(mean, std²), as :func:`torch.nn.init.normal_`."""
     if not std >= 0:

@@ -8,6 +8,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from fastopt.kernels.runtime import kinds
+from fastopt.torch.crew import on_torchs_workers
 from fastopt.torch.tensors import NAMES
 
 Compute = Callable[[bool], tuple[torch.Tensor, tuple[torch.Tensor, ...]]]
@@ -16,8 +17,16 @@ WIDE = (torch.float32, torch.float64)
 
 
 def opaque(function: F) -> F:
-    """Keep `torch.compile` out of a function: the graph breaks around it, and `fullgraph=True` is refused by torch."""
-    return torch._disable_dynamo(function)  # type: ignore[return-value]
+    """Run a function on torch's workers, and keep `torch.compile` out of it.
+
+    The graph breaks around it, and `fullgraph=True` is refused by torch.
+    """
+    return torch._disable_dynamo(on_torchs_workers(function))  # type: ignore[return-value]
+
+
+def once(backward: F) -> F:
+    """Run a function's backward pass on torch's workers; it has no gradient itself."""
+    return once_differentiable(on_torchs_workers(backward))  # type: ignore[return-value]
 
 
 def array(tensor: torch.Tensor) -> np.ndarray:
@@ -49,7 +58,7 @@ class Kept(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *slopes: torch.Tensor) -> Any:  # type: ignore[override]
         gradients, (slope,) = ctx.saved_tensors, slopes
         if slope.dim() == 0 and slope.item() == 1.0:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, opaque
+from fastopt.torch.functional.base import WIDE, array, expect_float, once, opaque
 
 Tensor = torch.Tensor
 
@@ -29,7 +28,7 @@ class _Sample(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *slopes: Tensor) -> Any:  # type: ignore[override]
         (dy,), (x, gamma) = slopes, ctx.saved_tensors
         norm, groups, shape, has_gamma, has_beta = ctx.said
@@ -174,7 +173,7 @@ class _Batch(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *slopes: Tensor) -> Any:  # type: ignore[override]
         (dy,), (x, residual, gamma, beta), said = slopes, ctx.saved_tensors, ctx.said
         dx = torch.empty_like(x)

@@ -10,6 +10,7 @@ from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import any_gradient, is_bound
 from fastopt.optimizers.options import Options
 from fastopt.optimizers.rule import Rule as Core
+from fastopt.torch.crew import on_torchs_workers
 from fastopt.torch.optim import rows
 from fastopt.torch.optim.batch import Batch, Member, State, kind_of
 from fastopt.torch.optim.rules import Group, Rule
@@ -109,6 +110,11 @@ class Fused(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step()
+        return loss
+
+    @on_torchs_workers
+    def _step(self) -> None:
         hypers = [self.rule.hyper(group) for group in self.param_groups]
         batches = self._read(hypers)
         sparse = [
@@ -118,7 +124,7 @@ class Fused(torch.optim.Optimizer):
         ]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is not None and found_inf.item():
-            return loss
+            return
         factor = 1.0 if scale is None else 1.0 / scale.item()
         settings = [batch.settings(hypers) for batch in batches]
         if self.options.clip_norm is not None:
@@ -133,7 +139,6 @@ class Fused(torch.optim.Optimizer):
         torch.autograd.graph.increment_version([*stepped, *(one.param for one in sparse)])
         if any([batch.fresh for batch in batches]):
             self._unbind()
-        return loss
 
     def _clipped(self, batches: list[Batch], settings: list[list[Any]], sparse: list[Any], factor: float) -> float:
         """Return the factor of gradients that keeps their norm within `clip_norm`."""
