@@ -231,6 +231,8 @@ cdef class Table:
         Jobs that take part whose tensors are not in one order in memory.
     grads : list of tensor or None
         Kept until the next `read`.
+    stepped : list of tensor
+        The parameters that have a gradient.
     counts : int64 array
 
     Raises
@@ -238,7 +240,7 @@ cdef class Table:
     ValueError
         If state is not of the expected types and sizes, in memory of the CPU.
     """
-    cdef readonly list params, states, grads, odd, settings
+    cdef readonly list params, states, grads, odd, settings, stepped
     cdef readonly cnp.ndarray pointers, units, rows, active, counts
     cdef readonly tuple columns, counters
     cdef list held                              # a tuple per job: the state's tensors, columns before counters
@@ -253,7 +255,7 @@ cdef class Table:
         if not len(states) == len(groups) == len(counts) == jobs or slots < len(columns):
             raise ValueError(f"expected as many states, groups and counts as parameters ({jobs}), and {len(columns)} slots")
         self.params, self.states, self.columns, self.counters = params, states, columns, counters
-        self.grads, self.odd, self.settings = [None] * jobs, [], []
+        self.grads, self.odd, self.settings, self.stepped = [None] * jobs, [], [], []
         self.pointers, self.units = np.zeros((jobs, slots), np.uintp), np.zeros(jobs, np.int64)
         self.rows, self.active = np.zeros(jobs, np.int64), np.zeros(jobs, np.uint8)
         self.groups, self.counts = np.array(groups, np.int64), np.array(counts, np.int64)
@@ -302,7 +304,7 @@ cdef class Table:
         cdef int64_t *units = <int64_t *> cnp.PyArray_DATA(self.units)
         cdef uint8_t *active = <uint8_t *> cnp.PyArray_DATA(self.active)
         cdef const uint8_t *strange = <uint8_t *> cnp.PyArray_DATA(self.strange)
-        cdef list params = self.params, grads = self.grads
+        cdef list params = self.params, grads = self.grads, stepped = []
         cdef int param_type = 0, grad_type = 0
         cdef Seen first, other
         for k, (name, kind) in enumerate(self.columns):
@@ -310,13 +312,14 @@ cdef class Table:
                 param_at, param_type = k, kind
             elif name == "grad":
                 grad_at, grad_type = k, kind
-        self.odd = []
+        self.odd, self.stepped = [], stepped
         for job in range(jobs):
             grad = params[job].grad
             grads[job] = grad
             active[job], units[job] = grad is not None, 0
             if grad is None:
                 continue
+            stepped.append(params[job])
             try:
                 look(params[job], &first)
                 look(grad, &other)
@@ -427,10 +430,6 @@ cdef class Table:
                     (<double *> at[place])[0] = value
                 if k == 0:
                     counts[job] = <int64_t> value
-
-    def taking_part(self):
-        """Return the jobs whose parameters have a gradient."""
-        return np.flatnonzero(self.active).tolist()
 
 
 def is_bound(list seen, list groups, dict seen_state, object state):

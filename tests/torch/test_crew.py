@@ -60,9 +60,7 @@ print(launch.workers(), many == bits())
     assert python(code) == "0 True"
 
 
-@pytest.mark.parametrize(
-    ("threads", "told", "more"), [(4, {}, 0), (1, {}, 0), (2, {"FASTOPT_NUM_THREADS": "3"}, 1)]
-)
+@pytest.mark.parametrize(("threads", "told", "more"), [(4, {}, 0), (1, {}, 0), (2, {"FASTOPT_NUM_THREADS": "3"}, 1)])
 def test_torchs_number_of_threads_holds_unless_fastopt_was_told_one(threads, told, more):
     """Counted by the threads that there are, once torch has started its own."""
     code = f"""

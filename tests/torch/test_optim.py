@@ -476,3 +476,26 @@ def test_the_reference_target_judges():
         with fastopt.target("reference"):
             b.step()
     close(a, b, mine, yours)
+
+
+def test_groups_that_change_in_place_between_steps_are_read_again():
+    found = []
+    for package in (fastopt.torch.optim, torch.optim):
+        w = torch.nn.Parameter(torch.linspace(-1, 1, 7))
+        lr = torch.tensor(0.1)
+        optimizer = package.Adam([w], lr=lr, betas=(0.9, 0.99))
+        group = optimizer.param_groups[0]
+        group["betas"] = [0.9, 0.99]
+        for k in range(8):
+            w.grad = torch.cos(w.detach() + k)
+            optimizer.step()
+            if k == 1:
+                lr.fill_(0.05)
+            elif k == 2:
+                group["betas"][0] = 0.5
+            elif k == 4:
+                group |= {"lr": 0.01, "betas": (0.5, 0.9)}
+            elif k == 5:
+                group["lr"] = 0.02
+        found.append(w.detach())
+    torch.testing.assert_close(*found)

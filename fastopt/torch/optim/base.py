@@ -13,7 +13,7 @@ from fastopt.optimizers.rule import Rule as Core
 from fastopt.torch.crew import on_torchs_workers
 from fastopt.torch.optim import rows
 from fastopt.torch.optim.batch import Batch, Member, State, kind_of
-from fastopt.torch.optim.rules import Group, Rule
+from fastopt.torch.optim.rules import Group, Rule, Said
 from fastopt.torch.tensors import DTYPES, local
 
 OPTIONS = tuple(Options.__dataclass_fields__)
@@ -91,6 +91,7 @@ class Fused(torch.optim.Optimizer):
 
     def _unbind(self) -> None:
         """Forget what is known of parameters and state; the next step looks anew."""
+        self._said = Said(self.rule, [])
         self._batches: list[Batch] = []
         self._waiting: list[torch.Tensor] = []  # parameters without gradient and state
         self._by_rows: list[tuple[torch.Tensor, int, str]] = []  # those with sparse gradients, their groups and names
@@ -115,8 +116,9 @@ class Fused(torch.optim.Optimizer):
 
     @on_torchs_workers
     def _step(self) -> None:
-        hypers = [self.rule.hyper(group) for group in self.param_groups]
-        batches = self._read(hypers)
+        if not self._said.holds(self.param_groups):
+            self._said = Said(self.rule, self.param_groups)
+        hypers, batches = self._said.hypers, self._read()
         sparse = [
             rows.Sparse.of(param, self.state[param], k, hypers[k], name)
             for param, k, name in self._by_rows
@@ -135,8 +137,10 @@ class Fused(torch.optim.Optimizer):
             core = self.rule.of(self.param_groups[one.group])
             recipe = self._recipe(core, hypers[one.group], one.param, one.state)
             one.step(self.rule, core, recipe, hypers[one.group], self.options, factor)
-        stepped = [batch.members[job].param for batch in batches for job in batch.taking_part()]
-        torch.autograd.graph.increment_version([*stepped, *(one.param for one in sparse)])
+        for batch in batches:
+            torch.autograd.graph.increment_version(batch.table.stepped)
+        if sparse:
+            torch.autograd.graph.increment_version([one.param for one in sparse])
         if any([batch.fresh for batch in batches]):
             self._unbind()
 
@@ -151,15 +155,15 @@ class Fused(torch.optim.Optimizer):
         length = factor * squares.sqrt().item()
         return factor if limit is None or length <= limit else factor * limit / length
 
-    def _read(self, hypers: list[Group]) -> list[Batch]:
+    def _read(self) -> list[Batch]:
         """Return the batches, whose tables hold this step's addresses."""
         groups = [group["params"] for group in self.param_groups]
-        kernels = [_kernel(self.rule.of(group), hyper) for group, hyper in zip(self.param_groups, hypers)]
         seen, states, before = self._seen
-        bound = kernels == before and is_bound(seen, groups, states, self.state) and not any_gradient(self._waiting)
+        bound = self._said.kernels == before and is_bound(seen, groups, states, self.state)
+        bound = bound and not any_gradient(self._waiting)
         bound = bound and all(param.grad is None or param.grad.is_sparse for param, _, _ in self._by_rows)
         if not bound or not all([batch.fits() for batch in self._batches]):
-            self._bind(hypers, kernels)
+            self._bind(self._said.hypers, self._said.kernels)
             if not all([batch.fits() for batch in self._batches]):
                 raise RuntimeError(
                     "params: expected tensors that stay as they are during a step, got some that changed"
@@ -315,8 +319,3 @@ def _begun(core: Core, buffer: str, group: Group, param: torch.Tensor, dtype: to
     if shape != tuple(param.shape):
         return torch.full(shape, float(value), dtype=dtype)
     return torch.full_like(param, float(value), dtype=dtype, requires_grad=False)
-
-
-def _kernel(core: Core, group: Group) -> Any:
-    """Return what tells apart how groups are stepped."""
-    return core.name, core.kernel if isinstance(core.kernel, str) else core.kernel(group)

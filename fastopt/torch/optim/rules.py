@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,48 @@ class Rule:
 
     def hyper(self, group: Mapping[str, Any]) -> Group:
         """Return a group's hyper-parameters as fastopt's rule takes them, without tensors."""
-        plain = {name: _plain(value) for name, value in group.items() if name not in ("params", "param_names")}
+        plain = {name: _plain(value) for name, value in group.items() if name not in _PARAMS}
         plain |= {name: say(plain[name]) for name, say in self.renamed.items()}
         wanted = self.of(plain).hyper
         return {**self.fixed, **{name: value for name, value in plain.items() if name in wanted}}
+
+
+class Said:
+    """What groups said when they were last read: it stands as long as they hold the very same values.
+
+    Parameters
+    ----------
+    rule : Rule
+    groups : list of dict
+    """
+
+    def __init__(self, rule: Rule, groups: list[Group]):
+        self.hypers = [rule.hyper(group) for group in groups]
+        self.kernels = [_kernel(rule.of(group), hyper) for group, hyper in zip(groups, self.hypers)]
+        self._names, self._values = [list(group) for group in groups], [list(group.values()) for group in groups]
+        self._fixed = all(_is_fixed(value) for group in groups for name, value in group.items() if name not in _PARAMS)
+
+    def holds(self, groups: list[Group]) -> bool:
+        """Whether groups say the same; values that can change in place, as tensors can, never count as the same."""
+        return (
+            self._fixed
+            and [list(group) for group in groups] == self._names
+            and all([all(map(is_, group.values(), values)) for group, values in zip(groups, self._values)])
+        )
+
+
+_PARAMS = ("params", "param_names")
+
+
+def _is_fixed(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_fixed, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _kernel(core: Core, group: Group) -> Any:
+    """Return what tells apart how groups are stepped."""
+    return core.name, core.kernel if isinstance(core.kernel, str) else core.kernel(group)
 
 
 def _plain(value: Any) -> Any:
