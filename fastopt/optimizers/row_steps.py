@@ -81,8 +81,7 @@ def step(
     group = store.digested()[store.group_of[work.i]]
     counted = _counted(store, work.i)
     # Rows that have come as far have the same scalars.
-    numbers, which = np.unique(np.stack([array[work.rows] for array in counted], 1), axis=0, return_inverse=True)
-    which = which.reshape(-1).astype(np.int64)
+    numbers, which = _distinct([array[work.rows] for array in counted])
     settings = [_setting(store, group, int(steps) + 1, carried) for steps, *carried in numbers.tolist()]
     batch = _batch(work, which)
     if return_stats or skip_nonfinite or options.clip_norm is not None or options.clip_each is not None:
@@ -109,6 +108,15 @@ def step(
     )  # fmt: skip
     update = door.step([batch], store.rule, settings, asked)
     return Stats(norm, math.sqrt(update), False) if return_stats else None
+
+
+def _distinct(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows of a table of these columns, and which one each row is."""
+    if len(columns) == 1:  # sorted as numbers, which takes a fraction of the time that rows do
+        numbers, which = np.unique(columns[0], return_inverse=True)
+        return numbers[:, None], which
+    numbers, which = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)
+    return numbers, which.reshape(-1).astype(np.int64)
 
 
 def _names(store: Store) -> list[str]:

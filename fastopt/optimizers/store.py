@@ -12,8 +12,8 @@ from fastopt.kernels.optimizers.recipe import FLOATS, WORK, Recipe
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.settings import get_target
-from fastopt.kernels.runtime.tables import first_overlap, holds_the_same, unchanged
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.tables import first_overlap, hold_the_same, holds_the_same, unchanged
+from fastopt.kernels.runtime.targets import way_of
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers.bound import Bound
 from fastopt.optimizers.memory import Layout, Memory
@@ -103,12 +103,13 @@ class Store:
 
     def door(self) -> ModuleType:
         """Return the room's way for the target in force, if it takes these arrays."""
-        if get_target() == "cuda":
+        target = get_target()
+        if target == "cuda":
             raise TypeError(
                 "step: expected parameters on a GPU under target 'cuda', got NumPy arrays; make the optimizer there, "
                 "of arrays on the GPU"
             )
-        return way("optimizers")
+        return way_of("optimizers", target)
 
     def zero(self, gradients: list[Any]) -> None:
         for gradient in gradients:
@@ -234,10 +235,8 @@ class Store:
         """Return the groups with this step's lr, checked again where somebody changed them."""
         if len(self.groups) != len(self.seen):
             raise ValueError(f"groups: expected {len(self.seen)} groups, got {len(self.groups)}")
-        for group, seen in zip(self.groups, self.seen):
-            if type(group) is not dict or not holds_the_same(group, seen):
-                self._look_again()
-                break
+        if not hold_the_same(self.groups, self.seen):
+            self._look_again()
         if not self.scheduled:
             return self.groups
         return [{**group, "lr": self.rule.lr(group, self.steps)} for group in self.groups]
@@ -359,7 +358,7 @@ class Store:
             refuse_gradients(self, self._starts, self._stops, gradients, zeroed, missing)
             gradients = [None if gradient is None else np.asarray(gradient) for gradient in gradients]
             kinds_of = zip(self.params, gradients, strict=True)
-            self._kinds = tuple([str((param if grad is None else grad).dtype) for param, grad in kinds_of])
+            self._kinds = tuple([kinds.name((param if grad is None else grad).dtype) for param, grad in kinds_of])
             bound = self._batches.get(self._kinds)
             if bound is None:
                 while len(self._batches) >= KEPT:

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastopt.kernels.optimizers.layers import Layers
-from fastopt.kernels.optimizers.recipe import WORK, Recipe, build
-from fastopt.kernels.runtime.jobs import Call, Jobs, Program
+from fastopt.kernels.optimizers.recipe import SCALARS, WORK, Recipe, build
+from fastopt.kernels.optimizers.recipe import norm as norm_program
+from fastopt.kernels.runtime.jobs import Call, Jobs, Launch, Program
+from fastopt.kernels.runtime.whole import whole
 
 LEAST = 1e-280  # a sum of squares below it may have lost some
+NO_SCALARS = np.zeros((1, 1))
 PIECE = 1 << 16  # elements that are looked at in one go
 
 
@@ -106,9 +109,14 @@ class Batch:
     def _begin(self, recipe: Recipe, jobs: Jobs, rows: list[int] | None = None) -> None:
         self.recipe, self.jobs = recipe, jobs
         self.rows = rows  # of settings, that any job is of; None: all
-        self.grad = recipe.columns.index("grad")
+        self.names = recipe.columns  # of the pointer table's columns: a recipe forms them anew each time
+        self.grad = self.names.index("grad")
         self.packed = True  # whether every array is bound and contiguous
-        self._programs: dict[tuple, Program] = {}  # by pass, target, zero and stats: a recipe's hash takes its time
+        # What stays the same from step to step. By pass, target, zero and stats: a recipe's hash takes its time.
+        self._programs: dict[tuple, Program] = {}
+        self._launches: dict[tuple, tuple[Launch, np.ndarray]] = {}  # with the table of scalars that each is over
+        self._table = np.zeros((0, 0))
+        self._squares: Launch | None = None
 
     @classmethod
     def of_pointers(cls, recipe: Recipe, jobs: int, dims: int = 0) -> "Batch":
@@ -125,10 +133,40 @@ class Batch:
             found = self._programs[number, target, zero, stats] = build(self.recipe, number, target, zero, stats)
         return found
 
+    def table(self, settings: int) -> np.ndarray:
+        """Return the table of scalars, a row for each setting: the same memory, as long as there are as many."""
+        if len(self._table) != settings:
+            self._table = np.zeros((settings, len(SCALARS) + len(self.recipe.kernel.scalars)))
+        return self._table
+
+    def launch(
+        self, number: int, target: str, scalars: np.ndarray, rows: np.ndarray | None = None, partials: int = 0,
+        zero: bool = False, stats: bool = False,
+    ) -> Launch:  # fmt: skip
+        """Return a run of pass `number` over all jobs: the last one's, if it is to be over the same packed tables."""
+        key = number, target, zero, stats
+        if self.packed:
+            found = self._launches.get(key)
+            if found is not None and found[1] is scalars:
+                return found[0]
+        made = self.jobs.launch(self.program(*key), scalars, self.packed, partials, rows)
+        if self.packed:
+            self._launches[key] = made, scalars
+        return made
+
+    def squares(self) -> np.ndarray:
+        """Return the sum of each job's squared gradients, and 0, or NaN where an element isn't finite: (jobs, 2)."""
+        launch = self._squares
+        if launch is None or not self.packed:
+            rows = np.zeros(len(self.jobs.units), np.int64)
+            launch = self.jobs.launch(norm_program(self.recipe), NO_SCALARS, self.packed, 2, rows)
+            self._squares = launch if self.packed else None
+        return launch.sums(whole(launch.calls))
+
     def arrays(self, job: int) -> dict[str, np.ndarray]:
         """Return a job's arrays by name; those that were bound as pointers, flat."""
         if self.jobs.columns:
-            columns = zip(self.recipe.columns, self.jobs.columns, strict=True)
+            columns = zip(self.names, self.jobs.columns, strict=True)
             return {name: column[job] for name, column in columns if column is not None}
         size = int(self.jobs.units[job])
         return {

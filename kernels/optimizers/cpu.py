@@ -1,15 +1,16 @@
 """Steps on the CPU: scalars digested, passes that measure, then the rule, all through the launcher."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastopt.kernels.optimizers import by_reference
 from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale, shares_kept
 from fastopt.kernels.optimizers.kernels import INTERPOLATE
+from fastopt.kernels.optimizers.layers import Layers
 from fastopt.kernels.optimizers.recipe import SCALARS
-from fastopt.kernels.optimizers.recipe import norm as norm_program
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import Call, Launch
 from fastopt.kernels.runtime.kernel import DTYPES
@@ -23,12 +24,10 @@ def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the sum of all gradients' squares, and whether all their elements are finite."""
     total, finite = 0.0, True
     for batch in batches:
-        unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
-        sums = batch.jobs.run(
-            norm_program(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2
-        ).sum(axis=0)  # fmt: skip
-        total, finite = total + sums[0], finite and sums[1] == 0
-    return float(total), bool(finite)
+        sums = batch.squares()
+        square, odd = (sums[0] if len(sums) == 1 else sums.sum(axis=0)).tolist()
+        total, finite = total + square, finite and odd == 0.0
+    return total, finite
 
 
 def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
@@ -45,19 +44,21 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     It is done and counted as a whole: a signal's handler runs before it, or behind it.
     """
     target = get_target()
-    if rule.layers is not None:
+    if rule.layers is not None and rule.layers.one_by_one:
         with signals_wait():
-            total = sum(_measured(batch, rule, settings, asked, target) for batch in batches)
+            total = sum(_one_by_one(batch, rule, settings, asked, target) for batch in batches)
             whole(list(asked.done))
         return total
     launches: list[Launch] = []
     calls: list[Call] = []
     for batch in batches:
-        program, table = batch.program(0, target, asked.zero, asked.stats), scalar_table(batch, rule, settings, asked)
-        rows = None
-        if asked.clip_each is not None:
+        table, rows = scalar_table(batch.table(len(settings)), batch, rule, settings, asked), None
+        if rule.layers is not None or asked.clip_each is not None:
             table, rows = _of_each(batch, table, asked), np.arange(len(batch.jobs.units))
-        launch = batch.jobs.launch(program, table, batch.packed, int(asked.stats), rows=rows)
+            if rule.layers is not None:
+                _measure(batch, rule.layers, settings, target, table, rows)
+        last = len(batch.recipe.passes)
+        launch = batch.launch(last, target, table, rows, int(asked.stats), asked.zero, asked.stats)
         launches.append(launch)
         calls += launch.calls
     results = whole([*calls, *asked.done])
@@ -67,24 +68,25 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     return float(sum(launch.sums([next(rest) for _ in launch.calls]).sum() for launch in launches))
 
 
-def scalar_table(batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked) -> np.ndarray:
-    """Return the table of scalars: for each setting that a job is of the stages', then the rule's.
+def scalar_table(
+    table: np.ndarray, batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked
+) -> np.ndarray:  # fmt: skip
+    """Fill in and return a table of scalars: for each setting that a job is of the stages', then the rule's.
 
     The rule's last is the gradients' factor, unless a stage has multiplied by it.
     """
-    recipe, factor, clip_value, average = batch.recipe, asked.factor, asked.clip_value or 0.0, asked.ema_decay or 0.0
-    rest = average, 1.0 - average, float(asked.seed), float(asked.number)
-    table = np.zeros((len(settings), len(SCALARS) + len(recipe.kernel.scalars)))
+    recipe, factor, average = batch.recipe, asked.factor, asked.ema_decay or 0.0
+    ours = (
+        factor, asked.clip_value or 0.0, 1.0, average, 1.0 - average, float(asked.seed), float(asked.number)
+    )  # fmt: skip
     for k in range(len(settings)) if batch.rows is None else batch.rows:
         group, step, _, after = settings[k]
-        kept = 1.0
         if after:
             group = {**group, **after}
         if recipe.decay:
-            kept = 1.0 - group["lr"] * group.get("weight_decay", 0.0)
+            ours = *ours[:2], 1.0 - group["lr"] * group.get("weight_decay", 0.0), *ours[3:]
             group = {**group, "weight_decay": 0.0}
-        *own, sign = rule.scalars(group, step)
-        fill_row(table, k, (factor, clip_value, kept, *rest, *own, sign if recipe.clip else sign * factor))
+        fill_row(table, k, ours, rule.scalars(group, step), 1.0 if recipe.clip else factor)
     return table
 
 
@@ -92,36 +94,52 @@ def _of_each(batch: Batch, table: np.ndarray, asked: Asked) -> np.ndarray:
     """Return a row of scalars for each job, whose gradient is clipped by its own norm."""
     own = table[batch.jobs.rows]
     if asked.clip_each is not None:
-        unused = np.zeros((int(batch.jobs.rows.max(initial=0)) + 1, 1))
-        sums = batch.jobs.run(norm_program(batch.recipe), scalars=unused, contiguous=batch.packed, partials=2)
-        shares = shares_kept(asked.factor * np.sqrt(sums[:, 0]), asked.clip_each)
+        shares = shares_kept(asked.factor * np.sqrt(batch.squares()[:, 0]), asked.clip_each)
         own[:, 0] *= shares
         if not batch.recipe.clip:  # else the stage that clips has multiplied by it
             own[:, -1] *= shares
     return own
 
 
-def _measured(
+def _measure(
+    batch: Batch, layers: Layers, settings: Sequence[Setting], target: str, own: np.ndarray, rows: np.ndarray
+) -> None:  # fmt: skip
+    """Run the passes that measure all parameters, which write nothing, and fill in the scalars that follow."""
+    for number in range(len(batch.recipe.passes)):
+        launch = batch.launch(number, target, own, rows, layers.extent(number, ())[0])
+        sums = launch.sums(whole(launch.calls))
+        for job, group in _groups(batch, settings):
+            layers.settle(number, group, batch.arrays(job), sums[job], own[job, len(SCALARS) :])
+
+
+def _one_by_one(
     batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, target: str
 ) -> float:  # fmt: skip
-    """Run the passes that measure, then the rule, with scalars of each parameter's own; returns the updates' sum."""
+    """Run the passes that measure, then the rule, over one parameter after the other; returns the updates' sum."""
     layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
     assert layers is not None
-    own = _of_each(batch, scalar_table(batch, rule, settings, asked), asked)
-    each = np.flatnonzero(jobs.units).tolist()
-    rows, total = np.arange(len(own)), 0.0
-    how = {"scalars": own, "contiguous": batch.packed, "rows": rows}
-    for only in each if layers.one_by_one else (None,):
+    table = scalar_table(batch.table(len(settings)), batch, rule, settings, asked)
+    own = _of_each(batch, table, asked)
+    how = {"scalars": own, "contiguous": batch.packed, "rows": np.arange(len(own))}
+    total = 0.0
+    for job, group in _groups(batch, settings):
+        arrays = batch.arrays(job)
         for number in range(len(recipe.passes)):
-            partials, grain = layers.extent(number, batch.shapes[only or 0])
-            sums = jobs.run(batch.program(number, target), partials=partials, only=only, grain=grain, **how)
-            for job in each if only is None else [only]:
-                group = settings[jobs.rows[job]].group
-                measured = sums[job if only is None else 0] if partials else sums
-                layers.settle(number, group, batch.arrays(job), measured, own[job, len(SCALARS) :])
+            partials, grain = layers.extent(number, batch.shapes[job])
+            sums = jobs.run(batch.program(number, target), partials=partials, only=job, grain=grain, **how)
+            measured = sums[0] if partials else sums
+            layers.settle(number, group, arrays, measured, own[job, len(SCALARS) :])
         program = batch.program(len(recipe.passes), target, asked.zero, asked.stats)
-        total += float(jobs.run(program, partials=int(asked.stats), only=only, **how).sum())
+        sums = jobs.run(program, partials=int(asked.stats), only=job, **how)
+        if asked.stats:
+            total += float(sums.sum())
     return total
+
+
+def _groups(batch: Batch, settings: Sequence[Setting]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the jobs that take part in a step, each with its hyper-parameters."""
+    rows, units = batch.jobs.rows.tolist(), batch.jobs.units.tolist()
+    return [(job, settings[row].group) for job, (row, size) in enumerate(zip(rows, units, strict=True)) if size]
 
 
 def interpolate(params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]) -> None:

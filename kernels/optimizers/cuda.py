@@ -100,7 +100,8 @@ def step(batches: Sequence[DeviceBatch], rule: Rule, settings: Sequence[Setting]
     `asked.stats`, for which it waits for the device)."""
     calls: list[Any] = []
     for batch in batches:
-        table = scalar_table(batch, rule, settings, asked)  # type: ignore[arg-type] # it has a recipe and rows
+        table = np.zeros((len(settings), len(SCALARS) + len(batch.recipe.kernel.scalars)))
+        scalar_table(table, batch, rule, settings, asked)  # type: ignore[arg-type] # it has a recipe and rows
         batch.jobs.words[...] = asked.seed, (asked.number & 0xFFFFFFFF)
         if rule.layers is not None:
             table = _measured(batch, rule.layers, settings, table[batch.job_rows])

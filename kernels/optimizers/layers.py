@@ -118,14 +118,16 @@ class Adafactor(Layers):
             if not self._whole(shape):
                 col_var[...] = scalars[1] * col_var + scalars[2] / row_var.size * sums[1:]
             if row_var.size:
-                arrays["row_mean"][...] = np.maximum(row_var.mean(axis=-2, keepdims=True), group["eps"][0])
+                means = np.add.reduce(row_var, axis=-2, keepdims=True)  # its `mean` takes microseconds more
+                means /= row_var.shape[-2]
+                np.maximum(means, group["eps"][0], out=arrays["row_mean"])
         if vector or number == 1:
             scalars[0] /= larger(1.0, sqrt(sums[int(vector)] / size) / group["d"])
 
     @staticmethod
     def _whole(shape: Shape) -> bool:
         """Whether grains hold whole matrices: many of them, or a small one."""
-        return any(n != 1 for n in shape[:-2]) or shape[-2] * shape[-1] <= GRAIN
+        return prod(shape[:-2]) != 1 or shape[-2] * shape[-1] <= GRAIN
 
 
 class Muon(Layers):

@@ -1,6 +1,7 @@
 """Many sets of arrays for one pipeline: the pointer table is kept, and bound anew where arrays change."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,7 +129,7 @@ class Jobs:
         rows = self.rows if rows is None else rows
         block = BLOCK if len(program.stages) > 1 else SUM_BLOCK if partials else 0
         which = slice(None) if only is None else slice(only, only + 1)
-        if only is not None:
+        if only is not None and len(units) > 1:
             pointers, units, numbers, rows = pointers[which], units[which], numbers[which], rows[which]
         calls: list[Call] = []
         alone: list[int] = []
@@ -160,15 +161,24 @@ class Jobs:
                 packed.append(pipeline.Packed(slot, array.itemsize, 1, len(sizes)))
                 sizes += pipeline.strides(array)
         scratch = tuple([max(0, ahead) for ahead in program.scratch])  # what is strided is not fetched ahead
-        calls, blocks = pipeline.through_blocks(program.stages, scratch, program.written, packed)
-        slots = arrays + [None] * (len(blocks) - len(arrays))
+        strided, blocks = _through_blocks(program.stages, scratch, frozenset(program.written), tuple(packed))
+        slots = arrays + [None] * (blocks - len(arrays))
         numbers = tuple(scalars.tolist())
         units = int(self.units[job])
         return (
-            Pipeline(calls, blocks).run_one,
+            strided.run_one,
             (slots, units, grain, block or BLOCK, sizes, numbers, partials),
             {},
         )
+
+
+@lru_cache(maxsize=1024)
+def _through_blocks(
+    stages: tuple[tuple, ...], scratch: tuple[int, ...], written: frozenset[int], packed: tuple[pipeline.Packed, ...]
+) -> tuple[Pipeline, int]:
+    """Return the pipeline with scratch blocks for the arrays to be packed, and how many slots it has."""
+    calls, blocks = pipeline.through_blocks(stages, scratch, written, packed)
+    return Pipeline(calls, blocks), len(blocks)
 
 
 def _like(array: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Storage kinds as arrays: which dtype holds them, and how NumPy reads and writes them (for the reference)."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -27,6 +28,12 @@ def finfo(dtype: np.dtype):
     import ml_dtypes
 
     return ml_dtypes.finfo(dtype)
+
+
+@cache
+def name(dtype: np.dtype) -> str:
+    """Return a dtype's name, which NumPy takes microseconds to form."""
+    return str(dtype)
 
 
 def dtype(kind: str) -> np.dtype:

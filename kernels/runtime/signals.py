@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+NUMBERS = range(1, _signal.NSIG)
+
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
@@ -16,7 +18,7 @@ def signals_wait() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    found = [(number, _signal.getsignal(number)) for number in range(1, _signal.NSIG)]
+    found = zip(NUMBERS, map(_signal.getsignal, NUMBERS), strict=True)
     handlers = [(number, handler) for number, handler in found if callable(handler)]
     try:
         for number, _ in handlers:

@@ -182,7 +182,18 @@ def unchanged(cnp.ndarray pointers, int first, int second, cnp.ndarray seen):
     return True
 
 
-def holds_the_same(dict first, dict second):
+def hold_the_same(list dicts, list others):
+    """Return whether each of the first is a dict that `holds_the_same` as its partner, and whether there are as many."""
+    cdef Py_ssize_t k
+    if len(dicts) != len(others):
+        return False
+    for k in range(len(others)):
+        if type(dicts[k]) is not dict or not holds_the_same(dicts[k], others[k]):
+            return False
+    return True
+
+
+cpdef holds_the_same(dict first, dict second):
     """Return whether two dicts hold the very same objects under the same keys, in the same order."""
     cdef PyObject *key
     cdef PyObject *value
@@ -198,14 +209,19 @@ def holds_the_same(dict first, dict second):
     return True
 
 
-def fill_row(cnp.ndarray table, Py_ssize_t row, tuple numbers):
-    """Write numbers into a row of a C-contiguous float64 table that is as wide."""
+def fill_row(cnp.ndarray table, Py_ssize_t row, tuple first, tuple rest, double factor):
+    """Write numbers into a row of a C-contiguous float64 table that is as wide; the last one times the factor."""
     cdef double *place = <double *> cnp.PyArray_DATA(table) + row * cnp.PyArray_DIM(table, 1)
-    cdef Py_ssize_t k
-    if len(numbers) != cnp.PyArray_DIM(table, 1) or not 0 <= row < cnp.PyArray_DIM(table, 0):
-        raise ValueError(f"the table has {table.shape[0]} rows of {table.shape[1]} numbers, got {len(numbers)} for {row}")
-    for k in range(len(numbers)):
-        place[k] = numbers[k]
+    cdef Py_ssize_t k, width = len(first) + len(rest)
+    if width != cnp.PyArray_DIM(table, 1) or not 0 <= row < cnp.PyArray_DIM(table, 0):
+        raise ValueError(f"the table has {table.shape[0]} rows of {table.shape[1]} numbers, got {width} for row {row}")
+    for k in range(len(first)):
+        place[k] = first[k]
+    place += len(first)
+    for k in range(len(rest)):
+        place[k] = rest[k]
+    if rest:
+        place[len(rest) - 1] *= factor
 
 
 def address(cnp.ndarray array):

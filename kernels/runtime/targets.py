@@ -22,7 +22,12 @@ def way(room: str) -> Any:
 
     The reference's functions run in the floating-point mode of the kernels, whatever the caller's is.
     """
-    return _module(room, WAYS[get_target()])
+    return way_of(room, get_target())
+
+
+def way_of(room: str, target: str) -> Any:
+    """As `way`, for who has asked for the target already."""
+    return _module(room, WAYS[target])
 
 
 @cache

@@ -1,6 +1,9 @@
 """Several calls as a whole: what is begun is done, whatever signals come."""
 
 
+from cpython.object cimport PyObject_Call
+
+
 def whole(list calls):
     """Make calls one after the other, each (function, arguments, keyword arguments), and return what they returned.
 
@@ -9,5 +12,5 @@ def whole(list calls):
     """
     cdef list results = []
     for function, arguments, keywords in calls:
-        results.append(function(*arguments, **keywords))
+        results.append(PyObject_Call(function, <tuple?> arguments, <dict?> keywords))
     return results
