@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastopt.kernels.runtime import kinds
-from fastopt.kernels.runtime.checks import all_fit, fits, may_overlap
+from fastopt.kernels.runtime.checks import all_fit, are_labels, fits, may_overlap, takes
 
 FLOAT64 = np.dtype(np.float64)
 DTYPES = (np.dtype(np.float32), FLOAT64)
@@ -131,6 +131,8 @@ def output(
     """Return `out`, or a new array where it is None; it may not overlap `apart`, but may be the array `same`."""
     if out is None:
         return np.empty(shape, dtype)
+    if takes(out, dtype, shape, apart, same):
+        return out
     writable(array(out, name, dtype=dtype, shape=shape, written=True), name)
     if not may_overlap(out, apart.values()):
         return out
@@ -261,6 +263,8 @@ def dtype(value: Any, name: str, among: tuple[str, ...] = ("float32", "float64")
 
 def labels(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return integer labels of this shape (or with a last axis of 1 behind it) as int64; other integers are copied."""
+    if are_labels(value, shape):
+        return value
     plain(value, name, ", 'int64'")
     if value.dtype.kind not in "iu":
         raise TypeError(

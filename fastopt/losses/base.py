@@ -12,7 +12,7 @@ from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
 from fastopt.losses.options import Options
-from fastopt.losses.samples import Samples
+from fastopt.losses.samples import Samples, samples_of
 
 Reduction = Literal["mean", "sum", "none"]
 Axis = Annotated[int, checks.axis]
@@ -120,7 +120,8 @@ class Loss(Options):
         """Return y_true as kernels take it, if its type and shape are right."""
         if self._takes_labels:
             return expect.labels(y_true, "y_true", samples.leading)
-        return samples.rows(expect.array(y_true, "y_true", dtype=y_pred.dtype, shape=y_pred.shape))
+        labels = expect.array(y_true, "y_true", dtype=y_pred.dtype, shape=y_pred.shape)
+        return samples.rows(labels) if samples.moved else labels
 
     def _plan(self, by: ModuleType, y_true: np.ndarray, y_pred: np.ndarray, samples: Samples) -> tuple[Formula, int]:
         """Refuse values outside the loss's domain; return what to run, and how many samples labels ignore."""
@@ -139,24 +140,7 @@ class Loss(Options):
     def _samples(self, y_pred: Any) -> Samples:
         """Return how a call's arrays fall into samples."""
         expect.not_empty(expect.array(y_pred, "y_pred"), "y_pred")
-        shape, axis, axes = y_pred.shape, self.axis, len(y_pred.shape)
-        if axes < self._least_dimensions and axis is not None:
-            wanted = "axis" if self._least_dimensions == 1 else "axes"
-            raise ValueError(f"y_pred: expected at least {self._least_dimensions} {wanted}, got shape {shape}")
-        if axis == -1 and axes > 1:
-            return Samples(shape[:-1], shape[-1])
-        if axis is None:
-            return Samples((), y_pred.size)
-        given = axis if isinstance(axis, tuple) else (axis,)
-        if not all(-axes <= one < axes for one in given) or len({one % axes for one in given}) < len(given):
-            raise ValueError(f"axis: expected {'an axis' if axis in given else 'axes'} of y_pred with shape {shape}, "
-                             f"got {axis}")  # fmt: skip
-        if axes == 1:
-            return Samples(shape, 1)
-        own = tuple(sorted(one % axes for one in given))
-        leading = tuple(length for k, length in enumerate(shape) if k not in own)
-        columns = math.prod(shape[k] for k in own)
-        return Samples(leading, columns, () if own[0] == axes - len(own) else own)
+        return samples_of(y_pred.shape, self.axis, self._least_dimensions)
 
     def _evaluate(self, y_true, y_pred, sample_weight, mask, out, wanted):
         if get_target() == "cuda":
@@ -164,7 +148,7 @@ class Loss(Options):
 
             return device.evaluate(self, y_true, y_pred, out, wanted, sample_weight=sample_weight, mask=mask)
         by, samples = way("losses"), self._samples(y_pred)
-        rows, leading = samples.rows(y_pred), samples.leading
+        leading, rows = samples.leading, samples.rows(y_pred) if samples.moved else y_pred
         labels = self._expect_labels(y_true, y_pred, samples)
         more = self._more(y_pred, samples.columns)
         weight = None if sample_weight is None else checks.weight(by, sample_weight, y_pred.dtype, leading)
@@ -174,8 +158,9 @@ class Loss(Options):
         if wanted:
             out = self._expect_out(out, "out", {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight})
         formula, ignored = self._plan(by, labels, rows, samples)
+        place = samples.rows(out) if wanted and samples.moved else out
         value = by.evaluate(
-            formula, labels, rows, samples.rows(out) if wanted else None, leading=leading, weight=weight, mask=mask,
+            formula, labels, rows, place, leading=leading, weight=weight, mask=mask,
             factor=self._factor(leading, ignored, mask), reduced=self.reduction != "none", **more,
         )  # fmt: skip
         return value, out
@@ -187,14 +172,15 @@ class Loss(Options):
         counted = math.prod(leading) - ignored
         if mask is not None and not ignored:  # else the labels tell
             counted = int(np.count_nonzero(mask))
-        return 1.0 / max(counted, 1)
+        return 1.0 / (counted or 1)
 
     def _expect_out(self, out: Any, name: str, apart: dict[str, Any]) -> np.ndarray:
         """Return the array that a gradient goes to: the first one's, whose memory it may take, not the others'.
 
         A new one lies in memory as the first array does, if axes are moved.
         """
-        same, like = next(iter(apart.items()))
+        same = next(iter(apart))
+        like = apart[same]
         if out is None and self.axis != -1:
             return np.empty_like(like, subok=False)
         return expect.output(out, name, dtype=like.dtype, shape=like.shape, apart=apart, same=same)

@@ -14,11 +14,14 @@ from fastopt.kernels.losses.formulas import NO_CLASS, Formula
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.losses.products import Rows, product, put, tile
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.checks import may_overlap
+from fastopt.kernels.runtime.checks import are_packed, may_overlap
+from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 WEIGH, WEIGH_GRADIENT = KERNELS["weigh_values"], KERNELS["weigh_gradient"]
+SLOTS = ("y_true", "y_pred", "out", "values", "weight", "class_weight", "mask", "value", "weighed", "capped")
 DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
 
 
@@ -69,31 +72,31 @@ def evaluate(
         return 0.0 if values is None else values
     if formula.weighs == "samples":
         weight = by_label(class_weight, y_true, weight)
-    way = way_of(
-        formula, y_pred.size // rows, dtype.itemsize, out is not None, weight is not None, mask is not None, reduced
+    name, target = "float64" if dtype == FLOAT64 else "float32", get_target()
+    way, of_packed = kept_way(
+        formula, y_pred.size // rows, name, target, out is not None, weight is not None, mask is not None, reduced
     )
-    slots: dict[str, Any] = {**way.scratch, "y_true": y_true, "y_pred": y_pred}
-    for name, array in (("out", out), ("values", values), ("weight", weight), ("class_weight", class_weight)):
-        if array is not None:
-            slots[name] = array
-    if mask is not None:
-        slots["mask"] = mask.view(np.uint8)
-    staged = out is not None and needs_staging(out, y_pred)
-    sums = pipeline.run(
-        way.stages,
-        slots,
-        y_pred.size if way.flat else rows,
-        dtype="float64" if dtype == FLOAT64 else "float32",
-        target=get_target(),
-        grain=way.grain,
-        block=way.block,
-        dims=way.dims,
-        scalars=(factor / way.divisor, *formula.scalars, formula.soft_cap, *formula.smooth),
-        partials=1,
-        staged=("out",) if staged else (),
-        streamed=("out",),
-    )
-    return float(sums[0]) * (factor / way.divisor if way.flat else factor) if values is None else values
+    units = y_pred.size if way.flat else rows
+    scalars = (factor / way.divisor, *formula.scalars, formula.soft_cap, *formula.smooth)
+    arrays = (y_true, y_pred, out, values, weight, class_weight, mask, None, None, None)
+    if are_packed(arrays, STREAMED_BYTES) and (out is None or not may_overlap(out, (y_pred,))):
+        sums = of_packed.run_one(list(arrays), units, way.grain, way.block, way.dims, scalars, 1)
+    else:
+        sums = pipeline.run(
+            way.stages,
+            way.scratch | {slot: array for slot, array in zip(SLOTS, arrays, strict=True) if array is not None},
+            units,
+            dtype=name,
+            target=target,
+            grain=way.grain,
+            block=way.block,
+            dims=way.dims,
+            scalars=scalars,
+            partials=1,
+            staged=("out",) if out is not None and needs_staging(out, y_pred) else (),
+            streamed=("out",),
+        )
+    return sums.item() * (scalars[0] if way.flat else factor) if values is None else values
 
 
 class Way(NamedTuple):
@@ -154,6 +157,16 @@ def way_of(
     grain, block = (pipeline.GRAIN, pipeline.BLOCK) if flat else (rows_in_a_grain(columns), rows_in_a_block(columns))
     scratch = {name: size * itemsize for name, size in whole.items()}
     return Way(tuple(stages), scratch, flat, grain, block, dims, divisor)
+
+
+@lru_cache(maxsize=1024)
+def kept_way(
+    formula: Formula, columns: int, dtype: str, target: str, wanted: bool, weighted: bool, masked: bool, reduced: bool
+) -> tuple[Way, Pipeline]:
+    """Return what a call runs, and its pipeline for arrays that kernels take as they are, with all of `SLOTS`."""
+    way = way_of(formula, columns, np.dtype(dtype).itemsize, wanted, weighted, masked, reduced)
+    scratch = tuple(way.scratch.get(slot, 0) for slot in SLOTS)
+    return way, pipeline.plan(way.stages, SLOTS, scratch, (), dtype, target)
 
 
 def gaussian_nll(
@@ -311,15 +324,6 @@ def labels_outside(labels: np.ndarray, classes: int, ignore_class: int) -> tuple
 
 
 def _count(kernel: str, array: np.ndarray, units: int, partials: int, dims=(), scalars=()) -> tuple[int, ...]:
-    sums = pipeline.run_kernel(
-        KERNELS[kernel],
-        (array,),
-        units,
-        "float64" if array.dtype == FLOAT64 else "float32",
-        get_target(),
-        grain=max(1, pipeline.GRAIN * units // array.size),
-        dims=dims,
-        scalars=scalars,
-        partials=partials,
-    )
+    dtype, grain = "float64" if array.itemsize == 8 else "float32", max(1, pipeline.GRAIN * units // array.size)
+    sums = pipeline.run_kernel(KERNELS[kernel], (array,), units, dtype, get_target(), grain, 0, dims, scalars, partials)
     return tuple(map(int, sums.tolist()))

@@ -12,9 +12,18 @@ cdef extern from "float_mode.h" nogil:
     void float_mode_leave(float_mode)
 
 
+cdef bint has_shape(cnp.ndarray array, tuple shape):
+    cdef int axis
+    if len(shape) != cnp.PyArray_NDIM(array):
+        return False
+    for axis in range(cnp.PyArray_NDIM(array)):
+        if shape[axis] != cnp.PyArray_DIM(array, axis):
+            return False
+    return True
+
+
 cdef bint is_fit(value, cnp.dtype dtype, tuple shape):
     cdef cnp.ndarray array
-    cdef int axis
     if not cnp.PyArray_CheckExact(value):   # a subclass may mean more: a mask, units
         return False
     array = value
@@ -24,13 +33,7 @@ cdef bint is_fit(value, cnp.dtype dtype, tuple shape):
         return False
     if not (cnp.PyArray_ISALIGNED(array) and cnp.PyArray_ISNOTSWAPPED(array)):
         return False
-    if shape is not None:
-        if len(shape) != cnp.PyArray_NDIM(array):
-            return False
-        for axis in range(cnp.PyArray_NDIM(array)):
-            if shape[axis] != cnp.PyArray_DIM(array, axis):
-                return False
-    return True
+    return shape is None or has_shape(array, shape)
 
 
 def fits(value, cnp.dtype dtype, tuple shape):
@@ -44,6 +47,13 @@ def all_fit(values, cnp.dtype dtype, tuple shape):
         if not is_fit(value, dtype, shape):
             return False
     return True
+
+
+def are_labels(value, tuple shape):
+    """Return whether this is an aligned int64 array of this shape."""
+    return (cnp.PyArray_CheckExact(value) and cnp.PyArray_TYPE(<cnp.ndarray> value) == cnp.NPY_INT64
+            and cnp.PyArray_ISALIGNED(<cnp.ndarray> value) and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray> value)
+            and has_shape(<cnp.ndarray> value, shape))
 
 
 cdef inline bint is_packed(array, cnp.npy_intp limit):
@@ -106,6 +116,21 @@ def may_overlap(cnp.ndarray out, others):
             if start < high and low < stop:
                 return True
     return False
+
+
+def takes(out, cnp.dtype dtype, tuple shape, dict apart, str same):
+    """Return whether results can go to `out` as it is: `fits` holds, it is writable and C-contiguous, and reaches into
+    the memory of no array in `apart`, unless it is the one called `same` itself."""
+    cdef uintptr_t low, high, start, stop
+    if not is_fit(out, dtype, shape) or not cnp.PyArray_ISCARRAY(<cnp.ndarray> out):
+        return False
+    low, high = bounds(<cnp.ndarray> out)
+    for name, other in apart.items():
+        if cnp.PyArray_Check(other) and not (other is out and name == same):
+            start, stop = bounds(<cnp.ndarray> other)
+            if start < high and low < stop:
+                return False
+    return True
 
 
 def all_within(cnp.ndarray numbers, double low, double high):

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 
 import fastopt as fo
+from fastopt.kernels.losses import formulas
+from fastopt.kernels.runtime.kinds import bfloat16
+from fastopt.kernels.runtime.targets import way
 from fastopt.table import OPS
 
 OTHERS = ("linear_cross_entropy", "gaussian_nll")  # of other arguments, and with tests of their own
@@ -468,6 +471,30 @@ def test_torch_weighs_smoothed_labels_the_same(columns, reduction, target, rng):
             partial(F.cross_entropy, weight=torch.tensor(weight), label_smoothing=0.2, reduction=reduction),
             torch.tensor(labels),
         )  # fmt: skip
+
+
+@for_each_target
+@pytest.mark.parametrize("stored", [np.float16, "bfloat16"])
+@pytest.mark.parametrize("reduced", [True, False])
+@pytest.mark.parametrize("columns", [3, 40, 1500])
+def test_logits_of_16_bits_are_those_numbers_in_float32(columns, reduced, stored, target, rng):
+    """Values are the same to the bit, in float32; the gradient is that in float32, rounded (of the reference, that in
+    float64)."""
+    stored = bfloat16() if stored == "bfloat16" else np.dtype(stored)
+    logits, labels = rng.standard_normal((6, columns)).astype(stored), rng.integers(0, columns, 6)
+    rounding, smallest = (2.0**-8, 2.0**-134) if stored == bfloat16() else (2.0**-11, 2.0**-25)
+    formula = formulas.sparse_categorical_crossentropy(columns, True)
+    found = []
+    with fo.target(target):
+        for given in (logits, logits.astype(np.float32)):
+            out = np.empty_like(given)
+            value = way("losses").evaluate(formula, labels, given, out, leading=(6,), factor=1.0 / 6.0, reduced=reduced)
+            found.append((value, out))
+    (value, gradient), (wanted, slope) = found
+    assert np.asarray(value).dtype == (np.float64 if reduced else np.float32)
+    np.testing.assert_array_equal(value, wanted)
+    assert gradient.dtype == stored
+    np.testing.assert_allclose(gradient.astype(np.float64), slope, rtol=rounding + 2.0**-24, atol=smallest)
 
 
 class Metres(np.ndarray):
