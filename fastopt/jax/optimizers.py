@@ -1,4 +1,4 @@
-"""Optimizers for JAX: optax's names, arguments and semantics, and one operation for all leaves.
+"""Optimizers for JAX: optax's names, arguments and semantics, and one operation for many leaves.
 
 Each function returns an optax.GradientTransformation with one function more: `apply(params, state, grads)` returns the
 new parameters and the new state. Donate both, and they are updated in place, in one pass over memory:
@@ -28,6 +28,7 @@ __all__ = ["adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "rmsprop", 
 Rate = float | jax.Array | Callable[[jax.Array], Any]
 Mask = Any  # a tree of bools like the parameters, or a callable that makes one of them
 FLOATS = ("float32", "float64", "bfloat16", "float16")
+TOGETHER = 64  # leaves in one call: XLA takes minutes to compile a call with thousands of results in place
 
 
 class State(NamedTuple):
@@ -235,11 +236,11 @@ def _decays(mask: Mask, params: Any, count: int) -> list[bool]:
 
 
 def _alike(params: list, grads: list, decays: list[bool]) -> list[list[int]]:
-    """Return the numbers of the leaves that share a launch: of the same types, which decay or don't."""
+    """Return the numbers of the leaves that share a call: of the same types, which decay or don't."""
     groups: dict[tuple, list[int]] = {}
     for k, (param, grad, decay) in enumerate(zip(params, grads, decays, strict=True)):
         groups.setdefault((str(param.dtype), str(grad.dtype), decay), []).append(k)
-    return list(groups.values())
+    return [members[k : k + TOGETHER] for members in groups.values() for k in range(0, len(members), TOGETHER)]
 
 
 def _run(

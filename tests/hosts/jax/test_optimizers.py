@@ -1,4 +1,4 @@
-"""Optimizers under JAX: optax's trajectories, one operation for all leaves, in place where memory is donated."""
+"""Optimizers under JAX: optax's trajectories, one operation for many leaves, in place where memory is donated."""
 
 import jax
 import jax.numpy as jnp
