@@ -1,7 +1,7 @@
 """`fastopt demo`: a network learns scikit-learn's handwritten digits on fastopt's kernels, then on the reference.
 
-The network and its loop stand in `_network.py`, the runs and their comparison in `_runs.py`, the table in `_screen.py`,
-the pictures in `_curves.py`; here are the options.
+The network and its loop stand in `network.py`, the runs and their comparison in `runs.py`, the table in `screen.py`,
+the pictures in `curves.py`; here are the options.
 """
 
 import inspect
@@ -24,11 +24,18 @@ from fastopt.cli.extras import need
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
 RATES = {
     "SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2, "ASGD": 0.3,
-    "Lion": 1e-3, "RAdam": 0.02, "LAMB": 0.01, "LARS": 10.0,
+    "Lion": 2e-4, "RAdam": 0.02, "LAMB": 3e-3, "LARS": 2.0,
 }  # fmt: skip
+# The length of their steps does not follow the gradient's, so larger batches make no longer steps right.
+STEADY = ("LAMB", "LARS", "Rprop")
+LEAST = {
+    "LARS": (32, "its steps are as long for noise as for a gradient (You et al. 2017 made it for large batches)"),
+    "Rprop": (TRAIN, "it compares the signs of whole gradients from step to step (Riedmiller and Braun 1993)"),
+}
 # FTRL forms weights from gradients alone: hidden layers would start equal and stay so. It is made for linear models.
 # Muon takes matrices, and leaves biases to another optimizer.
 OPTIMIZERS = tuple(name for name in fo.optimizers.__all__ if name not in ("Optimizer", "FTRL", "Muon"))
+FOR_LARGE = "Rprop takes all images at once, LARS at least 32."
 INITIALIZERS = tuple(name for name in fo.initializers.__all__ if name.islower())
 
 
@@ -58,10 +65,14 @@ def read(
     """Return the plan that the options ask for; a choice that was left open is made here."""
     optimizer = one_of(optimizer, "--optimizer", OPTIMIZERS)
     size = TRAIN if batch_size == "all" else whole(batch_size, "--batch-size", 1, TRAIN, "'all' or ")
+    least, reason = LEAST.get(optimizer, (1, ""))
+    if size < least:
+        wanted = "'all'" if least == TRAIN else f"'all' or at least {least}"
+        raise wrong("--batch-size", f"{wanted} with {optimizer}: {reason}", repr(batch_size))
     scale = (size / 32) ** 0.5
     if lr is None:
         usual = inspect.signature(getattr(fo.optimizers, optimizer)).parameters["lr"].default
-        lr = scale * RATES.get(optimizer, usual)
+        lr = (min(scale, 1) if optimizer in STEADY else scale) * RATES.get(optimizer, usual)
     elif not (lr >= 0 and isfinite(lr)):
         raise wrong("--lr", "a finite number ≥ 0", lr)
     return Plan(
@@ -85,7 +96,7 @@ def read_target(name: str | None) -> str:
 
 
 def run(
-    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "AdamW",
+    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. {FOR_LARGE}")] = "AdamW",
     batch_size: Annotated[
         str, typer.Option(help="Images a step: 'all' is batch gradient descent, 1 is stochastic, 32 is mini-batch.")
     ] = "32",
