@@ -59,10 +59,16 @@ def shipped() -> dict[str, str]:
 
 
 def portable(name: str, text: str) -> str:
-    """Return PTX whose kernel has a name that people can read, in the oldest version that knows its target."""
+    """Return PTX whose kernel has a name that people can read, in the oldest version that knows its target.
+
+    The same text gives the same PTX, whatever was compiled before it.
+    """
     text = re.sub(r"^\.version .*$", f".version {PTX_VERSION}", text, count=1, flags=re.M)
     text = re.sub(r"^\.common .*NumbaEnv.*$\n", "", text, flags=re.M)  # what an exception would look up
     text = re.sub(r"^\s*//.*$\n", "", text, flags=re.M)
+    counted = dict.fromkeys(re.findall(r"_cudapy_smem_\d+\b", text))  # numba-cuda numbers them through a process
+    own = {shared: f"fastopt_shared_{k}" for k, shared in enumerate(counted)}
+    text = re.sub(r"_cudapy_smem_\d+\b", lambda found: own[found.group()], text)
     return text.replace(entry(text), f"fastopt_{name}").rstrip("\0\n ") + "\n"
 
 

@@ -61,7 +61,6 @@ def view_float64(x):
     return cuda.libdevice.longlong_as_double(np.int64(x))
 """
 _FMA_OF_LLVM = """
-from numba.extending import intrinsic
 @intrinsic
 def fma(typing, a, b, c):
     def add(context, builder, signature, arguments):
@@ -114,15 +113,15 @@ def block_sum(values):
     return values[0]
 """
 _DEVICE = "from numba import cuda, types\ndevice = cuda.jit(device=True{inline})\n"
-_HOST = f"from numba import cfunc, types\nfrom numba import njit\ndevice = njit({jit.OPTIONS}, forceinline=True)\n"
-_HEADERS = {
-    "cuda": _DEVICE.format(inline=', inline="always"')
-    + _VIEWS_OF_LIBDEVICE
-    + _FMA_OF_CUDA
-    + _DEVICE_FOLDS
-    + _WARP_FOLDS,
-    "simulator": _DEVICE.format(inline="") + _VIEWS_OF_NUMPY + _FMA_OF_NUMPY + _DEVICE_FOLDS,
-    "host": _HOST + _VIEWS_OF_NUMPY + _FMA_OF_LLVM + _HOST_FOLDS,
+_HOST = (
+    "from numba import cfunc, types\nfrom numba import njit\nfrom numba.extending import intrinsic\n"
+    f"device = njit({jit.OPTIONS}, forceinline=True)\n"
+)
+_HEADERS = {"cuda": _DEVICE.format(inline=', inline="always"'), "simulator": _DEVICE.format(inline=""), "host": _HOST}
+_HELPERS = {  # what a target brings; a kernel's text has of them what it uses
+    "cuda": _VIEWS_OF_LIBDEVICE + _FMA_OF_CUDA + _DEVICE_FOLDS + _WARP_FOLDS,
+    "simulator": _VIEWS_OF_NUMPY + _FMA_OF_NUMPY + _DEVICE_FOLDS,
+    "host": _VIEWS_OF_NUMPY + _FMA_OF_LLVM + _HOST_FOLDS,
 }
 THREADS = 256  # of a block
 
@@ -159,7 +158,7 @@ def module(name: str, target: str, real: str, sources: tuple[str, ...], *parts: 
     *parts : str
         The kernel's own text; float literals in it are left as they are.
     """
-    texts = [_typed(f"runtime/elementary_{real}.py"), *map(_typed, sources)]
+    texts = [ast.parse(_HELPERS[target]).body, _typed(f"runtime/elementary_{real}.py"), *map(_typed, sources)]
     header = (
         f'"""Written by fastopt.kernels.runtime.cuda_text: {name} for {target}; safe to delete."""\n'
         f"import math\nfrom math import sqrt\n\nimport numpy as np\n{_HEADERS[target]}\n"

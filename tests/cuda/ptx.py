@@ -11,7 +11,11 @@ import subprocess
 
 import host
 import numpy as np
+import pytest
 
+from fastopt.kernels.runtime import cuda_compile, cuda_elements
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 BASE = 0x10000  # the address where a device's memory begins
 TYPES = {
     "u8": np.uint8, "s8": np.int8, "u16": np.uint16, "s16": np.int16, "b16": np.uint16, "u32": np.uint32,
@@ -283,6 +287,14 @@ class _Block:
         self.write(args[0], source[other], "b32", mask)
 
 
+def of(kernel):
+    """Return a kernel's PTX; skips the test where it doesn't come with the package and nothing here compiles it."""
+    text = cuda_elements.text(kernel, "cuda")
+    if cuda_compile.key(text) not in cuda_compile.shipped() and not cuda_compile.has_compiler():
+        pytest.skip(f"{kernel.name} doesn't come compiled, and compiling it takes numba-cuda: {cuda_compile.INSTALL}")
+    return cuda_compile.ptx(kernel.name, text)
+
+
 def run(text, kernel, jobs, scalars, **options):
     """Run an elementwise kernel's PTX over jobs, in place; return its sums chunk by chunk, and the program."""
     program, memory = Program(text), Memory()
@@ -329,6 +341,11 @@ def _search(root):
     from pathlib import Path
 
     return sorted(Path(root).glob("*/bin/ptxas"))
+
+
+needs_assembler = pytest.mark.skipif(
+    ptxas() is None, reason="assembling takes ptxas: of CUDA, or of the wheel nvidia-cuda-nvcc"
+)
 
 
 def assemble(text, arch, folder):

@@ -10,13 +10,9 @@ import stand_in as control
 import fastopt as fo
 from fastopt.kernels.losses import cuda
 from fastopt.kernels.losses.kernels import KERNELS
-from fastopt.kernels.runtime import cuda as launches
-from fastopt.kernels.runtime import cuda_compile, pipeline
+from fastopt.kernels.runtime import pipeline
 
 RULES = [name for name, kernel in KERNELS.items() if cuda.is_of_elements(kernel)]
-needs_compiler = pytest.mark.skipif(
-    not cuda_compile.has_compiler(), reason=f"compiling PTX takes numba-cuda: {cuda_compile.INSTALL}"
-)
 
 
 def case(name, sizes, dtype="float32"):
@@ -50,13 +46,12 @@ def test_text_has_the_bits_of_the_cpu(name, dtype):
     assert recipes.different(jobs, expected) == []
 
 
-@needs_compiler
 @pytest.mark.parametrize("name", RULES)
 def test_ptx_has_the_bits_of_the_text(name):
     kernel, scalars, jobs, *_ = case(name, (33, 300))
     found = recipes.copies(jobs)
     sums = host.run(kernel, jobs, [scalars])
-    text = launches.ptx(kernel)
+    text = ptx.of(kernel)
     measured, _ = ptx.run(text, kernel, found, [scalars])
     assert recipes.different(jobs, found) == []
     np.testing.assert_array_equal(measured, sums)
