@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("keras")
 pytest.importorskip("absl")
 HERE = Path(__file__).parent
-MODULES = {"keras.src.losses.losses_test": 165}
+MODULES = {"keras.src.losses.losses_test": 165, "keras.src.initializers.random_initializers_test": 14}
 
 
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
