@@ -33,6 +33,7 @@ def standardized(rows: np.ndarray, eps: float, centered: bool = True) -> tuple[n
     scale = np.ldexp(1.0, -np.clip(exponents, -1000, 1000))
     scaled = rows * scale[:, None]
     first = scaled[:, 0] if centered else np.zeros(len(rows))  # equal values leave no rounding behind
+    first = np.where(np.isfinite(first), first, 0.0)  # the mean of a row with Inf is Inf, wherever that stands
     deviations = scaled - first[:, None]
     rest = deviations.mean(axis=1) if centered else first
     deviations = deviations - rest[:, None]

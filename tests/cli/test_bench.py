@@ -30,9 +30,10 @@ KINDS = [pytest.param(Case(op, options, shape), id=f"{op.family}.{op.name}-{k}")
 def _quick_bandwidth(monkeypatch):
     """No test waits for the memory's bandwidth, and none leaves another number of threads behind."""
     monkeypatch.setattr("fastopt.cli.bench.command.measure_bandwidth", lambda *arguments: Bandwidth(1e9, 2e9))
-    monkeypatch.setattr(settings, "_threads", settings.get_num_threads())
+    settings.get_num_threads()
+    before = settings.threads_cell[:]
     yield
-    monkeypatch.undo()
+    settings.threads_cell[:] = before
     peers.set_num_threads(settings.get_num_threads())
 
 
