@@ -164,6 +164,9 @@ WRONG = {
     "weight": (RuntimeError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]), torch.ones(4))),
     "type of labels": (RuntimeError, lambda f: f.cross_entropy(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int32))),
     "delta": (RuntimeError, lambda f: f.huber_loss(torch.zeros(2), torch.zeros(2), delta=0.0)),
+    "size of var": (ValueError, lambda f: f.gaussian_nll_loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.ones(4))),
+    "negative var": (ValueError, lambda f: f.gaussian_nll_loss(torch.zeros(3), torch.zeros(3), -torch.ones(3))),
+    "reduction of kl_div": (ValueError, lambda f: f.kl_div(torch.zeros(3), torch.zeros(3), reduction="mena")),
     "size": (ValueError, lambda f: f.binary_cross_entropy_with_logits(torch.zeros(2), torch.zeros(3))),
     "normalized_shape": (RuntimeError, lambda f: f.layer_norm(torch.zeros(2, 3), [4])),
     "groups": (RuntimeError, lambda f: f.group_norm(torch.zeros(2, 3, 2), 2)),
@@ -186,6 +189,67 @@ def test_what_is_refused():
     (grad,) = torch.autograd.grad(ours.mse_loss(x, torch.zeros(4, 3)), x, create_graph=True)
     with pytest.raises(RuntimeError, match=r"twice|differentiable|does not require grad"):
         grad.sum().backward()
+
+
+# ---- likelihoods and divergences
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # torch's advice, in torch's function
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", [(), (7,), (5, 3), (4, 3, 2), (1000, 33)], ids=str)
+def test_divergences_and_likelihoods(shape, reduction, dtype):
+    x, chances = leaf(*shape, dtype=dtype), torch.rand(shape, dtype=dtype)
+    chances.view(-1)[0] = 0.0
+    counts, signs = (5 * chances).round(), chances.round() * 2 - 1
+    compare(lambda f, x: f.kl_div(x, chances, reduction=reduction), x)
+    compare(lambda f, x: f.kl_div(x, (chances + 0.1).log(), reduction=reduction, log_target=True), x)
+    compare(lambda f, x: f.soft_margin_loss(x, signs, reduction=reduction), x)
+    compare(lambda f, x: f.soft_margin_loss(x, 2.5 * chances, reduction=reduction), x)
+    for full in (False, True):
+        compare(lambda f, x, full=full: f.poisson_nll_loss(x, counts, full=full, reduction=reduction), x)
+    compare(lambda f, x: f.poisson_nll_loss(x.abs(), counts, log_input=False, reduction=reduction), x)
+
+
+def test_batchmean():
+    for shape in [(), (4, 3)]:
+        for f in (ours, theirs):
+            assert f.kl_div(torch.zeros(shape), torch.ones(shape), reduction="batchmean").shape == ()
+    compare(lambda f, x: f.kl_div(x, torch.full((4, 3), 0.3), reduction="batchmean"), leaf(4, 3))
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("of_var", [(6, 5), (6, 1), (6,)], ids=str)
+def test_gaussian(of_var, reduction, full):
+    var = torch.rand(of_var)
+    var.view(-1)[0] = 0.0  # less than eps
+    tolerance = {"rtol": 1e-4, "atol": 1e-4}
+    compare(
+        lambda f, x, y, v: f.gaussian_nll_loss(x, y, v, full=full, eps=1e-2, reduction=reduction),
+        leaf(6, 5), leaf(6, 5, seed=1), var.requires_grad_(), tolerance=tolerance,
+    )  # fmt: skip
+    compare(lambda f, x, y: f.gaussian_nll_loss(x, y, 0.5, full=full, reduction=reduction), leaf(6, 5), leaf(6, 5))
+
+
+def test_a_large_margin_on_the_wrong_side_does_not_overflow():
+    assert ours.soft_margin_loss(torch.tensor([200.0]), torch.tensor([-1.0])) == 200.0
+
+
+def test_nothing_has_a_likelihood_of_nan():
+    empty = torch.zeros(0, 3)
+    for call in (ours.kl_div, ours.poisson_nll_loss, ours.soft_margin_loss):
+        assert math.isnan(call(empty, empty))
+    assert math.isnan(ours.gaussian_nll_loss(empty, empty, empty))
+
+
+def test_targets_without_gradients_and_narrow_types_are_refused():
+    for call in (ours.kl_div, ours.poisson_nll_loss):
+        with pytest.raises(RuntimeError, match="requires no gradient"):
+            call(leaf(3), leaf(3).exp())
+    half = torch.zeros(3, dtype=torch.float16)
+    with pytest.raises(TypeError, match="float32 or float64"):
+        ours.gaussian_nll_loss(half, half, half + 1)
 
 
 # ---- norms

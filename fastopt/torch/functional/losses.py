@@ -32,13 +32,13 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     >>> loss.item(), x.grad
     (5.0, tensor([1., 3.]))
     """
-    return _of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True)
+    return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True)
 
 
 @opaque
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass."""
-    return _of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True)
+    return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True)
 
 
 @opaque
@@ -48,7 +48,7 @@ def huber_loss(
     """:func:`torch.nn.functional.huber_loss`, value and gradient in one pass."""
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    return _of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
+    return of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
 
 
 @opaque
@@ -57,7 +57,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     formula = formulas.smooth_l1(float(beta)) if beta else formulas.mean_absolute_error()
-    return _of_elements(formula, input, target, reduction, None, symmetric=True)
+    return of_elements(formula, input, target, reduction, None, symmetric=True)
 
 
 @opaque
@@ -74,15 +74,15 @@ def binary_cross_entropy_with_logits(
             scale = 1 + (pos_weight - 1) * target
             target = torch.where(scale == 0, 0.0, pos_weight * target / scale).to(target.dtype)
             weight = scale if weight is None else scale * weight
-    return _of_elements(formulas.binary_crossentropy(True, 0.0), input, target, reduction, weight)
+    return of_elements(formulas.binary_crossentropy(True, 0.0), input, target, reduction, weight)
 
 
-def _of_elements(
+def of_elements(
     formula: Formula, input: Tensor, target: Tensor, reduction: str, weight: Tensor | None = None,
     symmetric: bool = False,
 ) -> Tensor:  # fmt: skip
     """Evaluate a loss of elements; `symmetric`: the target's gradient is the input's, negated."""
-    _expect_reduction(reduction)
+    expect_reduction(reduction)
     expect_float(input, "input")
     expect_float(target, "target")
     if target.shape != input.shape:
@@ -112,8 +112,8 @@ def _of_elements(
         if not total and reduction == "mean":
             value = math.nan
         if gradient is None:
-            return _value(value, dtype), ()
-        return _value(value, dtype), (gradient, -gradient) if len(inputs) == 2 else (gradient,)
+            return value_of(value, dtype), ()
+        return value_of(value, dtype), (gradient, -gradient) if len(inputs) == 2 else (gradient,)
 
     inputs = (input, target) if symmetric and target.requires_grad else (input,)
     return keep(compute, *inputs)
@@ -155,7 +155,7 @@ def cross_entropy(
     >>> round(loss.item(), 4), x.grad[0]
     (1.3863, tensor([ 0.1250, -0.3750,  0.1250,  0.1250]))
     """
-    _expect_reduction(reduction)
+    expect_reduction(reduction)
     expect_float(input, "input")
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -197,7 +197,7 @@ def multi_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.multi_margin_loss`, value and gradient in one pass."""
-    _expect_reduction(reduction)
+    expect_reduction(reduction)
     expect_float(input, "input")
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
@@ -235,7 +235,7 @@ def _of_rows(
                 gradient.movedim(axis, -1)[torch.from_numpy(np.asarray(empty))] = math.nan
         if in_place and wanted:
             torch.autograd.graph.increment_version(input)
-        return _value(value, input.dtype if input.dtype in WIDE else torch.float32), () if gradient is None else (
+        return value_of(value, input.dtype if input.dtype in WIDE else torch.float32), () if gradient is None else (
             gradient,
         )
 
@@ -272,7 +272,7 @@ def _counted(labels: np.ndarray, ignore_index: int, weights: np.ndarray | None) 
     return float(weights[labels[labels != ignore_index]].astype(np.float64).sum())
 
 
-def _expect_reduction(reduction: str) -> None:
+def expect_reduction(reduction: str) -> None:
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
 
@@ -282,7 +282,7 @@ def _expect_constant(target: Tensor) -> None:
         raise RuntimeError("target: expected one that requires no gradient, got one that does")
 
 
-def _value(value: Any, dtype: torch.dtype) -> Tensor:
+def value_of(value: Any, dtype: torch.dtype) -> Tensor:
     """Return a loss's value as a tensor."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value).to(dtype)

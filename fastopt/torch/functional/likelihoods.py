@@ -1,0 +1,114 @@
+"""Likelihoods, and the divergence of distributions, with the names, arguments and values of `torch.nn.functional`."""
+
+import math
+
+import torch
+
+from fastopt.kernels.losses import formulas
+from fastopt.kernels.runtime.targets import way
+from fastopt.torch.functional.base import WIDE, array, expect_float, keep, opaque
+from fastopt.torch.functional.losses import expect_reduction, of_elements, value_of
+
+Tensor = torch.Tensor
+
+
+@opaque
+def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """:func:`torch.nn.functional.kl_div` of log-probabilities, value and gradient in one pass.
+
+    `reduction` may be "batchmean", too: the sum over the samples' number. A target that requires a gradient is refused.
+
+    Examples
+    --------
+    >>> import torch, fastopt.torch
+    >>> x = torch.tensor([[0.25, 0.75]]).log()
+    >>> fastopt.torch.functional.kl_div(x, torch.tensor([[0.5, 0.5]]), reduction="batchmean").round(decimals=4)
+    tensor(0.1438)
+    """
+    if log_target:
+        target = target.exp()
+    formula = formulas.kullback_leibler_divergence(from_logarithms=True)
+    if reduction == "batchmean" and input.dim():
+        return of_elements(formula, input, target, "sum") / input.shape[0]
+    return of_elements(formula, input, target, "mean" if reduction == "batchmean" else reduction)
+
+
+@opaque
+def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """:func:`torch.nn.functional.soft_margin_loss`: log(1 + exp(−y x)), which doesn't overflow here."""
+    expect_float(input, "input")
+    expect_float(target, "target")
+    margin = input * target
+    return of_elements(formulas.binary_crossentropy(True, 0.0), margin, torch.ones_like(margin), reduction)
+
+
+@opaque
+def gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """:func:`torch.nn.functional.gaussian_nll_loss` in float32 or float64, value and all gradients in one pass.
+
+    Examples
+    --------
+    >>> import torch, fastopt.torch
+    >>> x, var = torch.tensor([1.0, 3.0]), torch.tensor([1.0, 4.0], requires_grad=True)
+    >>> loss = fastopt.torch.functional.gaussian_nll_loss(x, torch.zeros(2), var)
+    >>> loss.backward()
+    >>> var.grad
+    tensor([ 0.0000, -0.0781])
+    """
+    expect_reduction(reduction)
+    if not isinstance(var, Tensor):
+        var = torch.full((), float(var), dtype=input.dtype)
+    for name, tensor in (("input", input), ("target", target), ("var", var)):
+        expect_float(tensor, name)
+    dtype = torch.promote_types(torch.promote_types(input.dtype, target.dtype), var.dtype)
+    if dtype not in WIDE:
+        raise TypeError(f"input: expected float32 or float64, got {dtype}")
+    if var.dim() == input.dim() - 1 and var.shape == input.shape[:-1]:
+        var = var.unsqueeze(-1)  # one for each row
+    elif var.dim() and var.shape not in (input.shape, (*input.shape[:-1], 1)):
+        raise ValueError("var is of incorrect size")
+    if bool((var.detach() < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    input, target, var = torch.broadcast_tensors(input.to(dtype), target.to(dtype), var.to(dtype))
+    total = input.numel()
+    if not total:
+        return torch.nn.functional.gaussian_nll_loss(input, target, var, full=full, eps=eps, reduction=reduction)
+
+    def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        gradients = tuple(torch.empty(input.shape, dtype=dtype) for _ in range(2)) if wanted else ()
+        value = way("losses").gaussian_nll(
+            formulas.gaussian_nll(bool(full), float(eps)), array(target), array(input), array(var),
+            *[array(one) for one in gradients], leading=tuple(input.shape),
+            factor=1.0 / total if reduction == "mean" else 1.0, reduced=reduction != "none",
+        )  # fmt: skip
+        if not gradients:
+            return value_of(value, dtype), ()
+        return value_of(value, dtype), (gradients[0], -gradients[0], gradients[1])
+
+    return keep(compute, input, target, var)
+
+
+@opaque
+def poisson_nll_loss(
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """:func:`torch.nn.functional.poisson_nll_loss` of logarithms of rates, value and gradient in one pass.
+
+    Rates themselves (`log_input=False`) are left to torch's function. A target that requires a gradient is refused.
+
+    Examples
+    --------
+    >>> import torch, fastopt.torch
+    >>> fastopt.torch.functional.poisson_nll_loss(torch.zeros(2), torch.tensor([1.0, 3.0]))
+    tensor(1.)
+    """
+    if not log_input:
+        return torch.nn.functional.poisson_nll_loss(input, target, False, full, eps=eps, reduction=reduction)
+    loss = of_elements(formulas.poisson(from_logarithms=True), input, target, reduction)
+    if full:
+        of_target = torch.where(target > 1, target * target.log() - target + 0.5 * (2 * math.pi * target).log(), 0.0)
+        loss = loss + {"none": lambda: of_target, "mean": of_target.mean, "sum": of_target.sum}[reduction]()
+    return loss
