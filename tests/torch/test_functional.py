@@ -65,8 +65,9 @@ def test_targets_have_gradients(name):
 def test_strided_and_broadcast_elements(reduction):
     target = torch.rand(3, 5).t()
     compare(lambda f, x, y: f.mse_loss(x[::2], y, reduction=reduction), leaf(10, 3), target)
-    with pytest.warns(UserWarning, match="different to the input size"):
+    with pytest.warns(UserWarning, match="different to the input size") as told:
         compare(lambda f, x, y: f.mse_loss(x, y, reduction=reduction), leaf(5, 1), torch.rand(5, 3))
+    assert [one.filename for one in told] == [__file__] * 2
 
 
 def test_bce_weights():

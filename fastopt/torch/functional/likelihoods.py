@@ -58,28 +58,27 @@ def gaussian_nll_loss(
     tensor([ 0.0000, -0.0781])
     """
     expect_reduction(reduction)
-    if not isinstance(var, Tensor):
-        var = torch.full((), float(var), dtype=input.dtype)
-    for name, tensor in (("input", input), ("target", target), ("var", var)):
+    variance = var if isinstance(var, Tensor) else torch.full((), float(var), dtype=input.dtype)
+    for name, tensor in (("input", input), ("target", target), ("var", variance)):
         expect_float(tensor, name)
-    dtype = torch.promote_types(torch.promote_types(input.dtype, target.dtype), var.dtype)
+    dtype = torch.promote_types(torch.promote_types(input.dtype, target.dtype), variance.dtype)
     if dtype not in WIDE:
         raise TypeError(f"input: expected float32 or float64, got {dtype}")
-    if var.dim() == input.dim() - 1 and var.shape == input.shape[:-1]:
-        var = var.unsqueeze(-1)  # one for each row
-    elif var.dim() and var.shape not in (input.shape, (*input.shape[:-1], 1)):
+    if variance.dim() == input.dim() - 1 and variance.shape == input.shape[:-1]:
+        variance = variance.unsqueeze(-1)  # one for each row
+    elif variance.dim() and variance.shape not in (input.shape, (*input.shape[:-1], 1)):
         raise ValueError("var is of incorrect size")
-    if bool((var.detach() < 0).any()):
+    if bool((variance.detach() < 0).any()):
         raise ValueError("var has negative entry/entries")
-    input, target, var = torch.broadcast_tensors(input.to(dtype), target.to(dtype), var.to(dtype))
+    input, target, variance = torch.broadcast_tensors(input.to(dtype), target.to(dtype), variance.to(dtype))
     total = input.numel()
     if not total:
-        return torch.nn.functional.gaussian_nll_loss(input, target, var, full=full, eps=eps, reduction=reduction)
+        return torch.nn.functional.gaussian_nll_loss(input, target, variance, full=full, eps=eps, reduction=reduction)
 
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         gradients = tuple(torch.empty(input.shape, dtype=dtype) for _ in range(2)) if wanted else ()
         value = way("losses").gaussian_nll(
-            formulas.gaussian_nll(bool(full), float(eps)), array(target), array(input), array(var),
+            formulas.gaussian_nll(bool(full), float(eps)), array(target), array(input), array(variance),
             *[array(one) for one in gradients], leading=tuple(input.shape),
             factor=1.0 / total if reduction == "mean" else 1.0, reduced=reduction != "none",
         )  # fmt: skip
@@ -87,7 +86,7 @@ def gaussian_nll_loss(
             return value_of(value, dtype), ()
         return value_of(value, dtype), (gradients[0], -gradients[0], gradients[1])
 
-    return keep(compute, input, target, var)
+    return keep(compute, input, target, variance)
 
 
 @opaque
@@ -110,5 +109,7 @@ def poisson_nll_loss(
     loss = of_elements(formulas.poisson(from_logarithms=True), input, target, reduction)
     if full:
         of_target = torch.where(target > 1, target * target.log() - target + 0.5 * (2 * math.pi * target).log(), 0.0)
-        loss = loss + {"none": lambda: of_target, "mean": of_target.mean, "sum": of_target.sum}[reduction]()
+        if reduction != "none":
+            of_target = of_target.mean() if reduction == "mean" else of_target.sum()
+        loss = loss + of_target
     return loss

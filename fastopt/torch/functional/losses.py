@@ -89,7 +89,7 @@ def of_elements(
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
             "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=6,  # behind the public function, and what `opaque` puts around it
         )
         input, target = torch.broadcast_tensors(input, target)
     if target.requires_grad and torch.is_grad_enabled() and not symmetric:
