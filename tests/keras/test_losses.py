@@ -167,6 +167,37 @@ def test_a_model_fits_and_is_saved(loss, tmp_path):
     ).mean().item(), rtol=1e-5)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "y_true", "y_pred", "options"),
+    [
+        ("huber", TRUE, REAL, {"delta": torch.tensor([0.1, 0.5, 1.0, 2.0, 3.0])}),
+        ("binary_focal_crossentropy", BITS, SHARES, {"alpha": None}),
+        ("sparse_categorical_crossentropy", LABELS + 0.4, REAL, {"from_logits": True}),
+        ("sparse_categorical_crossentropy", LABELS, REAL, {"from_logits": True, "ignore_class": 1.5}),
+        ("sparse_categorical_crossentropy", LABELS + 0.4, REAL, {"from_logits": True, "ignore_class": 1}),
+        ("categorical_generalized_cross_entropy", LABELS[:4, :1], SHARES[:4, 0], {"q": 0.5}),
+        ("mean_squared_error", TRUE[:, :, ::-1], REAL.transpose(0, 1, 2)[::-1], {}),
+    ],
+)
+def test_odd_arguments_mean_what_they_mean_to_keras(name, y_true, y_pred, options):
+    y_true, y_pred = torch.tensor(y_true.copy()), torch.tensor(y_pred.copy())
+    found, expected = (getattr(room, name)(y_true, y_pred, **options) for room in (ours, keras.losses))
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_label_of_nan_is_refused():
+    with pytest.raises(IndexError, match="out of bounds"):
+        ours.sparse_categorical_crossentropy(torch.tensor([0.0, float("nan")]), torch.zeros(2, 3), from_logits=True)
+
+
+def test_transforms_of_functions_are_left_to_keras():
+    x, y = torch.tensor(REAL[0]), torch.tensor(TRUE[0])
+    slope = torch.func.grad(lambda x: ours.mean_squared_error(y, x).sum())(x)
+    torch.testing.assert_close(slope, 2 * (x - y) / 5)
+    values = torch.func.vmap(ours.mean_squared_error)(y, x)
+    torch.testing.assert_close(values, ((x - y) ** 2).mean(-1))
+
+
 def test_symbolic_tensors_are_left_to_keras():
     found = ours.mean_squared_error(keras.KerasTensor((2, 3)), keras.KerasTensor((2, 3)))
     assert found.shape == (2,)

@@ -28,12 +28,15 @@ Tensor = torch.Tensor
 def takes(y_pred: Tensor) -> bool:
     """Return whether the kernels take these predictions."""
     on_cpu = y_pred.device.type == "cpu" and y_pred.layout == torch.strided
+    on_cpu = on_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(y_pred)
     return on_cpu and y_pred.dtype in NAMES and y_pred.dim() > 0 and y_pred.numel() > 0
 
 
 def is_constant(y_true: Tensor) -> bool:
     """Return whether no gradient of the labels is asked for: the kernels have none."""
-    return y_true.device.type == "cpu" and not (y_true.requires_grad and torch.is_grad_enabled())
+    if y_true.device.type != "cpu" or torch._C._functorch.is_functorch_wrapped_tensor(y_true):
+        return False
+    return not (y_true.requires_grad and torch.is_grad_enabled())
 
 
 def fit(y_true: Tensor, y_pred: Tensor) -> bool:

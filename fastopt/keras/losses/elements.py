@@ -109,7 +109,7 @@ class MeanSquaredLogarithmicError(theirs.MeanSquaredLogarithmicError):
 @opaque
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """:func:`keras.losses.huber`."""
-    given = pair(y_true, y_pred, squeezed=True) if delta > 0 else None
+    given = pair(y_true, y_pred, squeezed=True) if isinstance(delta, int | float) and delta > 0 else None
     if given is None:
         return theirs.huber(y_true, y_pred, delta)
     return host.values(formulas.huber(float(delta)), *given)
@@ -241,7 +241,8 @@ def binary_focal_crossentropy(
     from_logits: bool = False, label_smoothing: float = 0.0, axis: Axis = -1,
 ) -> Any:  # fmt: skip
     """:func:`keras.losses.binary_focal_crossentropy`. Logits are not clipped."""
-    given = pair(y_true, y_pred, axis, broadcast=False, clipped=not from_logits) if gamma > 0 else None
+    usual = isinstance(alpha, int | float) and isinstance(gamma, int | float) and gamma > 0
+    given = pair(y_true, y_pred, axis, broadcast=False, clipped=not from_logits) if usual else None
     if given is None:
         return theirs.binary_focal_crossentropy(
             y_true, y_pred, apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis

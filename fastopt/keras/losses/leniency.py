@@ -13,7 +13,7 @@ import numpy as np
 from keras.src.backend import KerasTensor
 from keras.src.losses.loss import squeeze_or_expand_to_same_rank
 
-from fastopt.kernels.losses.formulas import CLIP, NO_CLASS
+from fastopt.kernels.losses.formulas import CLIP
 
 WAYS = {"torch": "by_torch", "numpy": "by_numpy"}  # what reads the arrays of Keras's backend
 host: Any = import_module(f"fastopt.keras.losses.{WAYS.get(keras.backend.backend(), 'by_keras')}")
@@ -67,8 +67,13 @@ def pair(
     return Rows(host.rows(y_true, axes), host.rows(y_pred, axes))
 
 
-def with_labels(y_true: Any, y_pred: Any, axis: int, ignore_class: int | None = None) -> Rows | None:
-    """Return labels as int64, one for each row of predictions, the classes last; or None, see above."""
+def with_labels(
+    y_true: Any, y_pred: Any, axis: int, ignore_class: int | None = None, *, squeezed: bool = False
+) -> Rows | None:
+    """Return labels as int64, one for each row of predictions, the classes last; or None, see above.
+
+    `squeezed`: whether labels may have an axis of 1 in the place of the classes.
+    """
     if isinstance(y_pred, KerasTensor) or isinstance(y_true, KerasTensor) or keras.config.epsilon() != CLIP:
         return None
     y_pred, y_true = keras.ops.convert_to_tensor(y_pred), keras.ops.convert_to_tensor(y_true)
@@ -77,13 +82,15 @@ def with_labels(y_true: Any, y_pred: Any, axis: int, ignore_class: int | None = 
     axes = _from_the_front(axis, len(y_pred.shape))
     if axes is None:
         return None
-    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[axis] == 1:
+    if squeezed and len(y_true.shape) == len(y_pred.shape) and y_true.shape[axis] == 1:
         y_true = keras.ops.squeeze(y_true, axis=axis)
     y_pred = host.rows(y_pred, axes)
     if tuple(y_true.shape) != tuple(y_pred.shape[:-1]):
         return None
-    labels = host.labels(y_true, y_pred.shape[-1], NO_CLASS if ignore_class is None else ignore_class)
-    return None if labels is None else Rows(labels, y_pred)
+    labels = host.labels(y_true, y_pred.shape[-1], 0 if ignore_class is None else ignore_class)
+    if labels is None or (ignore_class is not None and bool((labels != y_true).any())):  # 1.5 is not the 1 to ignore
+        return None
+    return Rows(labels, y_pred)
 
 
 def _from_the_front(axis: Axis, rank: int) -> tuple[int, ...] | None:

@@ -151,7 +151,8 @@ def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Any:
     """:func:`keras.losses.sparse_categorical_crossentropy`. Samples of the class to ignore are masked."""
-    given = with_labels(y_true, y_pred, axis, ignore_class)
+    whole = ignore_class is None or isinstance(ignore_class, int)
+    given = with_labels(y_true, y_pred, axis, ignore_class, squeezed=True) if whole else None
     if given is None:
         return theirs.sparse_categorical_crossentropy(y_true, y_pred, from_logits, ignore_class, axis)
     formula = formulas.sparse_categorical_crossentropy(given.y_pred.shape[-1], bool(from_logits), ignore_class)
