@@ -6,7 +6,7 @@ devices, and the weights that `fastopt.initializers` gives for the seed `seed_of
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ __all__ = [
     "truncated_normal", "uniform",
 ]  # fmt: skip
 
-Init = Callable[..., jax.Array]
+Init: TypeAlias = Callable[..., jax.Array]
 CUT_STD = 0.87962566103423978  # standard deviation of the standard normal distribution cut at 2
 
 

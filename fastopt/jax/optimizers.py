@@ -11,7 +11,7 @@ pass over memory more, and another when it is added.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +25,8 @@ from fastopt.kernels.runtime import pipeline
 
 __all__ = ["adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "rmsprop", "sgd"]
 
-Rate = float | jax.Array | Callable[[jax.Array], Any]
-Mask = Any  # a tree of bools like the parameters, or a callable that makes one of them
+Rate: TypeAlias = float | jax.Array | Callable[[jax.Array], Any]
+Mask: TypeAlias = Any  # a tree of bools like the parameters, or a callable that makes one of them
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 TOGETHER = 64  # leaves in one call: XLA takes minutes to compile a call with thousands of results in place
 
