@@ -39,8 +39,9 @@ def config() -> dict[str, Any]:
 
 
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
-    """Print what this installation has and uses: targets, instruction set, threads and whose they are,
-    NumPy's BLAS and its threads, versions.
+    """Print what this installation has and uses.
+
+    Targets, instruction set, threads and whose they are, NumPy's BLAS and its threads, versions.
 
     Parameters
     ----------
