@@ -65,7 +65,7 @@ def test_no_wrong_gradient_of_a_subclass_is_stepped():
 @pytest.mark.parametrize(
     ("given", "nearest"),
     [("weight_deacy", "weight_decay"), ("learning_rate", "lr"), ("beta_1", "betas"), ("epsilon", "eps"),
-     ("clipnorm", "clip_norm"), ("amsgrd", "amsgrad")],
+     ("clipnorm", "clip_each"), ("amsgrd", "amsgrad")],
 )  # fmt: skip
 def test_a_misspelt_argument_of_an_optimizer_is_told_the_nearest(given, nearest):
     with pytest.raises(TypeError, match=rf"^{given}: expected one of lr, .*, got '{given}'; did you mean '{nearest}'"):

@@ -3,6 +3,7 @@
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.table.losses import linear, regression, rows, wrong
 from fastopt.table.losses.cases import (
+    COSINE_TOLERANCE,
     LOG_TOLERANCE,
     LOGITS,
     REDUCING,
@@ -90,7 +91,7 @@ OPS = (
     ),
     op(
         "cosine_proximity", f"cosine_proximity {REDUCING}", "Salton et al. 1975", vectors,
-        (*REDUCTIONS[:2], REDUCTIONS[4]), (*wrong.DENSE, *wrong.FLAT),
+        (*REDUCTIONS[:2], REDUCTIONS[4]), (*wrong.DENSE, *wrong.FLAT), COSINE_TOLERANCE,
         shapes=ROW_SHAPES, bench=(({}, (128, 10)), ({}, (4096, 1000))),
     ),
     *regression.OPS,

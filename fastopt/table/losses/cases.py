@@ -144,6 +144,9 @@ TOLERANCE = {"float32": (1e-6, 3e-7), "float64": (2e-15, 6e-16)}
 # exp and log have 1.3 ulp; 1 / p is up to 50, so that roundings of 1 - p and of p over its row's sum are seen 50 times
 # as large; logits differ by up to 25, whose rounding exp passes on.
 LOG_TOLERANCE = {"float32": (3e-6, 3e-6), "float64": (6e-15, 6e-15)}
+# Cosines lie in [-1, 1] and cancel in a sum: of 4099 rows, each off by an ulp of 2.2e-16 in either direction, it is off
+# by some 64 of them, and by three times as much at worst.
+COSINE_TOLERANCE = {"float32": TOLERANCE["float32"], "float64": (2e-15, 4e-14)}
 
 REDUCTIONS: Options = (
     {}, {"reduction": "sum"}, {"reduction": "none"}, {"weighted": True}, {"weighted": True, "reduction": "none"},
