@@ -1,9 +1,10 @@
 """The two settings of the process, target and threads, and a report of what this machine has."""
 
 import os
-import warnings
 from array import array
-from contextvars import ContextVar, Token
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from numbers import Integral
 from typing import Any
@@ -150,7 +151,8 @@ def why_no_cuda() -> str:
     return driver.why_not()
 
 
-def target(name: str) -> "TargetBlock":
+@contextmanager
+def target(name: str) -> Iterator[None]:
     """Run the calls of a `with` block on one target. An explicit request never falls back.
 
     Parameters
@@ -162,11 +164,6 @@ def target(name: str) -> "TargetBlock":
     Returns
     -------
     context manager
-
-    Warns
-    -----
-    RuntimeWarning
-        If it is dropped without a `with`: nothing was set then.
 
     Raises
     ------
@@ -182,29 +179,11 @@ def target(name: str) -> "TargetBlock":
     ...     print(fo.get_target())
     reference
     """
-    return TargetBlock(_check_target(name, "target"))
-
-
-class TargetBlock:
-    """What `target` returns."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._tokens: list[Token[str]] = []
-        self._used = False
-
-    def __enter__(self) -> None:
-        self._used = True
-        self._tokens.append(_target.set(self.name))
-
-    def __exit__(self, *raised: object) -> None:
-        _target.reset(self._tokens.pop())
-
-    def __del__(self) -> None:
-        if not self._used:
-            warnings.warn(
-                f"target: nothing was set; write `with fo.target({self.name!r}):`", RuntimeWarning, stacklevel=2
-            )
+    token = _target.set(_check_target(name, "target"))
+    try:
+        yield
+    finally:
+        _target.reset(token)
 
 
 def get_target() -> str:
