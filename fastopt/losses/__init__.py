@@ -26,6 +26,7 @@ from fastopt.losses.categorical import (
     categorical_focal_crossentropy,
     sparse_categorical_crossentropy,
 )
+from fastopt.losses.deviances import Gamma, Poisson, gamma, poisson
 from fastopt.losses.gaussian import (
     GaussianNLL,
     gaussian_nll,
@@ -35,7 +36,6 @@ from fastopt.losses.linear import (
     linear_cross_entropy,
 )
 from fastopt.losses.regression import (
-    Gamma,
     Huber,
     LogCosh,
     MeanAbsoluteError,
@@ -43,10 +43,8 @@ from fastopt.losses.regression import (
     MeanSquaredError,
     MeanSquaredLogarithmicError,
     PinballLoss,
-    Poisson,
     Quantile,
     SmoothL1,
-    gamma,
     huber,
     log_cosh,
     mean_absolute_error,
@@ -54,7 +52,6 @@ from fastopt.losses.regression import (
     mean_squared_error,
     mean_squared_logarithmic_error,
     pinball_loss,
-    poisson,
     quantile,
     smooth_l1,
 )

@@ -15,6 +15,7 @@ from fastopt.metrics.errors import (
     mean_squared_error,
     root_mean_squared_error,
 )
+from fastopt.metrics.f_scores import F1Score, FBetaScore, f1, f1_score, fbeta_score
 from fastopt.metrics.labels import (
     Accuracy,
     SparseTopKCategoricalAccuracy,
@@ -23,8 +24,9 @@ from fastopt.metrics.labels import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
-from fastopt.metrics.ratios import F1Score, FBetaScore, Precision, Recall, f1, f1_score, fbeta_score, precision, recall
-from fastopt.metrics.scores import AUC, AveragePrecision, LogLoss, auc, average_precision, log_loss
+from fastopt.metrics.likelihood import LogLoss, log_loss
+from fastopt.metrics.ratios import Precision, Recall, precision, recall
+from fastopt.metrics.scores import AUC, AveragePrecision, auc, average_precision
 
 __all__ = [
     "AUC",

@@ -1,4 +1,4 @@
-"""Ratios of counts: precision, recall and F scores. A function stands under its class."""
+"""Ratios of counts: what they share, precision and recall. A function stands under its class."""
 
 from itertools import pairwise
 from typing import Any
@@ -29,7 +29,7 @@ def _threshold(value: Any, average: str | None) -> float | tuple[float, ...]:
     return tuple(several)
 
 
-class _Ratio(Counts):
+class Ratio(Counts):
     """A ratio of class counts. State: counts of class (classes, 3); for class 1 of two the weight of negatives and
     positives by how many thresholds they are above, (2, thresholds + 1); for rows three sums."""
 
@@ -115,7 +115,7 @@ class _Ratio(Counts):
         return results.one_ratio(self._ratio, hit, hit + false, hit + missed, zero_division)
 
 
-class Precision(_Ratio):
+class Precision(Ratio):
     """Share of right ones among the samples predicted to be of a class, over batches: TP / (TP + FP).
 
     `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.precision` takes.
@@ -236,7 +236,7 @@ def precision(
     )
 
 
-class Recall(_Ratio):
+class Recall(Ratio):
     """Share of a class's samples that were predicted to be of it, over batches: TP / (TP + FN).
 
     `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.recall` takes.
@@ -334,212 +334,3 @@ def recall(
     return metric_of(Recall, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
         y_true, y_pred, sample_weight
     )
-
-
-class F1Score(_Ratio):
-    """Harmonic mean of precision and recall, over batches: 2 TP / (2 TP + FP + FN).
-
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.f1_score` takes.
-
-    Parameters
-    ----------
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
-
-    Notes
-    -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> metric = fo.metrics.F1Score()
-    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    >>> metric.result()
-    0.5
-    """
-
-    _ratio = results.f_score(1.0)
-
-    def __init__(
-        self,
-        average: str | None = "binary",
-        threshold: Any = 0.5,
-        num_classes: int | None = None,
-        zero_division: float = 0.0,
-        labels: Any = None,
-        multi_label: bool = False,
-        class_id: int | None = None,
-    ):
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
-
-
-def f1_score(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    average: str | None = "binary",
-    threshold: Any = 0.5,
-    num_classes: int | None = None,
-    zero_division: float = 0.0,
-    labels: Any = None,
-    multi_label: bool = False,
-    class_id: int | None = None,
-) -> float | np.ndarray:
-    """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`precision`.
-
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`precision`.
-
-    Notes
-    -----
-    Keras's F1Score takes rows alone and averages over all classes; scikit-learn's `f1_score` takes labels alone and
-    averages over labels that occur.
-
-    References
-    ----------
-    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.f1_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    0.5
-    >>> fo.metrics.f1_score(np.array([0, 1, 2]), np.array([0, 1, 1]), average="micro", num_classes=4) == 2 / 3
-    True
-    """
-    return metric_of(F1Score, average, threshold, num_classes, zero_division, labels, multi_label, class_id)._once(
-        y_true, y_pred, sample_weight
-    )
-
-
-f1 = f1_score
-
-
-class FBetaScore(_Ratio):
-    """Weighted harmonic mean of precision and recall, over batches: (1 + β²) TP / (β² (TP + FN) + TP + FP).
-
-    `update_state(y_true, y_pred, sample_weight=None)` takes what :func:`fastopt.metrics.fbeta_score` takes.
-
-    Parameters
-    ----------
-    beta : float ≥ 0 (finite), default 1.0
-        How much more recall counts than precision.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
-
-    Notes
-    -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> metric = fo.metrics.FBetaScore()
-    >>> metric.update_state(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    >>> metric.result()
-    0.5
-    """
-
-    def __init__(
-        self,
-        beta: float = 1.0,
-        average: str | None = "binary",
-        threshold: Any = 0.5,
-        num_classes: int | None = None,
-        zero_division: float = 0.0,
-        labels: Any = None,
-        multi_label: bool = False,
-        class_id: int | None = None,
-    ):
-        beta = expect.number(beta, "beta", expect.NOT_NEGATIVE)
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id, beta=beta)
-        self._ratio = results.f_score(beta)
-
-
-def fbeta_score(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-    *,
-    beta: float = 1.0,
-    average: str | None = "binary",
-    threshold: Any = 0.5,
-    num_classes: int | None = None,
-    zero_division: float = 0.0,
-    labels: Any = None,
-    multi_label: bool = False,
-    class_id: int | None = None,
-) -> float | np.ndarray:
-    """Return the weighted harmonic mean of precision and recall: (1 + β²) TP / (β² (TP + FN) + TP + FP).
-
-    Parameters
-    ----------
-    y_true, y_pred : arrays
-        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    beta : float ≥ 0 (finite), default 1.0
-        How much more recall counts than precision.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`precision`.
-
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`precision`, and if `beta` is out of range.
-
-    Notes
-    -----
-    Keras's FBetaScore takes rows alone and averages over all classes; scikit-learn's `fbeta_score` takes labels alone,
-    and an infinite beta.
-
-    References
-    ----------
-    van Rijsbergen, "Information retrieval", 2nd edition, 1979, chapter 7.
-
-    Examples
-    --------
-    >>> import numpy as np, fastopt as fo
-    >>> fo.metrics.fbeta_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1]))
-    0.5
-    >>> round(fo.metrics.fbeta_score(np.array([0, 1, 1]), np.array([0.9, 0.8, 0.7]), beta=2.0), 6)
-    0.909091
-    """
-    return metric_of(
-        FBetaScore, beta, average, threshold, num_classes, zero_division, labels, multi_label, class_id
-    )._once(y_true, y_pred, sample_weight)

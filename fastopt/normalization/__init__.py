@@ -18,11 +18,13 @@ from fastopt.normalization.batch_parts import (
     batch_norm_stats,
     merge_stats,
 )
-from fastopt.normalization.sample import (
+from fastopt.normalization.groups import (
     group_norm_backward,
     group_norm_forward,
     instance_norm_backward,
     instance_norm_forward,
+)
+from fastopt.normalization.rows import (
     layer_norm_backward,
     layer_norm_forward,
     rms_norm_backward,

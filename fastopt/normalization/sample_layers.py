@@ -6,12 +6,14 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.normalization import batch
-from fastopt.normalization.layer import Layer
-from fastopt.normalization.sample import (
+from fastopt.normalization.groups import (
     group_norm_backward,
     group_norm_forward,
     instance_norm_backward,
     instance_norm_forward,
+)
+from fastopt.normalization.layer import Layer
+from fastopt.normalization.rows import (
     layer_norm_backward,
     layer_norm_forward,
     rms_norm_backward,

@@ -8,11 +8,13 @@ name: no decay for biases, rates by layer.
 """
 
 from fastopt.optimizers import overrides as overrides
-from fastopt.optimizers.adam import Adam, Adamax, AdamW, AdamWScheduleFree, AdEMAMix, NAdam, RAdam
+from fastopt.optimizers.adam import Adam, Adamax, AdamW
 from fastopt.optimizers.adaptive import FTRL, Adadelta, Adagrad, RMSprop
 from fastopt.optimizers.base import Optimizer
 from fastopt.optimizers.descent import ASGD, SGD, Lion, Momentum, Rprop
 from fastopt.optimizers.layers import LAMB, LARS, Adafactor, Muon
+from fastopt.optimizers.moments import AdEMAMix, NAdam, RAdam
+from fastopt.optimizers.schedule_free import AdamWScheduleFree
 
 __all__ = [
     "ASGD",

@@ -1,0 +1,24 @@
+"""What all schedules share: the checks of their fields, and of the step."""
+
+import math
+
+from fastopt import expect
+
+SHARE = expect.Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
+GROWTH = expect.Domain(lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
+
+
+def checked_step(step: int) -> int:
+    return expect.integer(step, "step", 0)
+
+
+class Checked:
+    """Base that checks the fields named in a class's domains, and keeps them as floats and ints."""
+
+    def _numbers(self, **domains: expect.Domain) -> None:
+        for name, domain in domains.items():
+            object.__setattr__(self, name, expect.number(getattr(self, name), name, domain))
+
+    def _counts(self, *names: str) -> None:
+        for name in names:
+            object.__setattr__(self, name, expect.integer(getattr(self, name), name, 1))
