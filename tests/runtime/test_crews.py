@@ -111,3 +111,27 @@ with crew:
     print(os.waitpid(child, 0)[1], trained() == expected, launch.workers())
 """
     assert python(code) == "0 True 0"
+
+
+def test_calls_within_a_call_of_a_host():
+    """A kernel that calls Python, which calls fastopt, inside a parallel region of torch's OpenMP."""
+    code = """
+import ctypes
+from fastopt.kernels.runtime.launch import Pipeline
+from fastopt.kernels.runtime.tables import address
+torch.set_num_threads(3)
+x = np.linspace(-1, 1, 1_000_003)
+expected = fo.arrays.global_norm([x])
+inner = []
+@ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+def kernel(buffers, dims, scalars, start, stop):
+    with crew:
+        inner.append(fo.arrays.global_norm([x]) == expected)
+    out[start:stop] += 1
+out = np.zeros(40)
+plan = Pipeline([(ctypes.cast(kernel, ctypes.c_void_p).value, (0,), 1, 0, 0)], (0,))
+with crew:
+    plan.run(np.array([[address(out)]], np.uintp), np.array([40]), 1, threads=3)
+print(set(out.tolist()), all(inner), len(inner))
+"""
+    assert python(code) == "{1.0} True 40"

@@ -166,6 +166,31 @@ print(sorted(times)[100] < 0.05)
 
 # ---- many callers
 
+NESTED = """
+import ctypes
+from fastopt.kernels.runtime.launch import Pipeline
+from fastopt.kernels.runtime.tables import address
+expected = call()
+inner = []
+@ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+def kernel(buffers, dims, scalars, start, stop):
+    inner.append((call() == expected, threading.get_ident()))
+    out[start:stop] += 1
+out = np.zeros(40)
+plan = Pipeline([(ctypes.cast(kernel, ctypes.c_void_p).value, (0,), 1, 0, 0)], (0,))
+def outer():
+    plan.run(np.array([[address(out)]], np.uintp), np.array([40]), 1, threads=3)
+"""
+
+
+def test_calls_within_a_call():
+    """A kernel that calls Python, which calls fastopt, in the caller's thread and in the workers'."""
+    code = (
+        NESTED
+        + "outer()\nprint(set(out.tolist()), all(same for same, _ in inner), len({thread for _, thread in inner}) > 1)"
+    )
+    assert python(code, FASTOPT_NUM_THREADS="3") == "{1.0} True True"
+
 
 @pytest.mark.parametrize("sanitizer", [[], ["-fsanitize=thread"]], ids=["plain", "ThreadSanitizer"])
 def test_every_chunk_is_run_once_and_no_memory_is_raced_for(tmp_path, sanitizer):
