@@ -123,7 +123,7 @@ torch.set_num_threads(3)
 x = np.linspace(-1, 1, 1_000_003)
 expected = fo.arrays.global_norm([x])
 inner = []
-@ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+@ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int64)
 def kernel(buffers, dims, scalars, start, stop):
     with crew:
         inner.append(fo.arrays.global_norm([x]) == expected)

@@ -172,7 +172,7 @@ from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.tables import address
 expected = call()
 inner = []
-@ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+@ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int64)
 def kernel(buffers, dims, scalars, start, stop):
     inner.append((call() == expected, threading.get_ident()))
     out[start:stop] += 1
