@@ -238,8 +238,11 @@ cdef class Table:
                 (<uintptr_t *> cnp.PyArray_DATA(self.at))[place] = other.data
                 (<int64_t *> cnp.PyArray_DATA(self.kinds))[place] = other.dtype
 
-    def read(self):
-        """Look at every parameter and gradient; return the first job with something that doesn't fit, or -1."""
+    def read(self, list given=None):
+        """Look at every parameter and gradient; return the first job with something that doesn't fit, or -1.
+
+        `given`: the gradients, where they are not the parameters' `.grad`.
+        """
         cdef Py_ssize_t job, jobs = len(self.params), width = cnp.PyArray_DIM(self.pointers, 1), param_at = 0, grad_at = 0, k
         cdef uintptr_t *pointers = <uintptr_t *> cnp.PyArray_DATA(self.pointers)
         cdef int64_t *units = <int64_t *> cnp.PyArray_DATA(self.units)
@@ -248,6 +251,8 @@ cdef class Table:
         cdef list params = self.params, grads = self.grads, stepped = []
         cdef int param_type = 0, grad_type = 0
         cdef Seen first, other
+        if given is not None and len(given) != jobs:
+            raise ValueError(f"given: expected a gradient for each of {jobs} parameters, got {len(given)}")
         for k, (name, kind) in enumerate(self.columns):
             if name == "param":
                 param_at, param_type = k, kind
@@ -255,7 +260,7 @@ cdef class Table:
                 grad_at, grad_type = k, kind
         self.odd, self.stepped = [], stepped
         for job in range(jobs):
-            grad = params[job].grad
+            grad = params[job].grad if given is None else given[job]
             grads[job] = grad
             active[job], units[job] = grad is not None, 0
             if grad is None:
