@@ -25,6 +25,8 @@ NO_CLONES = """
 *** GCC 12 or later with glibc does; CFLAGS=-march=native builds for this very CPU alone. ***
 """
 
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 class FreshBuild(build):
     """A build whose folder holds nothing of the one before: a file that was renamed would go into the wheel."""
@@ -46,6 +48,8 @@ class Compile(build_ext):
             print(NO_CLONES, file=sys.stderr)
         for extension in self.extensions:
             extension.extra_compile_args = flags
+        self.parallel = CPUS  # said here, since an editable install forgets what setup() is told
+        self.extensions.sort(key=lambda extension: -Path(extension.sources[0]).stat().st_size)  # the longest work first
         super().build_extensions()
 
     def need(self, flags: list[str]) -> None:
@@ -89,20 +93,20 @@ def extension(path: str) -> Extension:
 INCLUDED = [str(path) for kind in ("h", "pxd") for path in sorted(Path("kernels").glob(f"*/*.{kind}"))]
 MODULES = [str(path.with_suffix("")) for path in sorted(Path("kernels").glob("*/*.pyx"))]
 
-setup(
-    cmdclass={"build": FreshBuild, "build_ext": Compile},
-    ext_modules=cythonize(
-        [extension(path) for path in MODULES],
-        build_dir="build/cython",
-        nthreads=0,
-        compiler_directives={
-            "language_level": "3",
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": False,
-        },
-    ),
-    options={"build_ext": {"parallel": os.cpu_count()}},
-)
+if __name__ == "__main__":  # not in the processes that cythonize starts
+    setup(
+        cmdclass={"build": FreshBuild, "build_ext": Compile},
+        ext_modules=cythonize(
+            [extension(path) for path in MODULES],
+            build_dir="build/cython",
+            nthreads=CPUS,
+            compiler_directives={
+                "language_level": "3",
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "freethreading_compatible": False,
+            },
+        ),
+    )
