@@ -1,11 +1,90 @@
-"""Further losses that couple the elements of a row, and the Gaussian likelihood, ahead of time; compiled.pyx has the
-foundation's. jit.py and rules.py hold the same operations in the same order."""
+"""Other losses that compare distributions or rows, and the Gaussian likelihood, ahead of time. The operations are those
+of rules.py, jit_rows.py and pieces.py, in the same order.
+"""
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.losses.pieces cimport (
-    CHUNK, below, clipped, exp_of, exponentials, inside, log_of, product_sum, row_sum,
+    CHUNK, PART, clipped, fetch_ahead, log_of, power_below, product_sum, row_sum, scaled_product_sum,
 )
-from kernels.runtime.abi cimport cloned_void, inlined_void, real
+from kernels.runtime.abi cimport cloned_void, real
+
+
+cdef cloned_void kullback_leibler_divergence(real **buffers, const int64_t *dims, const double *scalars,
+                                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real epsilon = <real> 1e-7
+    cdef real t, p, ratio, slope
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = epsilon if y_true[i] < epsilon else y_true[i]
+            p = epsilon if y_pred[i] < epsilon else y_pred[i]
+            ratio = t / p
+            slope = -(scale * ratio)
+            gradient[i] = 0 if y_pred[i] < epsilon else slope
+            value[i] = t * log_of(ratio)
+
+
+cdef cloned_void cosine_proximity(real **buffers, const int64_t *dims, const double *scalars,
+                                  int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *values = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef int64_t columns = dims[0]
+    cdef int64_t gradient_wanted = dims[1]
+    cdef real products[1024]
+    cdef const real *t
+    cdef const real *p
+    cdef double norm, length, product, cosine
+    cdef real towards, back, of_true, of_pred
+    cdef int64_t r, c
+    for r in range(start, stop):
+        t, p = y_true + r * columns, y_pred + r * columns
+        of_true = of_pred = 1
+        norm, length = product_sum(t, t, products, columns), product_sum(p, p, products, columns)
+        product = product_sum(t, p, products, columns)
+        if not (norm < INFINITY and length < INFINITY and fabs(product) < INFINITY):    # too large to be squared, maybe
+            of_true, of_pred = power_below(t, columns), power_below(p, columns)
+            norm = scaled_product_sum(t, t, of_true, of_true, products, columns)
+            length = scaled_product_sum(p, p, of_pred, of_pred, products, columns)
+            product = scaled_product_sum(t, p, of_true, of_pred, products, columns)
+        norm, length = sqrt(norm), sqrt(length)
+        norm = 1e-7 * of_true if norm < 1e-7 * of_true else norm
+        back = 0 if length < 1e-7 * of_pred else 1      # a clipped length doesn't change with y_pred
+        length = 1e-7 * of_pred if length < 1e-7 * of_pred else length
+        cosine = product / norm / length
+        values[r] = <real> -cosine
+        if gradient_wanted:
+            towards = <real> (scale / (norm * length)) * of_pred
+            back = back * <real> (scale * cosine / (length * length)) * of_pred
+            for c in range(columns):
+                gradient[r * columns + c] = back * (of_pred * p[c]) - towards * (of_true * t[c])
+
+
+cdef cloned_void kullback_leibler_logarithms(real **buffers, const int64_t *dims, const double *scalars,
+                                             int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real own
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            own = y_true[i] * log_of(y_true[i])
+            own = 0 if y_true[i] == 0 else own
+            gradient[i] = -(scale * y_true[i])
+            value[i] = own - y_true[i] * y_pred[i]
 
 
 cdef cloned_void categorical_hinge(real **buffers, const int64_t *dims, const double *scalars,
@@ -118,154 +197,6 @@ cdef cloned_void multi_margin(real **buffers, const int64_t *dims, const double 
             out[labels[r]] = <real> -row_sum(out, columns)
 
 
-cdef cloned_void generalized_crossentropy(real **buffers, const int64_t *dims, const double *scalars,
-                                          int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """(1 − p^q) / q of the label's probability."""
-    cdef const int64_t *labels = <const int64_t *> buffers[0]
-    cdef const real *y_pred = buffers[1]
-    cdef real *gradient = buffers[2]
-    cdef real *values = buffers[3]
-    cdef real scale = <real> scalars[0]
-    cdef real q = <real> scalars[1]
-    cdef int64_t columns = dims[0]
-    cdef int64_t gradient_wanted = dims[1]
-    cdef real one = 1
-    cdef real logarithm
-    cdef int64_t r, c
-    for r in range(start, stop):
-        logarithm = log_of(y_pred[r * columns + labels[r]])
-        values[r] = (one - exp_of(q * logarithm)) / q
-        if gradient_wanted:
-            for c in range(r * columns, (r + 1) * columns):
-                gradient[c] = 0
-            gradient[r * columns + labels[r]] = -(scale * exp_of((q - one) * logarithm))
-
-
-cdef cloned_void focal_probabilities(real **buffers, const int64_t *dims, const double *scalars,
-                                     int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Sum of −alpha t (1 − q)^gamma log q, q being the row over its sum, clipped."""
-    cdef const real *y_true = buffers[0]
-    cdef const real *y_pred = buffers[1]
-    cdef real *gradient = buffers[2]
-    cdef real *values = buffers[3]
-    cdef real scale = <real> scalars[0]
-    cdef real keep = <real> scalars[1]
-    cdef real shift = <real> scalars[2]
-    cdef real alpha = <real> scalars[3]
-    cdef real gamma = <real> scalars[4]
-    cdef int64_t columns = dims[0]
-    cdef int64_t gradient_wanted = dims[1]
-    cdef real logs[1024]
-    cdef real powers[1024]
-    cdef real slopes[1024]
-    cdef const real *p
-    cdef const real *wanted
-    cdef real *out
-    cdef real one = 1
-    cdef real mass, t, q, rest, slope, level
-    cdef double value, turned
-    cdef int64_t r, c, first, size
-    for r in range(start, stop):
-        p, wanted, out = y_pred + r * columns, y_true + r * columns, gradient + r * columns
-        mass = <real> row_sum(p, columns)
-        value = turned = 0
-        for first in range(0, columns, 1024):
-            size = min(<int64_t> CHUNK, columns - first)
-            for c in range(size):
-                logs[c] = log_of(clipped(p[first + c] / mass))
-            for c in range(size):
-                powers[c] = exp_of(gamma * log_of(one - clipped(p[first + c] / mass)))
-            for c in range(size):
-                t = alpha * (keep * wanted[first + c] + shift)
-                q = p[first + c] / mass
-                rest = one - clipped(q)
-                slope = t * (gamma * (powers[c] / rest) * logs[c] - powers[c] / clipped(q))
-                slope = slope if inside(q) else 0
-                logs[c] = -(t * powers[c] * logs[c])
-                powers[c] = slope * q
-                slopes[c] = slope
-            value += row_sum(logs, size)
-            turned += row_sum(powers, size)
-            if gradient_wanted:
-                for c in range(size):
-                    out[first + c] = slopes[c]
-        values[r] = <real> value
-        if gradient_wanted:
-            level = <real> turned
-            for c in range(columns):
-                out[c] = (out[c] - level) * (scale / mass)
-
-
-cdef inline inlined_void focal_slopes(const real *p, const real *e, const real *wanted, int64_t count, real top, real mass,
-                                      real keep, real shift, real alpha, real gamma, real *terms,
-                                      real *slopes) noexcept nogil:
-    """Values of some classes, and q times their slopes; `e` holds exp(p − top)."""
-    cdef real one = 1
-    cdef real log_mass = log_of(mass)
-    cdef real t, q, rest, logarithm, ratio, exponent, weighed
-    cdef int64_t c
-    for c in range(count):
-        exponent = gamma * log_of(one - e[c] / mass)
-        exponent = 0 if gamma == 0 else exponent
-        terms[c] = exp_of(exponent)
-    for c in range(count):
-        t = alpha * (keep * wanted[c] + shift)
-        q = e[c] / mass
-        rest = one - q
-        logarithm = below(p[c], top) - log_mass
-        ratio = logarithm / rest
-        ratio = -one if rest == 0 else ratio        # the limit
-        weighed = q * ratio
-        weighed = 0 if q == 0 else weighed
-        weighed = t * (gamma * terms[c] * weighed - terms[c])
-        slopes[c] = 0 if t == 0 else weighed
-        logarithm = -(t * terms[c] * logarithm)
-        terms[c] = 0 if t == 0 else logarithm
-
-
-cdef cloned_void focal_softmax(real **buffers, const int64_t *dims, const double *scalars,
-                               int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """The same from logits, without a clip: log q comes from the logits, and q times the slope has no division by q."""
-    cdef const real *y_true = buffers[0]
-    cdef const real *y_pred = buffers[1]
-    cdef real *gradient = buffers[2]
-    cdef real *values = buffers[3]
-    cdef real scale = <real> scalars[0]
-    cdef real keep = <real> scalars[1]
-    cdef real shift = <real> scalars[2]
-    cdef real alpha = <real> scalars[3]
-    cdef real gamma = <real> scalars[4]
-    cdef int64_t columns = dims[0]
-    cdef int64_t gradient_wanted = dims[1]
-    cdef real terms[1024]
-    cdef real slopes[1024]
-    cdef const real *p
-    cdef const real *wanted
-    cdef real *out
-    cdef real top, mass, level
-    cdef double value, turned
-    cdef int64_t r, c, first, size
-    for r in range(start, stop):
-        p, wanted, out = y_pred + r * columns, y_true + r * columns, gradient + r * columns
-        top = p[0]
-        for c in range(columns):
-            top = p[c] if p[c] > top else top
-        mass = exponentials(p, out, columns, top)
-        value = turned = 0
-        for first in range(0, columns, 1024):
-            size = min(<int64_t> CHUNK, columns - first)
-            focal_slopes(p + first, out + first, wanted + first, size, top, mass, keep, shift, alpha, gamma, terms, slopes)
-            value += row_sum(terms, size)
-            turned += row_sum(slopes, size)
-        values[r] = <real> value
-        level = <real> turned
-        for first in range(0, columns if gradient_wanted else 0, 1024):
-            size = min(<int64_t> CHUNK, columns - first)
-            focal_slopes(p + first, out + first, wanted + first, size, top, mass, keep, shift, alpha, gamma, terms, slopes)
-            for c in range(size):
-                out[first + c] = scale * (slopes[c] - out[first + c] / mass * level)
-
-
 cdef cloned_void gaussian_likelihood(real **buffers, const int64_t *dims, const double *scalars,
                                      int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *y_true = buffers[0]
@@ -298,18 +229,18 @@ cdef cloned_void gaussian_likelihood(real **buffers, const int64_t *dims, const 
 
 
 KERNELS = {     # (float32, float64)
+    "kullback_leibler_divergence": (
+        <uintptr_t> <void *> kullback_leibler_divergence[float],
+        <uintptr_t> <void *> kullback_leibler_divergence[double]),
+    "cosine_proximity": (<uintptr_t> <void *> cosine_proximity[float], <uintptr_t> <void *> cosine_proximity[double]),
+    "kullback_leibler_logarithms": (
+        <uintptr_t> <void *> kullback_leibler_logarithms[float],
+        <uintptr_t> <void *> kullback_leibler_logarithms[double]),
     "categorical_hinge": (
         <uintptr_t> <void *> categorical_hinge[float],
         <uintptr_t> <void *> categorical_hinge[double]),
     "overlap": (<uintptr_t> <void *> overlap[float], <uintptr_t> <void *> overlap[double]),
     "multi_margin": (<uintptr_t> <void *> multi_margin[float], <uintptr_t> <void *> multi_margin[double]),
-    "generalized_crossentropy": (
-        <uintptr_t> <void *> generalized_crossentropy[float],
-        <uintptr_t> <void *> generalized_crossentropy[double]),
-    "focal_probabilities": (
-        <uintptr_t> <void *> focal_probabilities[float],
-        <uintptr_t> <void *> focal_probabilities[double]),
-    "focal_softmax": (<uintptr_t> <void *> focal_softmax[float], <uintptr_t> <void *> focal_softmax[double]),
     "gaussian_likelihood": (
         <uintptr_t> <void *> gaussian_likelihood[float],
         <uintptr_t> <void *> gaussian_likelihood[double]),

@@ -1,8 +1,8 @@
-"""The same functions as in cpu.py, over reference.py. None says that a label or a score is invalid."""
+"""The same functions as in cpu.py, over reference_sums.py. None says that a label or a score is invalid."""
 
 import numpy as np
 
-from fastopt.kernels.metrics import reference
+from fastopt.kernels.metrics import reference_sums as reference
 from fastopt.kernels.metrics.samples import Parts, Samples, row_tolerance
 
 

@@ -18,7 +18,7 @@ class Kernel:
     Parameters
     ----------
     name : str
-        The function's name in compiled.pyx, and in rules.py (elementwise) or jit.py (hand-written).
+        The function's name in compiled*.pyx, and in rules.py (elementwise) or jit*.py (hand-written).
     family : str
         The room it stands in.
     buffers, written : tuple of str
@@ -30,7 +30,7 @@ class Kernel:
     types : mapping
         dtype of the buffers that are not of the kernel's own type.
     rule : bool
-        True: Numba builds the loop around a scalar rule. False: jit.py holds the loop.
+        True: Numba builds the loop around a scalar rule. False: jit*.py holds the loop.
     code : int
         Address of the machine code of a stage that is the same on every target (it moves data); 0: by target.
     filled : tuple of str
@@ -80,7 +80,8 @@ def module(kernel: Kernel, dtype: str) -> Any:
         rule = getattr(rules, kernel.name)
         loop = jit.elementwise_loop(rule, kernel.buffers, kernel.written, kernel.scalars)
         return jit.load(kernel.name, dtype, jit.typed_source(rules.__file__), loop)
-    loops: Any = import_module(f"{room}.jit")
+    loop = getattr(import_module(f"{room}.jit"), kernel.name)
+    loops: Any = import_module(loop.__module__)  # where it stands: jit.py, or one of jit_*.py
     pieces = [Path(rules.__file__).with_name(f"{name}.py") for name in loops.PIECES]
-    body = jit.handwritten(getattr(loops, kernel.name), kernel.buffers, kernel.types)
+    body = jit.handwritten(loop, kernel.buffers, kernel.types)
     return jit.load(kernel.name, dtype, *map(jit.typed_source, (rules.__file__, *pieces, loops.__file__)), body)

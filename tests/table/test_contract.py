@@ -23,7 +23,7 @@ SOURCES = [*MODULES, *sorted((ROOT / "kernels").rglob("*.p[yx][xd]")), *sorted((
 ADAPTERS = ("torch", "keras", "jax", "sklearn")  # their examples run in tests/hosts
 WITH_EXAMPLES = [path for path in MODULES if ">>>" in path.read_text() and not set(path.parts) & set(ADAPTERS)]
 LONGEST = 300  # lines of code in a module
-LONGEST_OF_KERNELS = 700  # where kernels stand one after the other (compiled.pyx, jit.py), each read by itself
+LONGEST_OF_KERNELS = 350  # where kernels stand one after the other (compiled*.pyx, jit*.py), each read by itself
 
 KERNELS = {(kernel.family, kernel.name): kernel for op in OPS for kernel in op.kernels}
 EACH_OP = [pytest.param(op, id=op.name) for op in OPS]
@@ -41,15 +41,23 @@ def room(family, file):
     return importlib.import_module(f"fastopt.kernels.{family}.{file}")
 
 
-def text(family, file):
-    """Return a file's text; of a .pyx that was split (compiled.pyx, compiled_*.pyx), all parts in order."""
-    parts = (ROOT / "kernels" / family).glob(file.replace(".pyx", "*.pyx"))
-    return "\n\n".join(path.read_text() for path in sorted(parts))
+def texts(family, stem):
+    """Return the texts of a file and of its parts: compiled.pyx and compiled_*.pyx, jit.py and jit_*.py."""
+    folder = ROOT / "kernels" / family
+    return [path.read_text() for kind in ("py", "pyx") for path in sorted(folder.glob(f"{stem}*.{kind}"))]
 
 
-def functions(family, file):
-    """Return a file's functions in the order of the file; of a .pyx, its kernels."""
-    return re.findall(r"^(?:def|cdef cloned_void) (\w+)\(", text(family, file), flags=re.MULTILINE)
+def functions(family, stem):
+    """Return the functions of a file, and of each of its parts, in the order of each; of a .pyx, its kernels."""
+    return [re.findall(r"^(?:def|cdef cloned_void) (\w+)\(", text, flags=re.MULTILINE) for text in texts(family, stem)]
+
+
+def assert_in_order(parts, wanted):
+    """Each part holds some of the names in this order, and all together each once."""
+    found = [[name for name in part if name in wanted] for part in parts]
+    assert sorted(name for part in found for name in part) == sorted(wanted)
+    for part in found:
+        assert part == [name for name in wanted if name in part]
 
 
 def public(op):
@@ -66,11 +74,11 @@ def public(op):
 def test_the_kernels_of_the_table_are_those_of_the_files(family):
     wanted = [kernel.name for kernel in room(family, "kernels").KERNELS.values()]
     assert set(wanted) == {name for f, name in KERNELS if f == family}, "a kernel that no op runs, or no row names"
-    assert list(room(family, "compiled").KERNELS) == wanted
-    assert [name for name in functions(family, "compiled.pyx") if name in wanted] == wanted
-    for file, rule in (("rules.py", True), ("jit.py", False)):
+    assert sorted(room(family, "compiled").KERNELS) == sorted(wanted)
+    assert_in_order(functions(family, "compiled"), wanted)
+    for stem, rule in (("rules", True), ("jit", False)):
         listed = [kernel.name for kernel in room(family, "kernels").KERNELS.values() if kernel.rule == rule]
-        assert [name for name in functions(family, file) if name in listed] == listed, file
+        assert_in_order(functions(family, stem), listed)
 
 
 @for_each_family
@@ -84,7 +92,7 @@ def test_compiled_kernels_have_an_address_for_each_type(family):
 @for_each_family
 def test_ops_stand_in_the_same_order_everywhere(family):
     ops = [op.name for op in OPS if op.family == family]
-    assert [name for name in functions(family, "reference.py") if name in ops] == ops
+    assert_in_order(functions(family, "reference"), ops)
     module = getattr(fo, family)
     plain = str.lower if family == "optimizers" else str  # a row is named after the class there, the function elsewhere
     public = {name for name in module.__all__ if plain(name) in ops and getattr(module, name).__name__ == name}
@@ -100,7 +108,7 @@ def test_ops_stand_in_the_same_order_everywhere(family):
 
 @pytest.mark.parametrize("kernel", EACH_KERNEL)
 def test_cython_binds_the_names_of_the_row(kernel):
-    source = text(kernel.family, "compiled.pyx")
+    source = "\n\n".join(texts(kernel.family, "compiled"))
     body = re.split(rf"^cdef cloned_void {kernel.name}\(", source, flags=re.MULTILINE)[1]
     body = re.split(r"^\S", body.split("noexcept nogil:", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     found = bindings(body)
@@ -313,7 +321,7 @@ def code_lines(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_modules_are_short_and_finished(path):
-    of_kernels = path.stem.startswith("compiled") or path.name == "jit.py"
+    of_kernels = path.stem.startswith(("compiled", "jit"))
     assert len(code_lines(path)) <= (LONGEST_OF_KERNELS if of_kernels else LONGEST)
     assert not re.search(r"\b(TO" + "DO|FIX" + r"ME|XXX|HACK)\b", path.read_text())
 
