@@ -12,9 +12,6 @@ import torch
 import torch.nn.functional as F
 
 import fastopt as fo
-from fastopt.kernels.losses import formulas
-from fastopt.kernels.runtime.kinds import bfloat16
-from fastopt.kernels.runtime.targets import way
 from fastopt.table import OPS
 
 OTHERS = ("linear_cross_entropy", "gaussian_nll")  # of other arguments, and with tests of their own
@@ -250,66 +247,6 @@ def test_ignored_samples_count_for_nothing(classes, from_logits, target, rng):
     assert not zeros.any()
 
 
-# ---- labels
-
-
-@for_each_target
-@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">i4"])
-def test_labels_are_of_any_integer_dtype(dtype, target, rng):
-    y_pred, labels = rng.standard_normal((4, 3)), np.array([2, 0, 1, 2])
-    loss = L.SparseCategoricalCrossentropy(from_logits=True)
-    expected = loss(labels, y_pred)
-    with fo.target(target):
-        assert loss(labels.astype(dtype), y_pred) == pytest.approx(expected, rel=1e-14)
-        assert loss(labels.astype(dtype)[:, None], y_pred) == pytest.approx(expected, rel=1e-14)
-        assert loss(np.repeat(labels, 2).astype(dtype)[::2], y_pred) == pytest.approx(expected, rel=1e-14)
-
-
-def test_an_unsigned_label_is_no_negative_one():
-    y_pred = np.zeros((2, 3))
-    loss = L.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-    with pytest.raises(ValueError, match="y_true: expected labels in"):
-        loss(np.array([0, 255], np.uint8), y_pred)
-    with pytest.raises(ValueError, match="y_true: expected labels below"):
-        loss(np.array([0, 2**64 - 1], np.uint64), y_pred)
-
-
-# ---- extremes
-
-
-@for_each_target
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_binary_cross_entropy_of_extreme_logits(dtype, target):
-    inf = np.inf
-    y_pred = np.array([1e4, -1e4, 1e4, -1e4, inf, -inf, inf, -inf, 100, -100, 0], dtype)
-    y_true = np.array([1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0.5], dtype)
-    with fo.target(target):
-        value, gradient = L.BinaryCrossentropy(True, reduction="none").value_and_grad(y_true, y_pred)
-    np.testing.assert_allclose(value, [0, 0, 1e4, 1e4, 0, 0, inf, inf, 0, 0, np.log(2)], rtol=1e-6, atol=1e-40)
-    np.testing.assert_allclose(gradient, [0, 0, 1, -1, 0, 0, 1, -1, 0, 0, 0], rtol=1e-6, atol=1e-40)
-
-
-@for_each_target
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("classes", [4, 50])
-@pytest.mark.parametrize("sparse", [True, False])
-def test_cross_entropy_of_extreme_logits(sparse, classes, dtype, target):
-    inf = np.inf
-    rows = [[1e4, -1e4], [-1e4, 1e4], [inf, 0], [0, inf], [-inf, 0], [0, -inf], [inf, -inf], [inf, inf], [-inf, -inf]]
-    values = [0, 2e4, 0, inf, inf, 0, 0, np.log(2), np.log(classes)]
-    slopes = [0, -1, 0, -1, -1, 0, 0, -0.5, 1 / classes - 1]
-    y_pred = np.full((len(rows), classes), -inf, dtype)
-    y_pred[:, :2] = rows
-    labels = np.zeros(len(rows), int)
-    y_true = labels if sparse else np.eye(classes, dtype=dtype)[labels]
-    loss = (L.SparseCategoricalCrossentropy if sparse else L.CategoricalCrossentropy)(True, reduction="none")
-    with fo.target(target):
-        value, gradient = loss.value_and_grad(y_true, y_pred)
-    np.testing.assert_allclose(value, values, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(gradient[:, 0], slopes, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-6)
-
-
 @for_each_target
 @pytest.mark.parametrize("shape", [(40, 3), (5, 40)])
 @pytest.mark.parametrize("op", LOSSES, ids=lambda op: op.name)
@@ -329,24 +266,6 @@ def test_a_nan_stays_in_its_row(op, shape, target, rng):
     assert np.isnan(gradient[2, column])
     np.testing.assert_allclose(value[others], good_value[others], rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(gradient[others], good[others], rtol=1e-13, atol=1e-15)
-
-
-@for_each_target
-def test_probabilities_of_0_and_1_are_clipped(target):
-    y_true, y_pred = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.0, 1.0, 1.0, 0.0])
-    with fo.target(target):
-        value, gradient = L.BinaryCrossentropy(reduction="none").value_and_grad(y_true, y_pred)
-    np.testing.assert_allclose(value, -np.log([1e-7, 1e-7, 1 - 1e-7, 1 - 1e-7]), rtol=1e-8)
-    assert not gradient.any()
-
-
-@for_each_target
-def test_a_row_of_zeros_has_cosine_0(target):
-    y_true, y_pred = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [3.0, 4.0]])
-    with fo.target(target):
-        value, gradient = L.CosineProximity(reduction="none").value_and_grad(y_true, y_pred)
-    assert not value.any()
-    np.testing.assert_allclose(gradient, [[-0.6e7, -0.8e7], [0, 0]], rtol=1e-14)
 
 
 # ---- names
@@ -398,64 +317,6 @@ def test_a_gradient_that_goes_around_the_cache_has_the_same_bits(name, target):
     fo.set_num_threads(before)
 
 
-# ---- right for any size, and refused where it means more than numbers
-
-
-@for_each_target
-@pytest.mark.parametrize(
-    ("dtype", "size"), [("float32", 1e20), ("float32", 3e38), ("float64", 1e200), ("float64", 1e308)]
-)
-@pytest.mark.parametrize("columns", [2, 8, 1500])
-def test_cosines_of_vectors_too_long_to_be_squared(columns, dtype, size, target, rng):
-    small = rng.uniform(-1, 1, (2, columns)).astype(dtype)
-    large = (small * np.asarray(size, dtype)).astype(dtype)
-    with fo.target(target):
-        loss = L.CosineProximity(reduction="none")
-        wanted, slope = loss.value_and_grad(small[:1], small[1:])
-        itself, _ = loss.value_and_grad(large[:1], large[:1])
-        both, of_both = loss.value_and_grad(large[:1], large[1:])
-        one, of_one = loss.value_and_grad(large[:1], small[1:])
-    rtol = 1e-5 if dtype == "float32" else 1e-12
-    assert itself[0] == pytest.approx(-1, rel=rtol)
-    np.testing.assert_allclose([both[0], one[0]], wanted[0], rtol=rtol)
-    np.testing.assert_allclose(of_one, slope, rtol=rtol, atol=rtol)
-    np.testing.assert_allclose(of_both * np.asarray(size, dtype), slope, rtol=rtol, atol=rtol)
-
-
-@for_each_target
-def test_a_cosine_of_infinity_is_nan(target):
-    with fo.target(target):
-        value = L.cosine_proximity(np.array([[1.0, np.inf]]), np.array([[1.0, 1.0]]))
-    assert np.isnan(value)
-
-
-@for_each_target
-@pytest.mark.parametrize("infinite", [0, 1, 2])
-def test_zero_times_infinity_is_nan_in_the_categorical_hinge(infinite, target):
-    y_pred = np.array([[0.5, 1.0, 0.25]])
-    y_pred[0, infinite] = np.inf
-    with fo.target(target):
-        value, _ = L.CategoricalHinge().value_and_grad(np.array([[0.0, 1.0, 0.0]]), y_pred)
-    assert np.isnan(value)
-
-
-@for_each_target
-@pytest.mark.parametrize("columns", [3, 40])
-def test_an_ignored_sample_may_hold_nan_under_a_soft_cap(columns, target, rng):
-    labels, y_pred = np.array([0, 1, 2]), rng.standard_normal((3, columns))
-    weight = rng.random(columns)
-    for options in ({"logit_softcap": 5.0}, {"class_weight": weight, "label_smoothing": 0.1}):
-        loss = L.SparseCategoricalCrossentropy(True, ignore_class=1, **options)
-        with fo.target(target):
-            wanted, slope = loss.value_and_grad(labels, y_pred)
-            spoilt = y_pred.copy()
-            spoilt[1] = np.nan
-            value, gradient = loss.value_and_grad(labels, spoilt)
-        assert value == wanted
-        np.testing.assert_array_equal(gradient, slope)
-        assert not gradient[1].any()
-
-
 @for_each_target
 @pytest.mark.parametrize("columns", [3, 40, 1500])
 @pytest.mark.parametrize("reduction", ["sum", "none"])
@@ -471,67 +332,3 @@ def test_torch_weighs_smoothed_labels_the_same(columns, reduction, target, rng):
             partial(F.cross_entropy, weight=torch.tensor(weight), label_smoothing=0.2, reduction=reduction),
             torch.tensor(labels),
         )  # fmt: skip
-
-
-@for_each_target
-@pytest.mark.parametrize("stored", [np.float16, "bfloat16"])
-@pytest.mark.parametrize("reduced", [True, False])
-@pytest.mark.parametrize("columns", [3, 40, 1500])
-def test_logits_of_16_bits_are_those_numbers_in_float32(columns, reduced, stored, target, rng):
-    """Values are the same to the bit, in float32; the gradient is that in float32, rounded (of the reference, that in
-    float64)."""
-    stored = bfloat16() if stored == "bfloat16" else np.dtype(stored)
-    logits, labels = rng.standard_normal((6, columns)).astype(stored), rng.integers(0, columns, 6)
-    rounding, smallest = (2.0**-8, 2.0**-134) if stored == bfloat16() else (2.0**-11, 2.0**-25)
-    formula = formulas.sparse_categorical_crossentropy(columns, True)
-    found = []
-    with fo.target(target):
-        for given in (logits, logits.astype(np.float32)):
-            out = np.empty_like(given)
-            value = way("losses").evaluate(formula, labels, given, out, leading=(6,), factor=1.0 / 6.0, reduced=reduced)
-            found.append((value, out))
-    (value, gradient), (wanted, slope) = found
-    assert np.asarray(value).dtype == (np.float64 if reduced else np.float32)
-    np.testing.assert_array_equal(value, wanted)
-    assert gradient.dtype == stored
-    np.testing.assert_allclose(gradient.astype(np.float64), slope, rtol=rounding + 2.0**-24, atol=smallest)
-
-
-class Metres(np.ndarray):
-    """An array with a unit."""
-
-
-def test_what_means_more_than_numbers_is_refused():
-    y_true, y_pred = np.zeros((2, 2)), np.ma.array(np.full((2, 2), 2.0), mask=[[False, True], [False, True]])
-    with pytest.raises(TypeError, match=r"^y_pred: expected a plain NumPy array.*\.filled\(.*mask="):
-        L.mean_squared_error(y_true, y_pred)
-    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array"):
-        L.mean_squared_error(y_pred, y_true)
-    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array .*, got Metres"):
-        L.mean_squared_error(y_true.view(Metres), y_true)
-    with pytest.raises(TypeError, match=r"^y_true: expected a plain NumPy array"):
-        L.sparse_categorical_crossentropy(np.ma.array([0, 1], mask=[0, 1]), y_true + 0.5)
-    with pytest.raises(TypeError, match=r"^mask: expected a plain NumPy array"):
-        L.mean_squared_error(y_true, y_true, mask=np.ma.array([True, True]))
-
-
-@pytest.mark.parametrize(
-    ("y_pred", "remedy"),
-    [
-        ([[1.0, 2.0]], "write np.asarray(y_pred, 'float32')"),
-        (torch.ones(1, 2), "write y_pred.detach().numpy()"),
-        (np.ones((1, 2), int), "convert it with astype('float32')"),
-        ((x for x in (1.0, 2.0)), "write np.array(list(y_pred), 'float32')"),
-        (np.ones((1, 2), "float16"), "convert it with astype('float32')"),
-    ],
-)
-def test_a_refusal_says_what_to_write(y_pred, remedy):
-    with pytest.raises(TypeError) as caught:
-        L.mean_squared_error(np.ones((1, 2), "float32"), y_pred)
-    assert remedy in str(caught.value)
-
-
-def test_the_remedy_for_a_place_of_results_is_no_copy():
-    y_pred = np.ones((2, 2), "float32")
-    with pytest.raises(TypeError, match=r"^out: expected float32, got .*; make one with np\.empty\(\(2, 2\), "):
-        L.MeanSquaredError().value_and_grad(y_pred, y_pred, out=np.ones((2, 2)))
