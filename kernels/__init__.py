@@ -1,4 +1,4 @@
-"""The workshop: kernels, their references, and the runtime that launches them. Installed as `fastopt.kernels`."""
+"""Kernels, their references, and the runtime that launches them. Installed as `fastopt.kernels`."""
 
 if __name__ != "fastopt.kernels":
     raise ImportError(

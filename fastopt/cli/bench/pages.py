@@ -12,6 +12,10 @@ SHOWN = (  # table, its first cells, and what the README calls the row
         "steps", ("GPT-2's 148 arrays (124M), clipped, averaged, zeroed",),
         "GPT-2's arrays: clip, AdamW step, average, zero",
     ),
+    (
+        "training_step", ("256-wide network", "scikit-learn"),
+        "a whole training step with NumPy's products, network 256 wide, batch 256",
+    ),
     ("losses and norms", ("sparse softmax cross-entropy, 4096×1000",), "softmax cross-entropy and gradient, 4096×1000"),
     ("losses and norms", ("BCE from logits, 10000000",), "binary cross-entropy and gradient, 10 million"),
     ("losses and norms", ("batch norm, 32×64×56×56",), "batch norm, forward and backward, 32×64×56×56"),
@@ -86,13 +90,22 @@ def _of_steps(cells: dict[str, str]) -> tuple[str, str, str]:
     return _median(cells["fastopt"]), "torch, fused", _bold(cells["faster by"])
 
 
+def _of_training_step(cells: dict[str, str]) -> tuple[str, str, str]:
+    return _median(cells["fastopt and NumPy"]), cells["beside"], _bold(cells["faster by"])
+
+
 def _of_losses_and_norms(cells: dict[str, str]) -> tuple[str, str, str]:
     peers = [name for name in ("torch", "torch.compile", "jax.jit") if cells.get(name, "–") != "–"]
     best = min(peers, key=lambda name: float(cells[name].rstrip("×")))
     return _median(cells["fastopt"]), best, _bold(cells[best])
 
 
-_SUMMARIES = {"results": _of_results, "steps": _of_steps, "losses and norms": _of_losses_and_norms}
+_SUMMARIES = {
+    "results": _of_results,
+    "steps": _of_steps,
+    "training_step": _of_training_step,
+    "losses and norms": _of_losses_and_norms,
+}
 
 
 def _median(times: str) -> str:
