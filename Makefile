@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find kernels fastopt -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
-.PHONY: demo test test-hosts bench lint clean
+.PHONY: demo test test-hosts bench lint sanitize clean
 
 demo: .venv/installed-cli
 	$(BIN)/fastopt demo
@@ -21,6 +21,9 @@ test-hosts: .venv/installed-hosts
 
 bench: .venv/installed-test
 	$(BIN)/fastopt bench --peers
+
+sanitize: .venv/installed-test
+	tests/sanitizer/run.sh
 
 lint: .venv/installed-test
 	$(BIN)/ruff check --fix .

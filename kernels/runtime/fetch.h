@@ -7,6 +7,7 @@
 #ifndef FASTOPT_FETCH_H
 #define FASTOPT_FETCH_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #ifdef __unix__
 #include <unistd.h>
@@ -39,15 +40,15 @@ static inline void fetch_to_write(const void *to, int64_t bytes)
  * once: that can take as long as a kernel. Nothing but time depends on it. */
 static inline int64_t l2_bytes(void)
 {
-    static int64_t known = 0;
-    int64_t found = known;
+    static _Atomic int64_t known;
+    int64_t found = atomic_load_explicit(&known, memory_order_relaxed);
     if (found == 0) {
 #ifdef _SC_LEVEL2_CACHE_SIZE
         found = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
         found = found > 0 ? found : (int64_t)1 << 20;
         found = found < (int64_t)2 << 20 ? found : (int64_t)2 << 20;
-        known = found; /* another thread finds the same */
+        atomic_store_explicit(&known, found, memory_order_relaxed); /* another thread finds the same */
     }
     return found;
 }

@@ -226,6 +226,17 @@ static double pool_run(pool_chunk run, void *context, int64_t chunks, int thread
     return part.ran ? (double)(part.end - begin) / (double)part.ran : 0;
 }
 
+/* ---- what calls in several threads tell one another about work of one kind: whatever was said last stands */
+
+static inline double pool_told(const double *place)
+{
+    double value;
+    __atomic_load(place, &value, __ATOMIC_RELAXED);
+    return value;
+}
+
+static inline void pool_tell(double *place, double value) { __atomic_store(place, &value, __ATOMIC_RELAXED); }
+
 /* ---- forks: a child has none of its parent's threads. It starts its own with its first call. */
 
 static void pool_after_fork(void)

@@ -13,6 +13,8 @@ cdef extern from "fetch.h" nogil:
 cdef extern from "pool.h" nogil:        # it holds the pool itself: one module may include it
     ctypedef void (*pool_chunk)(void *context, int64_t chunk, int thread) noexcept
     double pool_run(pool_chunk run, void *context, int64_t chunks, int threads)
+    double pool_told(const double *place)
+    void pool_tell(double *place, double value)
 
 cdef enum:
     MAX_SLOTS = 32              # arrays and scratch blocks of one pipeline
@@ -149,7 +151,7 @@ cdef inline int64_t cut(Program *program, Work *work, int64_t grain, int64_t blo
 cdef inline int threads_worth(Work *work, int64_t units, int threads) noexcept nogil:
     """Return how many of these threads this work is worth: one more for each WORTH nanoseconds that it would take one
     thread, going by what the last calls took; one a full grain, as long as that isn't known."""
-    cdef double known = work.program.nanoseconds
+    cdef double known = pool_told(&work.program.nanoseconds)
     cdef double more = known * units / WORTH if known else (units - 1) // work.grain
     cdef int64_t grains = work.first_grain[work.jobs]
     if grains <= 1 or more < 1:
@@ -160,7 +162,7 @@ cdef inline int threads_worth(Work *work, int64_t units, int threads) noexcept n
 cdef inline int carry_out(Work *work, int64_t units, int threads) noexcept nogil:
     """Run all grains on this many threads; return that number, or less than 0 where there is no memory for scratch blocks."""
     cdef char *scratch = NULL
-    cdef double took, known = work.program.nanoseconds
+    cdef double took, known = pool_told(&work.program.nanoseconds)
     cdef int64_t grains = work.first_grain[work.jobs]
     if grains == 0:
         return threads
@@ -175,6 +177,6 @@ cdef inline int carry_out(Work *work, int64_t units, int threads) noexcept nogil
     if took:
         took *= work.chunks / <double> units
         # a call that was preempted tells of the machine, not of the work
-        work.program.nanoseconds = took if known == 0 else known + (min(took, 4 * known) - known) / 8
+        pool_tell(&work.program.nanoseconds, took if known == 0 else known + (min(took, 4 * known) - known) / 8)
     free(scratch)
     return threads
