@@ -7,13 +7,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastopt.kernels.optimizers.layers import Layers
-from fastopt.kernels.optimizers.recipe import SCALARS, WORK, Recipe, build
-from fastopt.kernels.optimizers.recipe import norm as norm_program
-from fastopt.kernels.runtime.jobs import Call, Jobs, Launch, Program
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.optimizers.recipe import WORK, Recipe
+from fastopt.kernels.runtime.jobs import Call, Jobs
 
 LEAST = 1e-280  # a sum of squares below it may have lost some
-NO_SCALARS = np.zeros((1, 1))
 PIECE = 1 << 16  # elements that are looked at in one go
 
 
@@ -112,11 +109,7 @@ class Batch:
         self.names = recipe.columns  # of the pointer table's columns: a recipe forms them anew each time
         self.grad = self.names.index("grad")
         self.packed = True  # whether every array is bound and contiguous
-        # What stays the same from step to step. By pass, target, zero and stats: a recipe's hash takes its time.
-        self._programs: dict[tuple, Program] = {}
-        self._launches: dict[tuple, tuple[Launch, np.ndarray]] = {}  # with the table of scalars that each is over
-        self._table = np.zeros((0, 0))
-        self._squares: Launch | None = None
+        self.kept: dict[Any, Any] = {}  # what the way of a target makes once, and takes again in the next step
 
     @classmethod
     def of_pointers(cls, recipe: Recipe, jobs: int, dims: int = 0) -> "Batch":
@@ -125,43 +118,6 @@ class Batch:
         made._begin(recipe, Jobs.of_pointers(jobs, 1 + dims, recipe.slots))
         made.shapes = []
         return made
-
-    def program(self, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
-        """Return what pass `number` of a step runs."""
-        found = self._programs.get((number, target, zero, stats))
-        if found is None:
-            found = self._programs[number, target, zero, stats] = build(self.recipe, number, target, zero, stats)
-        return found
-
-    def table(self, settings: int) -> np.ndarray:
-        """Return the table of scalars, a row for each setting: the same memory, as long as there are as many."""
-        if len(self._table) != settings:
-            self._table = np.zeros((settings, len(SCALARS) + len(self.recipe.kernel.scalars)))
-        return self._table
-
-    def launch(
-        self, number: int, target: str, scalars: np.ndarray, rows: np.ndarray | None = None, partials: int = 0,
-        zero: bool = False, stats: bool = False,
-    ) -> Launch:  # fmt: skip
-        """Return a run of pass `number` over all jobs: the last one's, if it is to be over the same packed tables."""
-        key = number, target, zero, stats
-        if self.packed:
-            found = self._launches.get(key)
-            if found is not None and found[1] is scalars:
-                return found[0]
-        made = self.jobs.launch(self.program(*key), scalars, self.packed, partials, rows)
-        if self.packed:
-            self._launches[key] = made, scalars
-        return made
-
-    def squares(self) -> np.ndarray:
-        """Return the sum of each job's squared gradients, and 0, or NaN where an element isn't finite: (jobs, 2)."""
-        launch = self._squares
-        if launch is None or not self.packed:
-            rows = np.zeros(len(self.jobs.units), np.int64)
-            launch = self.jobs.launch(norm_program(self.recipe), NO_SCALARS, self.packed, 2, rows)
-            self._squares = launch if self.packed else None
-        return launch.sums(whole(launch.calls))
 
     def arrays(self, job: int) -> dict[str, np.ndarray]:
         """Return a job's arrays by name; those that were bound as pointers, flat."""

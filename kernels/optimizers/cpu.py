@@ -10,21 +10,24 @@ from fastopt.kernels.optimizers import by_reference
 from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale, shares_kept
 from fastopt.kernels.optimizers.kernels import INTERPOLATE
 from fastopt.kernels.optimizers.layers import Layers
-from fastopt.kernels.optimizers.recipe import SCALARS
+from fastopt.kernels.optimizers.recipe import SCALARS, build
+from fastopt.kernels.optimizers.recipe import norm as norm_program
 from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.jobs import Call, Launch
+from fastopt.kernels.runtime.jobs import Call, Launch, Program
 from fastopt.kernels.runtime.kernel import DTYPES
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
 
+NO_SCALARS = np.zeros((1, 1))
+
 
 def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the sum of all gradients' squares, and whether all their elements are finite."""
     total, finite = 0.0, True
     for batch in batches:
-        sums = batch.squares()
+        sums = _squares(batch)
         square, odd = (sums[0] if len(sums) == 1 else sums.sum(axis=0)).tolist()
         total, finite = total + square, finite and odd == 0.0
     return total, finite
@@ -52,13 +55,13 @@ def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], aske
     launches: list[Launch] = []
     calls: list[Call] = []
     for batch in batches:
-        table, rows = scalar_table(batch.table(len(settings)), batch, rule, settings, asked), None
+        table, rows = scalar_table(_table(batch, len(settings)), batch, rule, settings, asked), None
         if rule.layers is not None or asked.clip_each is not None:
             table, rows = _of_each(batch, table, asked), np.arange(len(batch.jobs.units))
             if rule.layers is not None:
                 _measure(batch, rule.layers, settings, target, table, rows)
         last = len(batch.recipe.passes)
-        launch = batch.launch(last, target, table, rows, int(asked.stats), asked.zero, asked.stats)
+        launch = _launch(batch, last, target, table, rows, int(asked.stats), asked.zero, asked.stats)
         launches.append(launch)
         calls += launch.calls
     results = whole([*calls, *asked.done])
@@ -90,11 +93,61 @@ def scalar_table(
     return table
 
 
+# ---- what stays the same from step to step, kept with the batch
+
+
+def _program(batch: Batch, number: int, target: str, zero: bool = False, stats: bool = False) -> Program:
+    """Return what pass `number` of a step runs."""
+    key = "program", number, target, zero, stats  # without the recipe, whose hash takes its time
+    found = batch.kept.get(key)
+    if found is None:
+        found = batch.kept[key] = build(batch.recipe, number, target, zero, stats)
+    return found
+
+
+def _table(batch: Batch, settings: int) -> np.ndarray:
+    """Return the table of scalars, a row for each setting: the same memory, as long as there are as many."""
+    found = batch.kept.get("table")
+    if found is None or len(found) != settings:
+        width = len(SCALARS) + len(batch.recipe.kernel.scalars)
+        found = batch.kept["table"] = np.zeros((settings, width))
+    return found
+
+
+def _launch(
+    batch: Batch, number: int, target: str, scalars: np.ndarray, rows: np.ndarray | None = None, partials: int = 0,
+    zero: bool = False, stats: bool = False,
+) -> Launch:  # fmt: skip
+    """Return a run of pass `number` over all jobs: the last one's, if it is to be over the same packed tables."""
+    key = number, target, zero, stats
+    if batch.packed:
+        found = batch.kept.get(key)
+        if found is not None and found[1] is scalars:
+            return found[0]
+    made = batch.jobs.launch(_program(batch, *key), scalars, batch.packed, partials, rows)
+    if batch.packed:
+        batch.kept[key] = made, scalars
+    return made
+
+
+def _squares(batch: Batch) -> np.ndarray:
+    """Return the sum of each job's squared gradients, and 0, or NaN where an element isn't finite: (jobs, 2)."""
+    launch = batch.kept.get("squares")
+    if launch is None or not batch.packed:
+        rows = np.zeros(len(batch.jobs.units), np.int64)
+        launch = batch.jobs.launch(norm_program(batch.recipe), NO_SCALARS, batch.packed, 2, rows)
+        batch.kept["squares"] = launch if batch.packed else None
+    return launch.sums(whole(launch.calls))
+
+
+# ---- what a step does where one launch over all parameters won't do
+
+
 def _of_each(batch: Batch, table: np.ndarray, asked: Asked) -> np.ndarray:
     """Return a row of scalars for each job, whose gradient is clipped by its own norm."""
     own = table[batch.jobs.rows]
     if asked.clip_each is not None:
-        shares = shares_kept(asked.factor * np.sqrt(batch.squares()[:, 0]), asked.clip_each)
+        shares = shares_kept(asked.factor * np.sqrt(_squares(batch)[:, 0]), asked.clip_each)
         own[:, 0] *= shares
         if not batch.recipe.clip:  # else the stage that clips has multiplied by it
             own[:, -1] *= shares
@@ -106,7 +159,7 @@ def _measure(
 ) -> None:  # fmt: skip
     """Run the passes that measure all parameters, which write nothing, and fill in the scalars that follow."""
     for number in range(len(batch.recipe.passes)):
-        launch = batch.launch(number, target, own, rows, layers.extent(number, ())[0])
+        launch = _launch(batch, number, target, own, rows, layers.extent(number, ())[0])
         sums = launch.sums(whole(launch.calls))
         for job, group in _groups(batch, settings):
             layers.settle(number, group, batch.arrays(job), sums[job], own[job, len(SCALARS) :])
@@ -118,7 +171,7 @@ def _one_by_one(
     """Run the passes that measure, then the rule, over one parameter after the other; returns the updates' sum."""
     layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
     assert layers is not None
-    table = scalar_table(batch.table(len(settings)), batch, rule, settings, asked)
+    table = scalar_table(_table(batch, len(settings)), batch, rule, settings, asked)
     own = _of_each(batch, table, asked)
     how = {"scalars": own, "contiguous": batch.packed, "rows": np.arange(len(own))}
     total = 0.0
@@ -126,10 +179,10 @@ def _one_by_one(
         arrays = batch.arrays(job)
         for number in range(len(recipe.passes)):
             partials, grain = layers.extent(number, batch.shapes[job])
-            sums = jobs.run(batch.program(number, target), partials=partials, only=job, grain=grain, **how)
+            sums = jobs.run(_program(batch, number, target), partials=partials, only=job, grain=grain, **how)
             measured = sums[0] if partials else sums
             layers.settle(number, group, arrays, measured, own[job, len(SCALARS) :])
-        program = batch.program(len(recipe.passes), target, asked.zero, asked.stats)
+        program = _program(batch, len(recipe.passes), target, asked.zero, asked.stats)
         sums = jobs.run(program, partials=int(asked.stats), only=job, **how)
         if asked.stats:
             total += float(sums.sum())
