@@ -16,11 +16,10 @@ MODES = ("fan_in", "fan_out")
 CUT_STD = 0.87962566103423978  # standard deviation of the standard normal distribution cut at 2
 
 
-def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> np.ndarray:
-    """Return the array to fill, after its checks; raises where the target in force has no way for it."""
-    way("initializers")
-    lengths = expect.shape(shape, "shape", axes)
-    return expect.output(out, "out", dtype=expect.dtype(dtype, "dtype", expect.FLOATS), shape=lengths, apart={})
+def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> tuple[Any, np.ndarray]:
+    """Return the way for the target in force, if it has one, and the array to fill, after its checks."""
+    by, lengths = way("initializers"), expect.shape(shape, "shape", axes)
+    return by, expect.output(out, "out", dtype=expect.dtype(dtype, "dtype", expect.FLOATS), shape=lengths, apart={})
 
 
 def checked_seed(seed: Any) -> int:
@@ -37,22 +36,24 @@ def fans(shape: Shape, layout: Any) -> tuple[int, int]:
     return max(1, inputs * field), max(1, outputs * field)
 
 
-def fill_uniform(weights: np.ndarray, seed: int, low: float, high: float, name: str) -> np.ndarray:
+def fill_uniform(by: Any, weights: np.ndarray, seed: int, low: float, high: float, name: str) -> np.ndarray:
     """Fill with U[low, high); `name` is the argument to blame if the dtype can't hold that."""
     dtype = weights.dtype.type
     largest = float(finfo(weights.dtype).max)
     if not max(high - low, abs(low), abs(high)) <= largest or not dtype(low) < dtype(high):
         raise ValueError(f"{name}: expected bounds that {weights.dtype} can tell apart, got {low!r} and {high!r}")
-    way("initializers").uniform(weights, seed, low, high)
+    by.uniform(weights, seed, low, high)
     return weights
 
 
-def fill_normal(weights: np.ndarray, seed: int, mean: float, std: float, truncated: bool, name: str) -> np.ndarray:
+def fill_normal(
+    by: Any, weights: np.ndarray, seed: int, mean: float, std: float, truncated: bool, name: str
+) -> np.ndarray:
     """Fill with N(mean, std²), cut at 2 std if `truncated`; `name` is the argument to blame as above."""
     info = finfo(weights.dtype)
     if not abs(mean) + 10.0 * std <= float(info.max) or 0.0 < std < float(info.tiny):
         raise ValueError(f"{name}: expected a scale that {weights.dtype} can hold, got mean {mean!r}, std {std!r}")
-    way("initializers").normal(weights, seed, mean, std, truncated)
+    by.normal(weights, seed, mean, std, truncated)
     return weights
 
 
@@ -63,9 +64,9 @@ def scaled(
     factor = expect.number(gain, "gain", expect.POSITIVE)
     truncated = expect.flag(truncated, "truncated")
     seed = checked_seed(seed)
-    weights = weights_to_fill(shape, dtype, out)
+    by, weights = weights_to_fill(shape, dtype, out)
     fan_in, fan_out = fans(weights.shape, layout)
     std = factor / math.sqrt({"fan_in": fan_in, "fan_out": fan_out, "average": (fan_in + fan_out) / 2}[fan])
     if distribution == "uniform":
-        return fill_uniform(weights, seed, -math.sqrt(3.0) * std, math.sqrt(3.0) * std, "gain")
-    return fill_normal(weights, seed, 0.0, std / CUT_STD if truncated else std, truncated, "gain")
+        return fill_uniform(by, weights, seed, -math.sqrt(3.0) * std, math.sqrt(3.0) * std, "gain")
+    return fill_normal(by, weights, seed, 0.0, std / CUT_STD if truncated else std, truncated, "gain")

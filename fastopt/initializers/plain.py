@@ -64,7 +64,7 @@ def uniform(
     if not low < high:
         raise ValueError(f"high: expected a number > low = {low!r}, got {high!r}")
     seed = checked_seed(seed)
-    return fill_uniform(weights_to_fill(shape, dtype, out), seed, low, high, "high")
+    return fill_uniform(*weights_to_fill(shape, dtype, out), seed, low, high, "high")
 
 
 def normal(
@@ -116,7 +116,7 @@ def normal(
     """
     mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.NOT_NEGATIVE)
     seed = checked_seed(seed)
-    return fill_normal(weights_to_fill(shape, dtype, out), seed, mean, std, False, "std")
+    return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, False, "std")
 
 
 def truncated_normal(
@@ -167,7 +167,7 @@ def truncated_normal(
     """
     mean, std = expect.number(mean, "mean", expect.FINITE), expect.number(std, "std", expect.NOT_NEGATIVE)
     seed = checked_seed(seed)
-    return fill_normal(weights_to_fill(shape, dtype, out), seed, mean, std, True, "std")
+    return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, True, "std")
 
 
 def orthogonal(
@@ -222,12 +222,12 @@ def orthogonal(
     """
     factor = expect.number(gain, "gain", expect.POSITIVE)
     seed = checked_seed(seed)
-    weights = weights_to_fill(shape, dtype, out, axes=2)
+    by, weights = weights_to_fill(shape, dtype, out, axes=2)
     expect.choice(layout, "layout", LAYOUTS)
     if not factor <= float(finfo(weights.dtype).max):
         raise ValueError(f"gain: expected a number that {weights.dtype} can hold, got {factor!r}")
     if weights.size:
-        way("initializers").orthogonal(weights, seed, factor, layout)
+        by.orthogonal(weights, seed, factor, layout)
     return weights
 
 

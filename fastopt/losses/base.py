@@ -9,7 +9,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.settings import get_target
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.targets import way_of
 from fastopt.losses import checks
 from fastopt.losses.options import Options
 from fastopt.losses.samples import Samples, samples_of
@@ -143,11 +143,12 @@ class Loss(Options):
         return samples_of(y_pred.shape, self.axis, self._least_dimensions)
 
     def _evaluate(self, y_true, y_pred, sample_weight, mask, out, wanted):
-        if get_target() == "cuda":
+        target = get_target()
+        if target == "cuda":
             from fastopt.losses import device
 
             return device.evaluate(self, y_true, y_pred, out, wanted, sample_weight=sample_weight, mask=mask)
-        by, samples = way("losses"), self._samples(y_pred)
+        by, samples = way_of("losses", target), self._samples(y_pred)
         leading, rows = samples.leading, samples.rows(y_pred) if samples.moved else y_pred
         labels = self._expect_labels(y_true, y_pred, samples)
         more = self._more(y_pred, samples.columns)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastopt.kernels.runtime.targets import way
+
 State = Any
 
 
@@ -48,7 +50,7 @@ class Metric:
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch, with the arguments of the metric's function."""
-        self._state = self._joined(self._state, self._measured(y_true, y_pred, sample_weight))
+        self._state = self._joined(self._state, self._measured(way("metrics"), y_true, y_pred, sample_weight))
 
     def result(self) -> Any:
         """Return the metric of all batches.
@@ -60,7 +62,7 @@ class Metric:
         """
         if self._state is None:
             raise ValueError(f"{type(self).__name__}.result: expected at least one update before it, got none")
-        return self._value(self._state)
+        return self._value(way("metrics"), self._state)
 
     def merge_state(self, other: "Metric") -> None:
         """Take over what another metric of the same class and options has seen; `other` stays as it is.
@@ -86,7 +88,8 @@ class Metric:
 
     def _once(self, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
         """The metric of one batch alone."""
-        return self._value(self._measured(y_true, y_pred, sample_weight))
+        by = way("metrics")
+        return self._value(by, self._measured(by, y_true, y_pred, sample_weight))
 
     def _joined(self, state: State, more: State) -> State:
         if state is None:
@@ -94,17 +97,17 @@ class Metric:
         with np.errstate(invalid="ignore"):  # infinite errors of both signs travel silently
             return state + more
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> State:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> State:
         raise NotImplementedError
 
-    def _value(self, state: State) -> Any:
+    def _value(self, by: Any, state: State) -> Any:
         raise NotImplementedError
 
 
 class Mean(Metric):
     """A metric that is a weighted mean; its state is the sum of weight times value, and of weights."""
 
-    def _value(self, state: np.ndarray) -> float:
+    def _value(self, by: Any, state: np.ndarray) -> float:
         total, weight = state.tolist()
         if weight == 0:
             raise ValueError("sample_weight: expected a positive sum, got 0.0")

@@ -7,7 +7,6 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Metric, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, sequence, whole
 
@@ -90,13 +89,13 @@ class ClassCounts(Counts):
             multi_label=expect.flag(multi_label, "multi_label"),
         )
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         take = rows if self._options["multi_label"] else samples
         given = take(y_true, y_pred, sample_weight, threshold=self._options["threshold"])
         given = bound(given, self._options["num_classes"])
-        return checked(way("metrics").class_counts(given), given)
+        return checked(by.class_counts(given), given)
 
-    def _value(self, state: np.ndarray) -> np.ndarray:
+    def _value(self, by: Any, state: np.ndarray) -> np.ndarray:
         return state.copy()
 
 
@@ -199,12 +198,12 @@ class ConfusionMatrix(Counts):
             normalize=None if normalize is None else expect.choice(normalize, "normalize", ("true", "pred", "all")),
         )
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         given = samples(y_true, y_pred, sample_weight, threshold=self._options["threshold"])
         given = bound(given, self._options["num_classes"])
-        return checked(way("metrics").confusion(given), given)
+        return checked(by.confusion(given), given)
 
-    def _value(self, state: np.ndarray) -> np.ndarray:
+    def _value(self, by: Any, state: np.ndarray) -> np.ndarray:
         labels, normalize = self._options["labels"], self._options["normalize"]
         if labels is not None:
             size = max(len(state), *labels) + 1

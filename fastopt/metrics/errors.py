@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Metric, metric_of
 from fastopt.metrics.inputs import errors, sequence, weights
 
@@ -56,11 +55,11 @@ class MeanSquaredError(Metric):
             expect.choice(multioutput, "multioutput", ("uniform_average", "raw_values"))
         super().__init__(multioutput=multioutput)
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         errors(y_true, y_pred)
         if self._options["multioutput"] == "uniform_average":
             w = weights(sample_weight, y_true.shape, y_true.dtype)
-            return way("metrics").error_sums(self._kernel, y_true, y_pred, w)
+            return by.error_sums(self._kernel, y_true, y_pred, w)
         multioutput = self._options["multioutput"]
         if y_true.ndim != 2 or (multioutput != "raw_values" and len(multioutput) != y_true.shape[1]):
             columns = "C" if multioutput == "raw_values" else len(multioutput)
@@ -68,14 +67,14 @@ class MeanSquaredError(Metric):
                 f"y_true: expected shape (N, {columns}) with multioutput={multioutput!r}, got {y_true.shape}"
             )
         w = weights(sample_weight, y_true.shape[:1], y_true.dtype)
-        return way("metrics").error_columns(self._kernel, y_true, y_pred, w)
+        return by.error_columns(self._kernel, y_true, y_pred, w)
 
     def _joined(self, state: Any, more: Any) -> Any:
         if state is not None and len(state) != len(more):
             raise ValueError(f"y_true: expected {len(state) - 1} columns as before, got {len(more) - 1}")
         return super()._joined(state, more)
 
-    def _value(self, state: np.ndarray) -> Any:
+    def _value(self, by: Any, state: np.ndarray) -> Any:
         *totals, weight = state.tolist()
         if weight == 0:
             raise ValueError("sample_weight: expected a positive sum, got 0.0")

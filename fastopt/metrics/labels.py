@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Mean, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, whole
 
@@ -48,10 +47,10 @@ class Accuracy(Mean):
             multi_label=expect.flag(multi_label, "multi_label"),
         )
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         take = rows if self._options["multi_label"] else samples
         given = take(y_true, y_pred, sample_weight, threshold=self._options["threshold"])
-        return checked(way("metrics").matches(given), given)
+        return checked(by.matches(given), given)
 
 
 def accuracy(
@@ -156,10 +155,10 @@ class TopKCategoricalAccuracy(Mean):
     def __init__(self, k: int = 5):
         super().__init__(k=whole(k, "k", 1, None))
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         given = samples(y_true, y_pred, sample_weight, ("classes",), targets=self._targets)
         k = whole(self._options["k"], "k", 1, given.classes, f" ({given.classes} classes)")
-        return checked(way("metrics").top_k_matches(given, k), given)
+        return checked(by.top_k_matches(given, k), given)
 
 
 def top_k_categorical_accuracy(

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Mean, metric_of
 from fastopt.metrics.inputs import checked, flat, rows, samples
 
@@ -42,12 +41,12 @@ class LogLoss(Mean):
     def __init__(self, multi_label: bool = False) -> None:
         super().__init__(multi_label=expect.flag(multi_label, "multi_label"))
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         if self._options["multi_label"]:
             given = flat(rows(y_true, y_pred, sample_weight, scores=True))
         else:
             given = samples(y_true, y_pred, sample_weight, ("binary", "classes"))
-        return checked(way("metrics").log_losses(given), given, "distribution")
+        return checked(by.log_losses(given), given, "distribution")
 
 
 def log_loss(

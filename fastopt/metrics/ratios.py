@@ -8,7 +8,6 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import metric_of
 from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
@@ -69,20 +68,20 @@ class Ratio(Counts):
         if labels is not None and average in ("binary", "samples"):
             raise ValueError(f"labels: expected None with average={average!r}, got {self._options['labels']}")
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
-        options, kernels = self._options, way("metrics")
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
+        options = self._options
         average, threshold = options["average"], options["threshold"]
         if average == "binary":
-            return self._of_two(kernels, y_true, y_pred, sample_weight, threshold)
+            return self._of_two(by, y_true, y_pred, sample_weight, threshold)
         if options["multi_label"]:
             given = rows(y_true, y_pred, sample_weight, threshold)
         else:
             given = samples(y_true, y_pred, sample_weight, threshold=threshold)
         given = bound(given, options["num_classes"])
-        found = kernels.row_ratios(given, self._ratio) if average == "samples" else kernels.class_counts(given)
+        found = by.row_ratios(given, self._ratio) if average == "samples" else by.class_counts(given)
         return checked(found, given)
 
-    def _of_two(self, kernels: Any, y_true: Any, y_pred: Any, sample_weight: Any, threshold: Any) -> np.ndarray:
+    def _of_two(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any, threshold: Any) -> np.ndarray:
         one, kinds = self._options["class_id"], KINDS if type(threshold) is float else ("binary",)
         if one is not None:
             given = rows(y_true, y_pred, sample_weight, scores=True)
@@ -96,11 +95,11 @@ class Ratio(Counts):
             )
         if type(threshold) is float:
             given = Samples(given.kind, given.y_true, given.y_pred, given.sample_weight, 2, threshold)
-            return checked(kernels.confusion(given), given)
+            return checked(by.confusion(given), given)
         thresholds = np.array(threshold, given.dtype)
-        return checked(kernels.by_bin(given, thresholds, -np.inf, np.inf), given)
+        return checked(by.by_bin(given, thresholds, -np.inf, np.inf), given)
 
-    def _value(self, state: np.ndarray) -> Any:
+    def _value(self, by: Any, state: np.ndarray) -> Any:
         average, zero_division = self._options["average"], self._options["zero_division"]
         if average == "samples":
             total, defined, weight = state.tolist()

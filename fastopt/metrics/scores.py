@@ -7,7 +7,6 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Parts, Samples, joined
-from fastopt.kernels.runtime.targets import way
 from fastopt.metrics.base import Metric, metric_of
 from fastopt.metrics.inputs import checked, flat, rows, samples, sequence, whole
 
@@ -50,7 +49,7 @@ class _Rank(Metric):
     def _binned(self) -> bool:
         return self._options["num_thresholds"] is not None or self._options["thresholds"] is not None
 
-    def _problems(self, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
+    def _problems(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
         if not self._options["multi_label"]:
             return [samples(y_true, y_pred, sample_weight, ("binary",))]
         given = rows(y_true, y_pred, sample_weight, scores=True)
@@ -61,24 +60,24 @@ class _Rank(Metric):
         columns = [(slice(None), column) for column in range(given.classes)]
         return [_binary(given, column, column, given.sample_weight) for column in columns]
 
-    def _measured(self, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
-        problems = self._problems(y_true, y_pred, sample_weight)
+    def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
+        problems = self._problems(by, y_true, y_pred, sample_weight)
         if self._options["average"] == "samples":
-            values = np.array([self._score((self._part(problem),))[0] for problem in problems])
+            values = np.array([self._score(by, (self._part(by, problem),))[0] for problem in problems])
             w = np.ones(len(values)) if sample_weight is None else sample_weight.astype(np.float64)
             return (np.array([np.sum(w * values), np.sum(w)]),)
         if not self._binned():
-            return tuple([(self._part(problem),) for problem in problems])
+            return tuple([(self._part(by, problem),) for problem in problems])
         thresholds, number = self._options["thresholds"], self._options["num_thresholds"]
         domain = (-np.inf, np.inf, "any") if number is None else (0.0, 1.0, "unit")
         at = np.arange(number) / (number - 1) if thresholds is None else thresholds
-        return tuple([self._bins(problem, at, *domain) for problem in problems])
+        return tuple([self._bins(by, problem, at, *domain) for problem in problems])
 
-    def _part(self, given: Samples) -> Parts:
-        return checked(way("metrics").part(given), given)
+    def _part(self, by: Any, given: Samples) -> Parts:
+        return checked(by.part(given), given)
 
-    def _bins(self, given: Samples, at: Any, low: float, high: float, scores: str) -> np.ndarray:
-        return checked(way("metrics").by_bin(given, np.array(at, given.dtype), low, high), given, scores)
+    def _bins(self, by: Any, given: Samples, at: Any, low: float, high: float, scores: str) -> np.ndarray:
+        return checked(by.by_bin(given, np.array(at, given.dtype), low, high), given, scores)
 
     def _joined(self, state: Any, more: Any) -> Any:
         if state is None:
@@ -90,14 +89,14 @@ class _Rank(Metric):
                 raise TypeError(f"y_pred: expected {one[0].scores.dtype} as before, got {other[0].scores.dtype}")
         return tuple([one + other for one, other in zip(state, more, strict=True)])
 
-    def _value(self, state: Any) -> Any:
+    def _value(self, by: Any, state: Any) -> Any:
         average = self._options["average"]
         if average == "samples":
             total, weight = state[0].tolist()
             if weight == 0:
                 raise ValueError("sample_weight: expected a positive sum, got 0.0")
             return total / weight
-        found = [self._score(one) for one in state]
+        found = [self._score(by, one) for one in state]
         if len(found) == 1 and average is not None:
             return found[0][0]
         values, sizes = self._combined([value for value, _, _ in found], found)
@@ -109,9 +108,9 @@ class _Rank(Metric):
         """Return what is averaged, and its weights: by default the weight of positives."""
         return values, [positives for _, positives, _ in found]
 
-    def _score(self, state: Any) -> tuple[float, float, float]:
+    def _score(self, by: Any, state: Any) -> tuple[float, float, float]:
         """Return a problem's value, and the weight of its positives and negatives."""
-        sums = way("metrics").rank(joined(state)) if isinstance(state, tuple) else results.rank_sums(state)
+        sums = by.rank(joined(state)) if isinstance(state, tuple) else results.rank_sums(state)
         pairs, precision, positives, negatives = sums.tolist()
         return self._of(pairs, precision, positives, negatives), positives, negatives
 
@@ -195,11 +194,11 @@ class AUC(_Rank):
         if max_fpr is not None and (curve, summation) != ("ROC", "interpolation"):
             raise ValueError(f"max_fpr: expected None with another curve or summation, got {max_fpr!r}")
 
-    def _problems(self, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
+    def _problems(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> list[Samples]:
         if self._options["multi_class"] is None:
-            return super()._problems(y_true, y_pred, sample_weight)
+            return super()._problems(by, y_true, y_pred, sample_weight)
         given = samples(y_true, y_pred, sample_weight, ("classes",), targets="labels")
-        checked(way("metrics").matches(given), given)  # labels and scores are valid
+        checked(by.matches(given), given)  # labels and scores are valid
         classes, w = range(given.classes), given.sample_weight
         if self._options["multi_class"] == "ovr":
             return [Samples("binary", given.y_true == c, given.y_pred[:, c], w, 2) for c in classes]
@@ -217,11 +216,11 @@ class AUC(_Rank):
         pairs = range(0, len(values), 2)
         return [(values[k] + values[k + 1]) / 2 for k in pairs], [found[k][1] + found[k][2] for k in pairs]
 
-    def _score(self, state: Any) -> tuple[float, float, float]:
+    def _score(self, by: Any, state: Any) -> tuple[float, float, float]:
         curve, summation, max_fpr = (self._options[name] for name in ("curve", "summation", "max_fpr"))
         if (curve, summation, max_fpr) == ("ROC", "interpolation", None):
-            return super()._score(state)
-        at = way("metrics").curve(joined(state)) if isinstance(state, tuple) else state
+            return super()._score(by, state)
+        at = by.curve(joined(state)) if isinstance(state, tuple) else state
         negatives, positives = at.sum(axis=1).tolist()
         if curve == "ROC":
             _both(positives, negatives)

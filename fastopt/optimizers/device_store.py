@@ -22,7 +22,7 @@ from fastopt.kernels.runtime.cuda_arrays import (
     stream_of,
 )  # fmt: skip
 from fastopt.kernels.runtime.settings import get_target
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.targets import way_of
 from fastopt.optimizers.store import NONE, Store
 
 
@@ -58,12 +58,13 @@ class DeviceStore(Store):
         return place
 
     def door(self) -> ModuleType:
-        if get_target() != "cuda":
+        target = get_target()
+        if target != "cuda":
             raise TypeError(
-                f"step: expected target 'cuda', for the parameters are on a GPU, got {get_target()!r}: with "
+                f"step: expected target 'cuda', for the parameters are on a GPU, got {target!r}: with "
                 "fastopt.target('cuda'): ..."
             )
-        return way("optimizers")
+        return way_of("optimizers", target)
 
     def zero(self, gradients: list[Any]) -> None:
         stream = stream_of(self.params[0].owner)

@@ -15,7 +15,6 @@ from fastopt.kernels.arrays.recipe import build
 from fastopt.kernels.runtime.checks import all_within
 from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
 from fastopt.kernels.runtime.pipeline import GRAIN
-from fastopt.kernels.runtime.settings import get_target
 
 NO_SCALARS = np.zeros((1, 1))
 Columns = Sequence[Sequence[np.ndarray]]
@@ -32,34 +31,38 @@ class Group(NamedTuple):
     jobs: Jobs | None = None  # where arrays are strided, or of several types
 
 
-def scale(columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False) -> bool:
+def scale(
+    target: str, columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False
+) -> bool:
     """out = factor x; return whether all that was stored is finite, if `checks`."""
-    return _elementwise("scale", groups, numbers, checks)
+    return _elementwise(target, "scale", groups, numbers, checks)
 
 
-def axpby(columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False) -> bool:
+def axpby(
+    target: str, columns: Columns, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool = False
+) -> bool:
     """out = a x + b y."""
-    return _elementwise("axpby", groups, numbers, checks)
+    return _elementwise(target, "axpby", groups, numbers, checks)
 
 
-def norms(columns: Columns, groups: Sequence[Group]) -> np.ndarray:
+def norms(target: str, columns: Columns, groups: Sequence[Group]) -> np.ndarray:
     """Return the Euclidean norm of every array, whatever its squares."""
-    found = np.sqrt(_sums("squares", columns, groups, 2)[:, 0])
+    found = np.sqrt(_sums(target, "squares", columns, groups, 2)[:, 0])
     for k, norm in enumerate([] if all_within(found, 1e-140, math.inf) else found.tolist()):
         if not 1e-140 < norm < math.inf and columns[0][k].dtype == np.float64:
             found[k] = scaled_norm(columns[0][k])
     return found
 
 
-def global_norm(columns: Columns, groups: Sequence[Group]) -> float:
+def global_norm(target: str, columns: Columns, groups: Sequence[Group]) -> float:
     """Return the Euclidean norm of all arrays together."""
-    total = math.sqrt(sum(_sums("squares", columns, groups, 2)[:, 0].tolist()))
-    return total if 1e-140 < total < math.inf else scaled_norm(norms(columns, groups))
+    total = math.sqrt(sum(_sums(target, "squares", columns, groups, 2)[:, 0].tolist()))
+    return total if 1e-140 < total < math.inf else scaled_norm(norms(target, columns, groups))
 
 
-def all_finite(columns: Columns, groups: Sequence[Group]) -> bool:
+def all_finite(target: str, columns: Columns, groups: Sequence[Group]) -> bool:
     """Return whether no element is NaN or infinite."""
-    return not _sums("not_finite", columns, groups, 1).any()
+    return not _sums(target, "not_finite", columns, groups, 1).any()
 
 
 def scaled_norm(values: np.ndarray) -> float:
@@ -73,25 +76,25 @@ def scaled_norm(values: np.ndarray) -> float:
         return float(np.sqrt(np.sum((wide * scale) ** 2)) / scale)
 
 
-def _elementwise(name: str, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool) -> bool:
+def _elementwise(target: str, name: str, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool) -> bool:
     scalars, finite = np.array([[*numbers.values()]]), True
     for group in groups:
-        sums = _run(group, name, scalars, int(checks))
+        sums = _run(target, group, name, scalars, int(checks))
         finite &= not checks or not sums.any()
     return finite
 
 
-def _sums(name: str, columns: Columns, groups: Sequence[Group], count: int) -> np.ndarray:
+def _sums(target: str, name: str, columns: Columns, groups: Sequence[Group], count: int) -> np.ndarray:
     """Return a kernel's partial sums (arrays, count), for each array its own."""
     found = np.zeros((len(columns[0]), count))
     for group in groups:
-        found[group.members] = _run(group, name, NO_SCALARS, count)
+        found[group.members] = _run(target, group, name, NO_SCALARS, count)
     return found
 
 
-def _run(group: Group, name: str, scalars: np.ndarray, partials: int) -> np.ndarray:
+def _run(target: str, group: Group, name: str, scalars: np.ndarray, partials: int) -> np.ndarray:
     kernel = KERNELS[name]
-    program = build(kernel, group.kinds, get_target(), bool(kernel.written and partials), group.shared)
+    program = build(kernel, group.kinds, target, bool(kernel.written and partials), group.shared)
     if group.jobs is not None:
         packed = all([group.jobs.bind(column) for column in range(len(group.kinds))])
         return group.jobs.run(program, scalars=scalars, contiguous=packed, partials=partials)

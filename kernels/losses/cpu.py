@@ -16,7 +16,6 @@ from fastopt.kernels.losses.products import Rows, product, put, tile
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import are_packed, may_overlap
 from fastopt.kernels.runtime.launch import Pipeline
-from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -26,6 +25,7 @@ DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
 
 
 def evaluate(
+    target: str,
     formula: Formula,
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -42,6 +42,8 @@ def evaluate(
 
     Parameters
     ----------
+    target : {"cython", "numba"}
+        Who compiled the kernels; `way` fills it in.
     formula : Formula
         The loss and its options.
     y_true : array
@@ -72,7 +74,7 @@ def evaluate(
         return 0.0 if values is None else values
     if formula.weighs == "samples":
         weight = by_label(class_weight, y_true, weight)
-    name, target = "float64" if dtype == FLOAT64 else "float32", get_target()
+    name = "float64" if dtype == FLOAT64 else "float32"
     way, of_packed = kept_way(
         formula, y_pred.size // rows, name, target, out is not None, weight is not None, mask is not None, reduced
     )
@@ -170,6 +172,7 @@ def kept_way(
 
 
 def gaussian_nll(
+    target: str,
     formula: Formula,
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -211,7 +214,7 @@ def gaussian_nll(
         slots,
         rows,
         dtype=y_pred.dtype.name,
-        target=get_target(),
+        target=target,
         grain=rows_in_a_grain(columns),
         block=rows_in_a_block(columns),
         dims=(columns, columns),
@@ -224,6 +227,7 @@ def gaussian_nll(
 
 
 def linear_cross_entropy(
+    target: str,
     formula: Formula,
     weight: np.ndarray,
     bias: np.ndarray | None,
@@ -250,7 +254,7 @@ def linear_cross_entropy(
         if bias is not None:
             part += bias
         values[some] = evaluate(
-            formula, labels, part, None if gradients is None else part, leading=labels.shape, reduced=False,
+            target, formula, labels, part, None if gradients is None else part, leading=labels.shape, reduced=False,
             weight=scale, class_weight=class_weight,
         )  # fmt: skip
         if gradients is None:
@@ -303,27 +307,29 @@ def needs_staging(out: np.ndarray, given: np.ndarray) -> bool:
 # ---- checks
 
 
-def outside(array: np.ndarray, low: float, high: float) -> tuple[int, ...]:
+def outside(target: str, array: np.ndarray, low: float, high: float) -> tuple[int, ...]:
     """Return how many elements lie outside [low, high], and how many are NaN."""
-    return _count("outside", array, array.size, 2, scalars=(low, high))
+    return _count(target, "outside", array, array.size, 2, scalars=(low, high))
 
 
-def signs(y_true: np.ndarray) -> tuple[int, ...]:
+def signs(target: str, y_true: np.ndarray) -> tuple[int, ...]:
     """Return how many labels are 1, 0 and −1."""
-    return _count("signs", y_true, y_true.size, 3)
+    return _count(target, "signs", y_true, y_true.size, 3)
 
 
-def not_distributions(y_true: np.ndarray, columns: int) -> int:
+def not_distributions(target: str, y_true: np.ndarray, columns: int) -> int:
     """Return how many elements and rows' sums are not those of distributions."""
-    return _count("not_distributions", y_true, y_true.size // columns, 1, dims=(columns,))[0]
+    return _count(target, "not_distributions", y_true, y_true.size // columns, 1, dims=(columns,))[0]
 
 
-def labels_outside(labels: np.ndarray, classes: int, ignore_class: int) -> tuple[int, ...]:
+def labels_outside(target: str, labels: np.ndarray, classes: int, ignore_class: int) -> tuple[int, ...]:
     """Return how many labels are no class and not ignored, and how many are ignored."""
-    return _count("labels_outside", labels, labels.size, 2, dims=(classes, ignore_class))
+    return _count(target, "labels_outside", labels, labels.size, 2, dims=(classes, ignore_class))
 
 
-def _count(kernel: str, array: np.ndarray, units: int, partials: int, dims=(), scalars=()) -> tuple[int, ...]:
+def _count(
+    target: str, kernel: str, array: np.ndarray, units: int, partials: int, dims=(), scalars=()
+) -> tuple[int, ...]:
     dtype, grain = "float64" if array.itemsize == 8 else "float32", max(1, pipeline.GRAIN * units // array.size)
-    sums = pipeline.run_kernel(KERNELS[kernel], (array,), units, dtype, get_target(), grain, 0, dims, scalars, partials)
+    sums = pipeline.run_kernel(KERNELS[kernel], (array,), units, dtype, target, grain, 0, dims, scalars, partials)
     return tuple(map(int, sums.tolist()))

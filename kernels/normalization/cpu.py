@@ -14,7 +14,6 @@ from fastopt.kernels.normalization.kernels import KERNELS
 from fastopt.kernels.normalization.views import GRAIN, Channels, channels_of, parameter_type, rows_of
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.checks import all_fit, all_within, are_packed, move_average, narrow
-from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
 
 LIKE_X = ("x", "y", "dy", "dx", "added", "dadded")  # buffers of the shape of x
@@ -29,9 +28,9 @@ Vector = np.ndarray | None
 # ---- batch norm
 
 
-def batch_statistics(x: Array, *, axis: int) -> tuple[Array, Array]:
+def batch_statistics(target: str, x: Array, *, axis: int) -> tuple[Array, Array]:
     """Return mean and biased variance of every channel."""
-    mean, variance = _moments(channels_of(axis, x), x)
+    mean, variance = _moments(target, channels_of(axis, x), x)
     if not all_within(variance, -1.0, np.inf):
         with np.errstate(all="ignore"):
             values = np.moveaxis(x, axis, 0).reshape(len(mean), -1).astype(np.float64)
@@ -39,19 +38,33 @@ def batch_statistics(x: Array, *, axis: int) -> tuple[Array, Array]:
     return mean, variance
 
 
-def batch_normalize(x, gamma, beta, mean, variance, y, *, eps, axis, activation, residual) -> Array:
+def batch_normalize(target, x, gamma, beta, mean, variance, y, *, eps, axis, activation, residual) -> Array:
     """Normalize x by these statistics into y; return 1 / √(variance + eps)."""
     view = channels_of(axis, x, y, residual)
     with np.errstate(invalid="ignore"):  # a negative variance has no root: NaN
         invstd = 1.0 / np.sqrt(variance + eps)
     name = "row_normalize" if view.by_rows else "channel_normalize"
     flags = (activation == "relu", residual is not None)
-    _run(view, name, (x, *_in_order(gamma, beta, mean, invstd), residual, y), flags)
+    _run(target, view, name, (x, *_in_order(gamma, beta, mean, invstd), residual, y), flags)
     return invstd
 
 
 def batch_forward(
-    x, gamma, beta, y, running_mean, running_var, *, momentum, eps, axis, activation, residual, mask=None, biased=False
+    target,
+    x,
+    gamma,
+    beta,
+    y,
+    running_mean,
+    running_var,
+    *,
+    momentum,
+    eps,
+    axis,
+    activation,
+    residual,
+    mask=None,
+    biased=False,
 ) -> tuple[Array, Array]:
     """Normalize x by its own statistics into y, update the running ones; return mean and 1 / √(variance + eps).
 
@@ -64,17 +77,17 @@ def batch_forward(
     if mask is not None:
         kept = np.moveaxis(x, axis, -1)[mask]
         values = len(kept)
-        mean, variance = batch_statistics(kept, axis=1)
+        mean, variance = batch_statistics(target, kept, axis=1)
         options = {"eps": eps, "axis": axis, "activation": activation, "residual": residual}
-        invstd = batch_normalize(x, gamma, beta, mean, variance, y, **options)
+        invstd = batch_normalize(target, x, gamma, beta, mean, variance, y, **options)
     elif view.by_rows and not view.whole:
-        mean, variance = _moments(view, x)
+        mean, variance = _moments(target, view, x)
         invstd = 1.0 / np.sqrt(variance + eps)
-        _run(view, "row_normalize", (x, gamma, beta, mean, invstd, residual, y), flags)
+        _run(target, view, "row_normalize", (x, gamma, beta, mean, invstd, residual, y), flags)
     else:
         mean, variance, invstd = np.empty(view.channels), np.empty(view.channels), np.empty(view.channels)
         name = "row_forward" if view.by_rows else "channel_forward"
-        _run(view, name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
+        _run(target, view, name, (x, gamma, beta, residual, y, mean, variance, invstd), (eps, *flags))
     if not all_within(invstd, 0.0, extremes.highest(x)) and mask is None:
         options = {"eps": eps, "axis": axis, "activation": activation}
         extremes.channels_again(x, gamma, beta, residual, y, mean, variance, invstd, **options)
@@ -85,35 +98,37 @@ def batch_forward(
     return mean, invstd
 
 
-def batch_gradient_sums(dy, x, gamma, beta, mean, invstd, *, axis, activation, residual) -> Array:
+def batch_gradient_sums(target, dy, x, gamma, beta, mean, invstd, *, axis, activation, residual) -> Array:
     """Return, for every channel, the sum of dy as the activation lets it through, and of dy x̂: an array (2, C)."""
     view = channels_of(axis, x, dy, residual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
     flags = (activation == "relu", residual is not None)
     if view.by_rows:
-        return _run(view, "row_sums", given, flags).reshape(2, -1)
+        return _run(target, view, "row_sums", given, flags).reshape(2, -1)
     sums = np.empty((2, view.channels))
-    _run(view, "channel_sums", (*given, *sums), flags)
+    _run(target, view, "channel_sums", (*given, *sums), flags)
     return sums
 
 
 def batch_gradient(
-    dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, *, training, axis, activation, residual
+    target, dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, *, training, axis, activation, residual
 ) -> None:  # fmt: skip
     """Write dx from the sums over `count` values a channel, and dresidual, where there is one."""
     view = channels_of(axis, x, dy, residual, dx, dresidual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
     name = "row_gradient" if view.by_rows else "channel_gradient"
     flags = (training, activation == "relu", residual is not None, count)
-    _run(view, name, (*given, *_in_order(*sums), dx, dresidual), flags)
+    _run(target, view, name, (*given, *_in_order(*sums), dx, dresidual), flags)
 
 
 def batch_backward(
-    dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual, mask=None
+    target, dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual, mask=None
 ) -> tuple[Array, Array]:  # fmt: skip
     """Write dx, and dresidual, where there is one; return dgamma and dbeta."""
     if mask is not None:
-        return _masked_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask)
+        return _masked_backward(
+            target, dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask
+        )
     if not all_within(_in_order(invstd)[0], extremes.LOWEST[4], np.inf) and extremes.too_small(invstd, x):
         options = {"training": training, "axis": axis, "activation": activation, "residual": residual}
         return extremes.batch_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, **options)
@@ -121,53 +136,57 @@ def batch_backward(
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
     flags = (training, activation == "relu", residual is not None)
     if view.by_rows and not view.whole:
-        sums = _run(view, "row_sums", given, flags[1:]).reshape(2, -1)
-        _run(view, "row_gradient", (*given, *sums, dx, dresidual), (*flags, view.values))
+        sums = _run(target, view, "row_sums", given, flags[1:]).reshape(2, -1)
+        _run(target, view, "row_gradient", (*given, *sums, dx, dresidual), (*flags, view.values))
     else:
         sums = np.empty((2, view.channels))
         name = "row_backward" if view.by_rows else "channel_backward"
-        _run(view, name, (*given, dx, dresidual, *sums), flags)
+        _run(target, view, name, (*given, dx, dresidual, *sums), flags)
     dbeta, dgamma = narrow(sums, gamma.dtype, gamma.shape)
     return dgamma, dbeta
 
 
-def _masked_backward(dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask):
+def _masked_backward(target, dy, x, gamma, beta, mean, invstd, dx, dresidual, axis, activation, residual, mask):
     """Positions out of the mask don't move the statistics: they are done again, as with constant ones."""
     options = {"axis": axis, "activation": activation, "residual": residual}
-    sums = batch_gradient_sums(dy, x, gamma, beta, mean, invstd, **options)
+    sums = batch_gradient_sums(target, dy, x, gamma, beta, mean, invstd, **options)
     dropped = [None if a is None else np.moveaxis(a, axis, -1)[~mask] for a in (dy, x, residual)]
     count = int(np.count_nonzero(mask))
-    batch_gradient(dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=True, **options)
+    batch_gradient(target, dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=True, **options)
     if count < mask.size:
         slope, values, added = dropped
         options = {"axis": 1, "activation": activation, "residual": added}
         result, passed = np.empty_like(values), None if dresidual is None else np.empty_like(values)
-        batch_gradient(slope, values, gamma, beta, mean, invstd, sums, 1, result, passed, training=False, **options)
+        batch_gradient(
+            target, slope, values, gamma, beta, mean, invstd, sums, 1, result, passed, training=False, **options
+        )
         np.moveaxis(dx, axis, -1)[~mask] = result
     dbeta, dgamma = narrow(sums, gamma.dtype, gamma.shape)
     return dgamma, dbeta
 
 
-def _moments(view: Channels, x: Array) -> tuple[Array, Array]:
+def _moments(target: str, view: Channels, x: Array) -> tuple[Array, Array]:
     """Return mean and biased variance, over grains of rows that are merged, or channel by channel."""
     mean, variance = np.empty((2, view.channels))
     if not view.by_rows:
-        _run(view, "channel_moments", (x, mean, variance))
+        _run(target, view, "channel_moments", (x, mean, variance))
         return mean, variance
-    parts = _run(view, "row_moments", (x,), per_grain=True)
+    parts = _run(target, view, "row_moments", (x,), per_grain=True)
     pipeline.run_kernel(
         KERNELS["merge_moments"],
         (parts.reshape(-1), mean, variance),
         view.channels,
         "float64",
-        get_target(),
+        target,
         grain=max(8, GRAIN // len(parts)),
         dims=(view.channels, view.grain, view.values),
     )
     return mean, variance
 
 
-def _run(view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple = (), per_grain: bool = False) -> Array:
+def _run(
+    target: str, view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple = (), per_grain: bool = False
+) -> Array:
     """Run a kernel over its buffers; those in LIKE_X have the shape of x, all others an entry for each channel.
 
     Blocks are whole grains, so that strided arrays are summed as packed ones are, but where rows are merely normalized.
@@ -182,7 +201,7 @@ def _run(view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple =
         arrays,
         view.values if view.by_rows else view.channels,
         "float64" if arrays[0].itemsize == 8 else "float32",  # type: ignore[union-attr]
-        get_target(),
+        target,
         grain=view.grain,
         block=0 if name in MAPPED else view.grain,
         dims=dims,
@@ -201,8 +220,8 @@ def _in_order(*arrays: Array) -> tuple[Array, ...]:
 
 
 def sample_forward(
-    norm: str, x: Array, gamma: Vector, beta: Vector, y: Array, outer: tuple[int, ...], shape: tuple[int, ...],
-    groups: int, eps: float,
+    target: str, norm: str, x: Array, gamma: Vector, beta: Vector, y: Array, outer: tuple[int, ...],
+    shape: tuple[int, ...], groups: int, eps: float,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Normalize x into y; return the statistics, of shape `outer`: mean and 1 / √(variance + eps), or invrms.
 
@@ -212,15 +231,15 @@ def sample_forward(
     parameters = (gamma,) if norm == "rms" else (gamma, beta)
     given = (x, *_filled(x, shape, parameters), y, *statistics)
     limit = extremes.highest(x)
-    _run_rows(f"{norm}_forward", given, y, outer, groups, (eps, limit))
+    _run_rows(target, f"{norm}_forward", given, y, outer, groups, (eps, limit))
     if not all_within(statistics[-1], 0.0, limit):
         extremes.rows_again(norm, y, gamma, beta, statistics, groups, eps)
     return statistics
 
 
 def sample_backward(
-    norm: str, dy: Array, x: Array, gamma: Vector, statistics: tuple[Array, ...], dx: Array, shape: tuple[int, ...],
-    groups: int,
+    target: str, norm: str, dy: Array, x: Array, gamma: Vector, statistics: tuple[Array, ...], dx: Array,
+    shape: tuple[int, ...], groups: int,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Write dx; return gradients of parameters, of this shape: dgamma, and dbeta but for RMS."""
     count = 1 if norm == "rms" else 2  # gradients
@@ -228,12 +247,19 @@ def sample_backward(
     if not all_within(statistics[-1], extremes.LOWEST[4], np.inf) and extremes.too_small(statistics[-1], x):
         return extremes.sample_backward(norm, dy, x, gamma, statistics, dx, shape, groups, parameter_type(x))
     given = (dy, x, *_filled(x, shape, (gamma,)), *statistics, dx)
-    sums = _run_rows(f"{norm}_backward", given, dx, statistics[0].shape, groups, (), count * prod(shape))
+    sums = _run_rows(target, f"{norm}_backward", given, dx, statistics[0].shape, groups, (), count * prod(shape))
     return tuple(narrow(sums, parameter_type(x), shape)[::-1])
 
 
 def _run_rows(
-    name: str, arrays: tuple, result: Array, outer: tuple[int, ...], groups: int, scalars: tuple, partials: int = 0
+    target: str,
+    name: str,
+    arrays: tuple,
+    result: Array,
+    outer: tuple[int, ...],
+    groups: int,
+    scalars: tuple,
+    partials: int = 0,
 ) -> Array:
     x = arrays[0]
     large = x.nbytes >= STREAMED_BYTES and are_packed((result,), 0)
@@ -243,7 +269,7 @@ def _run_rows(
         (*arrays, None) if scratch else arrays,
         rows,
         "float64" if x.itemsize == 8 else "float32",
-        get_target(),
+        target,
         grain=grain,
         block=block,
         dims=dims,

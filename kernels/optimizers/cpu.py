@@ -15,7 +15,6 @@ from fastopt.kernels.optimizers.recipe import norm as norm_program
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import Call, Launch, Program
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
@@ -41,12 +40,11 @@ def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
     return math.sqrt(total), finite
 
 
-def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
+def step(target: str, batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
     """Update every parameter and its state; return the squared length of the update (0.0 unless `asked.stats`).
 
     It is done and counted as a whole: a signal's handler runs before it, or behind it.
     """
-    target = get_target()
     if rule.layers is not None and rule.layers.one_by_one:
         with signals_wait():
             total = sum(_one_by_one(batch, rule, settings, asked, target) for batch in batches)
@@ -195,9 +193,10 @@ def _groups(batch: Batch, settings: Sequence[Setting]) -> list[tuple[int, Mappin
     return [(job, settings[row].group) for job, (row, size) in enumerate(zip(rows, units, strict=True)) if size]
 
 
-def interpolate(params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]) -> None:
+def interpolate(
+    target: str, params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]
+) -> None:
     """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
-    target = get_target()
     for param, end, weight in zip(params, ends, weights, strict=True):
         if str(param.dtype) not in DTYPES or param.dtype != end.dtype:  # 16 bits: in NumPy
             by_reference.interpolate([param], [end], [weight])

@@ -1,11 +1,13 @@
 """Which way of a kernel room does the work: the module that stands there for the target in force.
 
 Every room has the same functions in `cpu.py` (compiled kernels, Cython's or Numba's), in `by_reference.py` (NumPy, the
-judge) and, where it has one, in `cuda.py`. A public call asks for its way once: `way("losses").elementwise(...)`.
+judge) and, where it has one, in `cuda.py`. A public call asks for its way once, and hands it on:
+`by = way("losses")`, then `by.signs(...)` and `by.evaluate(...)`. Where cpu.py must know who compiled the kernels, its
+functions take `target` in front of all else; whoever has a way has that filled in.
 """
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from importlib import import_module
 from inspect import isfunction
 from types import SimpleNamespace
@@ -25,23 +27,26 @@ def way(room: str) -> Any:
     return way_of(room, get_target())
 
 
+@cache
 def way_of(room: str, target: str) -> Any:
     """As `way`, for who has asked for the target already."""
-    return _module(room, WAYS[target])
-
-
-@cache
-def _module(room: str, name: str) -> Any:
+    name = WAYS[target]
     module = f"fastopt.kernels.{room}.{name}"
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise NotImplementedError(f"target {get_target()!r} has no kernels for {room} yet") from None
-    if name != "by_reference":
-        return found
-    return SimpleNamespace(**{key: _in_one_mode(value) for key, value in vars(found).items() if isfunction(value)})
+        raise NotImplementedError(f"target {target!r} has no kernels for {room} yet") from None
+    functions = {key: value for key, value in vars(found).items() if isfunction(value)}
+    if name == "by_reference":
+        return SimpleNamespace(**{key: _in_one_mode(value) for key, value in functions.items()})
+    return SimpleNamespace(**{key: _of_target(value, target) for key, value in functions.items()})
+
+
+def _of_target(function: Callable[..., Any], target: str) -> Callable[..., Any]:
+    """Return a function with the target filled in, if that is its first argument."""
+    return partial(function, target) if function.__code__.co_varnames[:1] == ("target",) else function
 
 
 def _in_one_mode(function: Callable[..., Any]) -> Callable[..., Any]:
