@@ -23,8 +23,12 @@ from fastopt.initializers.scaled import (
     glorot_uniform,
     he_normal,
     he_uniform,
+    kaiming_normal,
+    kaiming_uniform,
     lecun_normal,
     lecun_uniform,
+    xavier_normal,
+    xavier_uniform,
 )
 
 __all__ = [
@@ -32,6 +36,3 @@ __all__ = [
     "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
     "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
-
-xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
-kaiming_uniform, kaiming_normal = he_uniform, he_normal

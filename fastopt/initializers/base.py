@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
+from fastopt.docstrings import filler
 from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 
@@ -14,6 +15,21 @@ Shape = tuple[int, ...]
 LAYOUTS = ("in_out", "out_in")
 MODES = ("fan_in", "fan_out")
 CUT_STD = 0.87962566103423978  # standard deviation of the standard normal distribution cut at 2
+
+filled = filler(
+    dtype="""\
+dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
+    Of the result. Numbers of 16 bits are float32's, rounded to nearest.""",
+    result="""\
+Returns
+-------
+array of this shape and dtype; `out` where it was given
+
+Raises
+------
+TypeError, ValueError
+    If an argument is outside its domain; nothing has been written then.""",
+)
 
 
 def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> tuple[Any, np.ndarray]:

@@ -6,11 +6,20 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.initializers.base import LAYOUTS, Shape, checked_seed, fill_normal, fill_uniform, weights_to_fill
+from fastopt.initializers.base import (
+    LAYOUTS,
+    Shape,
+    checked_seed,
+    fill_normal,
+    fill_uniform,
+    filled,
+    weights_to_fill,
+)
 from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 
 
+@filled
 def uniform(
     shape: Shape,
     seed: int | None = None,
@@ -32,19 +41,11 @@ def uniform(
         Finite; may come out.
     high : float > low, default 0.05
         Finite, and above low in this dtype too; never comes out.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result. Numbers of 16 bits are float32's, rounded to nearest.
+    {dtype}
     out : array, optional
         Filled in place: of this shape and dtype, any strides.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -67,6 +68,7 @@ def uniform(
     return fill_uniform(*weights_to_fill(shape, dtype, out), seed, low, high, "high")
 
 
+@filled
 def normal(
     shape: Shape,
     seed: int | None = None,
@@ -82,21 +84,13 @@ def normal(
     ----------
     shape, seed, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     mean : float (finite), default 0.0
         Of the distribution.
     std : float ≥ 0, default 0.05
         Its standard deviation: 0, or at least the dtype's smallest normal number.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -119,6 +113,7 @@ def normal(
     return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, False, "std")
 
 
+@filled
 def truncated_normal(
     shape: Shape,
     seed: int | None = None,
@@ -134,21 +129,13 @@ def truncated_normal(
     ----------
     shape, seed, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     mean : float (finite), default 0.0
         Of the distribution.
     std : float ≥ 0, default 0.05
         Of the whole distribution: what is left has 0.8796 std. 0, or at least the dtype's smallest normal number.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -170,6 +157,7 @@ def truncated_normal(
     return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, True, "std")
 
 
+@filled
 def orthogonal(
     shape: Shape,
     seed: int | None = None,
@@ -187,19 +175,11 @@ def orthogonal(
         Two axes or more. As a matrix: (all but the last, last) in layout "in_out", (first, all others) in "out_in".
     seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     gain : float > 0, default 1
         Multiplies the matrix.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -231,6 +211,7 @@ def orthogonal(
     return weights
 
 
+@filled
 def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None) -> np.ndarray:
     """All 0: for biases, and batch normalization's beta.
 
@@ -238,17 +219,9 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
     ----------
     shape, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     References
     ----------
@@ -263,6 +236,7 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
     return _filled(np.zeros, shape, dtype, out)
 
 
+@filled
 def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None) -> np.ndarray:
     """All 1: for batch normalization's gamma.
 
@@ -270,17 +244,9 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
     ----------
     shape, out
         As in :func:`uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     References
     ----------

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.initializers.base import MODES, Shape, scaled
+from fastopt.initializers.base import (
+    MODES,
+    Shape,
+    filled,
+    scaled,
+)
 
 
+@filled
 def glorot_uniform(
     shape: Shape,
     seed: int | None = None,
@@ -28,21 +34,13 @@ def glorot_uniform(
         None: fresh entropy of the operating system.
     gain : float > 0, default 1
         Multiplies the standard deviation.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result. Numbers of 16 bits are float32's, rounded to nearest.
+    {dtype}
     layout : {"in_out", "out_in"}, default "in_out"
         (spatial..., in, out) as in Keras, or (out, in, spatial...) as in PyTorch; a vector's fans are its length.
     out : array, optional
         Filled in place: of this shape and dtype, any strides.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -62,6 +60,7 @@ def glorot_uniform(
     return scaled("uniform", shape, seed, gain, "average", False, dtype, layout, out)
 
 
+@filled
 def glorot_normal(
     shape: Shape,
     seed: int | None = None,
@@ -78,19 +77,11 @@ def glorot_normal(
     ----------
     shape, seed, gain, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     truncated : bool, default False
         Cut at 2 standard deviations, and widen by 1 / 0.8796 so that the standard deviation stays: Keras's form.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -110,6 +101,7 @@ def glorot_normal(
     return scaled("normal", shape, seed, gain, "average", truncated, dtype, layout, out)
 
 
+@filled
 def he_uniform(
     shape: Shape,
     seed: int | None = None,
@@ -126,22 +118,14 @@ def he_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     gain : float > 0; √2 if not given
         Multiplies the standard deviation: √2 for ReLU, √(2 / (1 + a²)) for leaky ReLU of slope a, 1 for linear layers,
         5/3 for tanh, as torch's calculate_gain.
     mode : {"fan_in", "fan_out"}, default "fan_in"
         Keep the variance of activations (fan_in) or of gradients (fan_out).
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -161,6 +145,7 @@ def he_uniform(
     return scaled("uniform", shape, seed, gain, expect.choice(mode, "mode", MODES), False, dtype, layout, out)
 
 
+@filled
 def he_normal(
     shape: Shape,
     seed: int | None = None,
@@ -178,21 +163,13 @@ def he_normal(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     gain, mode
         As in :func:`he_uniform`.
     truncated : bool, default False
         As in :func:`glorot_normal`.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -212,6 +189,7 @@ def he_normal(
     return scaled("normal", shape, seed, gain, expect.choice(mode, "mode", MODES), truncated, dtype, layout, out)
 
 
+@filled
 def lecun_uniform(
     shape: Shape,
     seed: int | None = None,
@@ -226,17 +204,9 @@ def lecun_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -255,6 +225,7 @@ def lecun_uniform(
     return scaled("uniform", shape, seed, 1.0, "fan_in", False, dtype, layout, out)
 
 
+@filled
 def lecun_normal(
     shape: Shape,
     seed: int | None = None,
@@ -270,19 +241,11 @@ def lecun_normal(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
     truncated : bool, default False
         As in :func:`glorot_normal`.
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -301,6 +264,7 @@ def lecun_normal(
     return scaled("normal", shape, seed, 1.0, "fan_in", truncated, dtype, layout, out)
 
 
+@filled
 def fan_in_uniform(
     shape: Shape,
     seed: int | None = None,
@@ -315,17 +279,9 @@ def fan_in_uniform(
     ----------
     shape, seed, layout, out
         As in :func:`glorot_uniform`.
-    dtype : {"float32", "float64", "bfloat16", "float16"}, default "float32"
-        Of the result.
+    {dtype}
 
-    Returns
-    -------
-    array of this shape and dtype; `out` where it was given
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain; nothing has been written then.
+    {result}
 
     Notes
     -----
@@ -344,3 +300,9 @@ def fan_in_uniform(
     True
     """
     return scaled("uniform", shape, seed, 1.0 / math.sqrt(3.0), "fan_in", False, dtype, layout, out)
+
+
+# ---- torch's names
+
+xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
+kaiming_uniform, kaiming_normal = he_uniform, he_normal

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from fastopt import expect
+from fastopt.docstrings import filler
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way_of
@@ -17,6 +18,18 @@ from fastopt.losses.samples import Samples, samples_of
 Reduction = Literal["mean", "sum", "none"]
 Axis = Annotated[int, checks.axis]
 Axes = Annotated[int | tuple[int, ...] | None, checks.axes]
+
+RAISES = """\
+Raises
+------
+TypeError, ValueError
+    If an argument is not as it should be; nothing has been written then."""
+AXES = """\
+reduction : {"mean", "sum", "none"}, default "mean"
+    What becomes of the samples' values: their mean, their sum, or an array of them.
+axis : int, tuple of int, or None, default -1
+    Which axes of y_pred make up a sample, None being all; see :class:`Loss`."""
+filled = filler(raises=RAISES, axes=AXES, shared=f"{AXES}\n\n{RAISES}")
 
 
 class Loss(Options):

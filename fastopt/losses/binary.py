@@ -5,7 +5,13 @@ from typing import Annotated
 from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction
+from fastopt.losses.base import (
+    Axes,
+    Loss,
+    PlainLoss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
@@ -22,6 +28,7 @@ class _Labels(Loss):
         return super()._plan(by, y_true, y_pred, samples)
 
 
+@filled
 class BinaryCrossentropy(_Labels):
     """Binary cross-entropy: mean over a sample of −[t log p + (1 − t) log(1 − p)], in nats.
 
@@ -34,10 +41,7 @@ class BinaryCrossentropy(_Labels):
     axis, reduction
         As in :class:`Loss`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -74,18 +78,13 @@ class BinaryCrossentropy(_Labels):
 binary_crossentropy = function_of(BinaryCrossentropy, "binary_crossentropy")
 
 
+@filled
 class Hinge(PlainLoss):
     """Hinge loss: mean over a sample of max(1 − t y_pred, 0), t = −1 or 1. The gradient at the kink is 0.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -111,18 +110,13 @@ class Hinge(PlainLoss):
 hinge = function_of(Hinge, "hinge")
 
 
+@filled
 class SquaredHinge(PlainLoss):
     """Squared hinge loss: mean over a sample of max(1 − t y_pred, 0)², t = −1 or 1.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -146,6 +140,7 @@ class SquaredHinge(PlainLoss):
 squared_hinge = function_of(SquaredHinge, "squared_hinge")
 
 
+@filled
 class BinaryFocalCrossentropy(_Labels):
     """Binary focal cross-entropy.
 
@@ -164,10 +159,7 @@ class BinaryFocalCrossentropy(_Labels):
     axis, reduction
         As in :class:`Loss`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -216,18 +208,13 @@ class BinaryFocalCrossentropy(_Labels):
 binary_focal_crossentropy = function_of(BinaryFocalCrossentropy, "binary_focal_crossentropy")
 
 
+@filled
 class Exponential(PlainLoss):
     """Exponential loss: mean over a sample of t exp(−y_pred) + (1 − t) exp(y_pred).
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

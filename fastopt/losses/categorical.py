@@ -8,7 +8,12 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import NO_CLASS
 from fastopt.losses import checks
-from fastopt.losses.base import Axis, Loss, Reduction
+from fastopt.losses.base import (
+    Axis,
+    Loss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 ClassWeight = Annotated[np.ndarray | None, checks.class_weight]
@@ -51,6 +56,7 @@ def check_weighed_smoothing(options: dict[str, Any]) -> None:
         )
 
 
+@filled
 class CategoricalCrossentropy(_ClassLoss):
     """Categorical cross-entropy: −sum over the classes of t log p, in nats.
 
@@ -71,10 +77,7 @@ class CategoricalCrossentropy(_ClassLoss):
     logit_softcap : float > 0, or None, default None
         With logits: they are bent to logit_softcap tanh(y_pred / logit_softcap) first.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -127,6 +130,7 @@ class CategoricalCrossentropy(_ClassLoss):
 categorical_crossentropy = function_of(CategoricalCrossentropy, "categorical_crossentropy")
 
 
+@filled
 class SparseCategoricalCrossentropy(_ClassLoss):
     """Categorical cross-entropy of integer labels: −log p[label], in nats.
 
@@ -148,10 +152,7 @@ class SparseCategoricalCrossentropy(_ClassLoss):
         With logits: labels stand for one-hot rows that are drawn towards equal shares, t = one-hot
         (1 − label_smoothing) + label_smoothing / classes, and class weights multiply the terms of the sum, as in torch.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -223,6 +224,7 @@ class SparseCategoricalCrossentropy(_ClassLoss):
 sparse_categorical_crossentropy = function_of(SparseCategoricalCrossentropy, "sparse_categorical_crossentropy")
 
 
+@filled
 class CategoricalFocalCrossentropy(Loss):
     """Categorical focal cross-entropy: −alpha sum over the classes of t (1 − p)^gamma log p, in nats.
 
@@ -237,10 +239,7 @@ class CategoricalFocalCrossentropy(Loss):
     axis, reduction
         As in :class:`Loss`; classes lie along the axis.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----

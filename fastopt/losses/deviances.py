@@ -4,24 +4,27 @@ import numpy as np
 
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction
+from fastopt.losses.base import (
+    Axes,
+    Loss,
+    PlainLoss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
+@filled
 class Poisson(Loss):
     """Poisson loss: mean over a sample of y_pred − y_true log(y_pred + 1e-7).
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
+    {axes}
     from_logarithms : bool, default False
         Whether y_pred holds logarithms x of the rates: mean of exp(x) − y_true x.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -54,18 +57,13 @@ class Poisson(Loss):
 poisson = function_of(Poisson, "poisson")
 
 
+@filled
 class Gamma(PlainLoss):
     """Gamma loss of the logarithm of the mean: mean over a sample of y_pred + y_true exp(−y_pred).
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

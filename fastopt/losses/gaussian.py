@@ -8,10 +8,16 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Loss, Reduction
+from fastopt.losses.base import (
+    Axes,
+    Loss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
+@filled
 class GaussianNLL(Loss):
     """Gaussian negative log likelihood: mean over a sample of (log var + (y_pred − y_true)² / var) / 2, in nats.
 
@@ -23,13 +29,7 @@ class GaussianNLL(Loss):
         Add the constant log(2 π) / 2.
     eps : float > 0, default 1e-6
         Variances below it are taken for it, in squared units of the data.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

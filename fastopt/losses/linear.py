@@ -9,7 +9,10 @@ from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.products import Rows, tile
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
-from fastopt.losses.base import Reduction
+from fastopt.losses.base import (
+    Reduction,
+    filled,
+)
 from fastopt.losses.categorical import ClassWeight, SoftCap, check_weighed_smoothing
 from fastopt.losses.options import Options, function_of
 
@@ -34,6 +37,7 @@ class LinearGradients(NamedTuple):
     bias: np.ndarray | None
 
 
+@filled
 class LinearCrossEntropy(Options):
     """Cross-entropy of the logits x @ weightᵀ + bias, which are never held together: a language model's last layer.
 
@@ -56,10 +60,7 @@ class LinearCrossEntropy(Options):
     class_weight, z_loss, logit_softcap, label_smoothing
         As in :class:`SparseCategoricalCrossentropy`; class weights have the dtype of x.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----

@@ -4,22 +4,23 @@ from typing import Annotated
 
 from fastopt import expect
 from fastopt.kernels.losses import formulas
-from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction
+from fastopt.losses.base import (
+    Axes,
+    Loss,
+    PlainLoss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
+@filled
 class MeanSquaredError(PlainLoss):
     """Mean squared error: mean over a sample of (y_pred − y_true)².
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -47,18 +48,13 @@ class MeanSquaredError(PlainLoss):
 mean_squared_error = function_of(MeanSquaredError, "mean_squared_error")
 
 
+@filled
 class MeanAbsoluteError(PlainLoss):
     """Mean absolute error: mean over a sample of |y_pred − y_true|. The gradient at 0 is 0.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -83,6 +79,7 @@ class MeanAbsoluteError(PlainLoss):
 mean_absolute_error = function_of(MeanAbsoluteError, "mean_absolute_error")
 
 
+@filled
 class Huber(Loss):
     """Huber's loss: mean over a sample of e² / 2 where |e| ≤ delta, delta |e| − delta² / 2 beyond; e = y_pred − y_true.
 
@@ -90,13 +87,7 @@ class Huber(Loss):
     ----------
     delta : float > 0, default 1.0
         Where the parabola becomes a line, in the unit of the data.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -128,18 +119,13 @@ class Huber(Loss):
 huber = function_of(Huber, "huber")
 
 
+@filled
 class MeanSquaredLogarithmicError(PlainLoss):
     """Mean squared logarithmic error: mean over a sample of (log(1 + y_pred) − log(1 + y_true))².
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -168,18 +154,13 @@ class MeanSquaredLogarithmicError(PlainLoss):
 mean_squared_logarithmic_error = function_of(MeanSquaredLogarithmicError, "mean_squared_logarithmic_error")
 
 
+@filled
 class MeanAbsolutePercentageError(PlainLoss):
     """Mean absolute percentage error: 100 times the mean over a sample of |y_pred − y_true| / |y_true|.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -204,18 +185,13 @@ class MeanAbsolutePercentageError(PlainLoss):
 mean_absolute_percentage_error = function_of(MeanAbsolutePercentageError, "mean_absolute_percentage_error")
 
 
+@filled
 class LogCosh(PlainLoss):
     """Logarithm of the hyperbolic cosine: mean over a sample of log cosh(y_pred − y_true).
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -242,6 +218,7 @@ class LogCosh(PlainLoss):
 log_cosh = function_of(LogCosh, "log_cosh")
 
 
+@filled
 class SmoothL1(Loss):
     """Smooth L1 loss: mean over a sample of e² / (2 beta) where |e| < beta, |e| − beta / 2 beyond; e = y_pred − y_true.
 
@@ -249,13 +226,7 @@ class SmoothL1(Loss):
     ----------
     beta : float ≥ 0, default 1.0
         Where the parabola becomes a line, in the unit of the data; 0 is the absolute error.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -287,6 +258,7 @@ class SmoothL1(Loss):
 smooth_l1 = function_of(SmoothL1, "smooth_l1")
 
 
+@filled
 class Quantile(Loss):
     """Quantile (pinball) loss.
 
@@ -296,13 +268,7 @@ class Quantile(Loss):
     ----------
     quantile : float in (0, 1), default 0.5
         q: the share of targets that should be below the prediction.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

@@ -6,24 +6,27 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import NO_CLASS
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Axis, Loss, Reduction
+from fastopt.losses.base import (
+    Axes,
+    Axis,
+    Loss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
+@filled
 class KLDivergence(Loss):
     """Kullback-Leibler divergence: sum over the classes of t log(t / p), in nats.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
+    {axes}
     from_logarithms : bool, default False
         Whether y_pred holds logarithms of probabilities, of any size; then nothing is clipped, as in torch's kl_div.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -61,6 +64,7 @@ class KLDivergence(Loss):
 kullback_leibler_divergence = function_of(KLDivergence, "kullback_leibler_divergence")
 
 
+@filled
 class CosineProximity(Loss):
     """Cosine proximity: minus the cosine of the angle between rows of y_true and y_pred; −1 where they point one way.
 
@@ -69,10 +73,7 @@ class CosineProximity(Loss):
     axis, reduction
         As in :class:`Loss`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -103,18 +104,13 @@ class CosineProximity(Loss):
 cosine_proximity = function_of(CosineProximity, "cosine_proximity")
 
 
+@filled
 class CategoricalHinge(Loss):
     """Categorical hinge loss: max(0, 1 + max((1 − t) y_pred) − sum(t y_pred)), t being the labels of a row.
 
     Parameters
     ----------
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -162,6 +158,7 @@ class _Overlap(Loss):
         return super()._plan(by, y_true, y_pred, samples)
 
 
+@filled
 class Tversky(_Overlap):
     """Tversky loss: 1 − I / (I + alpha missed + beta added), of overlapping sets with probabilities.
 
@@ -176,10 +173,7 @@ class Tversky(_Overlap):
     reduction, axis
         As in :class:`Loss`; the axes of a sample are the set.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -221,6 +215,7 @@ class Tversky(_Overlap):
 tversky = function_of(Tversky, "tversky")
 
 
+@filled
 class Dice(_Overlap):
     """Dice loss: 1 − 2 sum(t p) / (sum(t) + sum(p)), of overlapping sets with probabilities.
 
@@ -229,10 +224,7 @@ class Dice(_Overlap):
     reduction, axis
         As in :class:`Loss`; the axes of a sample are the set.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {raises}
 
     Notes
     -----
@@ -283,6 +275,7 @@ class _LabelLoss(Loss):
         return super()._plan(by, y_true, y_pred, samples)
 
 
+@filled
 class MultiMargin(_LabelLoss):
     """Multi-class margin loss: the mean over the classes of max(0, margin − y_pred[label] + y_pred[class])^p.
 
@@ -292,13 +285,7 @@ class MultiMargin(_LabelLoss):
         The power.
     margin : float, finite (any number), default 1.0
         How far the label's score is to stand above the others.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----
@@ -339,6 +326,7 @@ class MultiMargin(_LabelLoss):
 multi_margin = function_of(MultiMargin, "multi_margin")
 
 
+@filled
 class CategoricalGeneralizedCrossEntropy(_LabelLoss):
     """Generalized cross-entropy: (1 − p[label]^q) / q; near q = 0 it is −log p, at q = 1 it would be 1 − p.
 
@@ -346,13 +334,7 @@ class CategoricalGeneralizedCrossEntropy(_LabelLoss):
     ----------
     q : float in (0, 1), default 0.5
         The larger, the less do samples count whose label has a small probability: wrong labels, maybe.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

@@ -6,9 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from fastopt.docstrings import filler
 from fastopt.kernels.runtime.targets import way
 
 State = Any
+
+filled = filler(
+    raises="""\
+Raises
+------
+TypeError, ValueError
+    As the function; `result()` also before any update.""",
+)
 
 
 class Metric:

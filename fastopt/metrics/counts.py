@@ -7,7 +7,11 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.metrics.base import Metric, metric_of
+from fastopt.metrics.base import (
+    Metric,
+    filled,
+    metric_of,
+)
 from fastopt.metrics.inputs import checked, rows, samples, sequence, whole
 
 MOST_CLASSES = 2**29  # a confusion matrix of more has no address
@@ -51,6 +55,7 @@ class Counts(Metric):
         return total
 
 
+@filled
 class ClassCounts(Counts):
     """How much weight of each class is rightly predicted, predicted, and actual, over batches.
 
@@ -61,10 +66,7 @@ class ClassCounts(Counts):
     num_classes, threshold, multi_label : optional
         As in :func:`fastopt.metrics.class_counts`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -156,6 +158,7 @@ def class_counts(
     return metric_of(ClassCounts, num_classes, threshold, multi_label)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class ConfusionMatrix(Counts):
     """How often each class was predicted for each, over batches: rows are true classes, columns predicted ones.
 
@@ -166,10 +169,7 @@ class ConfusionMatrix(Counts):
     num_classes, threshold, labels, normalize : optional
         As in :func:`fastopt.metrics.confusion_matrix`; without `num_classes` the matrix grows with the labels.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----

@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import Metric, metric_of
+from fastopt.metrics.base import (
+    Metric,
+    filled,
+    metric_of,
+)
 from fastopt.metrics.inputs import errors, sequence, weights
 
 
+@filled
 class MeanSquaredError(Metric):
     """Mean of squared errors over batches: Σ w (y_pred − y_true)² / Σ w.
 
@@ -22,10 +27,7 @@ class MeanSquaredError(Metric):
     multioutput : {"uniform_average", "raw_values"} or a sequence of weights, default "uniform_average"
         As in :func:`fastopt.metrics.mean_squared_error`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -136,6 +138,7 @@ def mean_squared_error(
     return metric_of(MeanSquaredError, multioutput)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class MeanAbsoluteError(MeanSquaredError):
     """Mean of absolute errors over batches: Σ w |y_pred − y_true| / Σ w.
 
@@ -147,10 +150,7 @@ class MeanAbsoluteError(MeanSquaredError):
     multioutput : {"uniform_average", "raw_values"} or a sequence of weights, default "uniform_average"
         As in :func:`fastopt.metrics.mean_squared_error`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -213,6 +213,7 @@ def mean_absolute_error(
     return metric_of(MeanAbsoluteError, multioutput)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class RootMeanSquaredError(MeanSquaredError):
     """Root of the mean of squared errors over batches: √(Σ w (y_pred − y_true)² / Σ w).
 
@@ -224,10 +225,7 @@ class RootMeanSquaredError(MeanSquaredError):
     multioutput : {"uniform_average", "raw_values"} or a sequence of weights, default "uniform_average"
         As in :func:`fastopt.metrics.root_mean_squared_error`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----

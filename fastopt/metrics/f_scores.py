@@ -6,10 +6,11 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.metrics import results
-from fastopt.metrics.base import metric_of
+from fastopt.metrics.base import filled, metric_of
 from fastopt.metrics.ratios import Ratio
 
 
+@filled
 class F1Score(Ratio):
     """Harmonic mean of precision and recall, over batches: 2 TP / (2 TP + FP + FN).
 
@@ -20,10 +21,7 @@ class F1Score(Ratio):
     average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
         As in :func:`fastopt.metrics.precision`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -40,18 +38,6 @@ class F1Score(Ratio):
     """
 
     _ratio = results.f_score(1.0)
-
-    def __init__(
-        self,
-        average: str | None = "binary",
-        threshold: Any = 0.5,
-        num_classes: int | None = None,
-        zero_division: float = 0.0,
-        labels: Any = None,
-        multi_label: bool = False,
-        class_id: int | None = None,
-    ):
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
 
 
 def f1_score(
@@ -113,6 +99,7 @@ def f1_score(
 f1 = f1_score
 
 
+@filled
 class FBetaScore(Ratio):
     """Weighted harmonic mean of precision and recall, over batches: (1 + β²) TP / (β² (TP + FN) + TP + FP).
 
@@ -125,10 +112,7 @@ class FBetaScore(Ratio):
     average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
         As in :func:`fastopt.metrics.precision`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -156,7 +140,8 @@ class FBetaScore(Ratio):
         class_id: int | None = None,
     ):
         beta = expect.number(beta, "beta", expect.NOT_NEGATIVE)
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id, beta=beta)
+        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
+        self._options["beta"] = beta
         self._ratio = results.f_score(beta)
 
 

@@ -5,10 +5,15 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import Mean, metric_of
+from fastopt.metrics.base import (
+    Mean,
+    filled,
+    metric_of,
+)
 from fastopt.metrics.inputs import checked, rows, samples, whole
 
 
+@filled
 class Accuracy(Mean):
     """Share of samples whose label was predicted, over batches.
 
@@ -21,10 +26,7 @@ class Accuracy(Mean):
     multi_label : bool, default False
         As in :func:`fastopt.metrics.accuracy`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -121,6 +123,7 @@ def accuracy(
     return metric_of(Accuracy, threshold, multi_label)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class TopKCategoricalAccuracy(Mean):
     """Share of samples whose class, given by one-hot rows, is among the k highest scores, over batches.
 
@@ -132,10 +135,7 @@ class TopKCategoricalAccuracy(Mean):
     k : int ≥ 1, default 5
         At most the number of classes.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -209,6 +209,7 @@ def top_k_categorical_accuracy(
     return metric_of(TopKCategoricalAccuracy, k)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     """Share of samples whose class, given by integer labels, is among the k highest scores, over batches.
 
@@ -220,10 +221,7 @@ class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     k : int ≥ 1, default 5
         At most the number of classes.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----

@@ -5,10 +5,15 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import Mean, metric_of
+from fastopt.metrics.base import (
+    Mean,
+    filled,
+    metric_of,
+)
 from fastopt.metrics.inputs import checked, flat, rows, samples
 
 
+@filled
 class LogLoss(Mean):
     """Mean of −log of the probability given to the true class, over batches.
 
@@ -19,10 +24,7 @@ class LogLoss(Mean):
     multi_label : bool, default False
         As in :func:`fastopt.metrics.log_loss`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----

@@ -8,7 +8,10 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.metrics.base import metric_of
+from fastopt.metrics.base import (
+    filled,
+    metric_of,
+)
 from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
 
@@ -36,14 +39,13 @@ class Ratio(Counts):
 
     def __init__(
         self,
-        average: str | None,
-        threshold: Any,
-        num_classes: int | None,
-        zero_division: float,
-        labels: Any,
-        multi_label: bool,
-        class_id: int | None,
-        **others: float,
+        average: str | None = "binary",
+        threshold: Any = 0.5,
+        num_classes: int | None = None,
+        zero_division: float = 0.0,
+        labels: Any = None,
+        multi_label: bool = False,
+        class_id: int | None = None,
     ):
         average = None if average is None else expect.choice(average, "average", AVERAGES)
         super().__init__(
@@ -54,7 +56,6 @@ class Ratio(Counts):
             labels=class_labels(labels),
             multi_label=expect.flag(multi_label, "multi_label"),
             class_id=None if class_id is None else whole(class_id, "class_id", 0, None),
-            **others,
         )
         if average == "binary":
             if num_classes not in (None, 2):
@@ -114,6 +115,7 @@ class Ratio(Counts):
         return results.one_ratio(self._ratio, hit, hit + false, hit + missed, zero_division)
 
 
+@filled
 class Precision(Ratio):
     """Share of right ones among the samples predicted to be of a class, over batches: TP / (TP + FP).
 
@@ -124,10 +126,7 @@ class Precision(Ratio):
     average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
         As in :func:`fastopt.metrics.precision`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -144,18 +143,6 @@ class Precision(Ratio):
     """
 
     _ratio = results.PRECISION
-
-    def __init__(
-        self,
-        average: str | None = "binary",
-        threshold: Any = 0.5,
-        num_classes: int | None = None,
-        zero_division: float = 0.0,
-        labels: Any = None,
-        multi_label: bool = False,
-        class_id: int | None = None,
-    ):
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
 
 
 def precision(
@@ -235,6 +222,7 @@ def precision(
     )
 
 
+@filled
 class Recall(Ratio):
     """Share of a class's samples that were predicted to be of it, over batches: TP / (TP + FN).
 
@@ -245,10 +233,7 @@ class Recall(Ratio):
     average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
         As in :func:`fastopt.metrics.precision`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -265,18 +250,6 @@ class Recall(Ratio):
     """
 
     _ratio = results.RECALL
-
-    def __init__(
-        self,
-        average: str | None = "binary",
-        threshold: Any = 0.5,
-        num_classes: int | None = None,
-        zero_division: float = 0.0,
-        labels: Any = None,
-        multi_label: bool = False,
-        class_id: int | None = None,
-    ):
-        super().__init__(average, threshold, num_classes, zero_division, labels, multi_label, class_id)
 
 
 def recall(

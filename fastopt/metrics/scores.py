@@ -7,7 +7,11 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Parts, Samples, joined
-from fastopt.metrics.base import Metric, metric_of
+from fastopt.metrics.base import (
+    Metric,
+    filled,
+    metric_of,
+)
 from fastopt.metrics.inputs import checked, flat, rows, samples, sequence, whole
 
 AVERAGES = ("macro", "weighted", "micro", "samples")
@@ -134,6 +138,7 @@ def _both(positives: float, negatives: float) -> None:
         raise ValueError(f"y_true: expected samples of both classes, got none that is {absent} and has weight")
 
 
+@filled
 class AUC(_Rank):
     """Area under the receiver operating characteristic (or precision-recall curve), over batches.
 
@@ -145,10 +150,7 @@ class AUC(_Rank):
     num_thresholds, thresholds, curve, summation, max_fpr, multi_class, multi_label, average : optional
         As in :func:`fastopt.metrics.auc`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
@@ -315,6 +317,7 @@ def auc(
     return metric_of(AUC, *options)._once(y_true, y_pred, sample_weight)
 
 
+@filled
 class AveragePrecision(_Rank):
     """Area under the steps of the precision-recall curve, over batches.
 
@@ -326,10 +329,7 @@ class AveragePrecision(_Rank):
     num_thresholds, thresholds, multi_label, average : optional
         As in :func:`fastopt.metrics.auc`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----

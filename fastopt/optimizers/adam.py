@@ -4,7 +4,10 @@ from typing import Annotated, Any, Unpack
 
 from fastopt.expect import NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule
 
@@ -13,6 +16,7 @@ def _adam_kernel(group: Group) -> str:
     return "adam_amsgrad" if group["amsgrad"] else "adam"
 
 
+@filled
 class Adam(Optimizer):
     """Adam: steps scaled by running averages of the gradient and its square; AMSGrad if asked.
 
@@ -33,13 +37,7 @@ class Adam(Optimizer):
         Divide by the largest average so far.
     eps_hat : bool, default False
         Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -88,6 +86,7 @@ class Adam(Optimizer):
         )
 
 
+@filled
 class AdamW(Adam):
     """Adam with decoupled weight decay: θ ← (1 − lr weight_decay) θ − lr m̂ / (√v̂ + eps).
 
@@ -105,13 +104,7 @@ class AdamW(Adam):
         Divide by the largest average so far.
     eps_hat : bool, default False
         Add eps before the correction of v, as Keras does: √v + eps, all of it corrected.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -148,6 +141,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize, eps_hat, **options)
 
 
+@filled
 class Adamax(Optimizer):
     """Adam with the infinity norm: steps divided by the largest gradient, old ones fading.
 
@@ -165,13 +159,7 @@ class Adamax(Optimizer):
         Coupled (L2) decay, per step.
     eps_in_divisor : bool, default False
         Add eps to u where it divides, as Keras does, rather than to |g|.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----

@@ -6,7 +6,10 @@ import numpy as np
 
 from fastopt.expect import FRACTION, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import Group, Rate, Rule, Schedule
 
@@ -19,6 +22,7 @@ def _accumulated(name: str, group: Group, param: np.ndarray) -> float:
     return group["initial_accumulator_value"] if name in ("sum_of_squares", "n") else 0.0
 
 
+@filled
 class RMSprop(Optimizer):
     """Steps divided by a running root mean square of the gradient; centered and with momentum if asked.
 
@@ -43,13 +47,7 @@ class RMSprop(Optimizer):
         Add eps inside the root, as Keras and optax do.
     lr_in_momentum : bool, default False
         Let the buffer hold steps, b ← momentum b + lr g / …, as Keras does: lr then weighs gradients as they come.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -103,6 +101,7 @@ class RMSprop(Optimizer):
         )
 
 
+@filled
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of all squared gradients so far.
 
@@ -122,13 +121,7 @@ class Adagrad(Optimizer):
         Added to the root, outside it.
     eps_in_root : bool, default False
         Add eps inside the root, as Keras and optax do.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -178,6 +171,7 @@ class Adagrad(Optimizer):
         )
 
 
+@filled
 class Adadelta(Optimizer):
     """Steps in the parameter's own units: the gradient times the root mean square of steps over that of gradients.
 
@@ -193,13 +187,7 @@ class Adadelta(Optimizer):
         Added inside both roots: how the first steps begin.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -234,6 +222,7 @@ class Adadelta(Optimizer):
         super().__init__(params, options, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
 
 
+@filled
 class FTRL(Optimizer):
     """Follow the regularized leader, proximal: per-coordinate rates, and weights that are exactly 0 where l1 says so.
 
@@ -259,10 +248,7 @@ class FTRL(Optimizer):
     maximize, **options
         As in :class:`Optimizer`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {raises}
 
     Notes
     -----

@@ -9,30 +9,34 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastopt import expect
+from fastopt.docstrings import filler
 from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.memory import State
-from fastopt.optimizers.options import Options, Stats, StepOptions
+from fastopt.optimizers.options import SYNONYMS, Options, Settable, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.optimizers.store import NONE
 from fastopt.optimizers.stores import new_store
 
-SYNONYMS = {  # what others call it
-    "learning_rate": "lr",
-    "epsilon": "eps",
-    "beta_1": "betas",
-    "beta_2": "betas",
-    "beta1": "betas",
-    "beta2": "betas",
-    "global_clipnorm": "clip_norm",
-    "clipnorm": "clip_each",
-    "clipvalue": "clip_value",
-    "max_norm": "clip_norm",
-    "ema_momentum": "ema_decay",
-    "use_ema": "ema_decay",
-}
+RAISES = """\
+Raises
+------
+TypeError, ValueError
+    As in :class:`Optimizer`."""
+filled = filler(
+    raises=RAISES,
+    shared=f"""\
+params : array, sequence of arrays, mapping of arrays, or list of groups
+    float32, float64, bfloat16 or float16 arrays of any shape and strides, updated in place.
+maximize : bool, default False
+    Go up: the gradient's sign is turned.
+**options
+    What every optimizer takes beside these: clip_norm, ema_decay, state_dtype and others. As in :class:`Optimizer`.
+
+{RAISES}""",
+)
 
 
 def expect_norm(norm: Any) -> tuple[float, bool]:
@@ -40,19 +44,6 @@ def expect_norm(norm: Any) -> tuple[float, bool]:
     if isinstance(norm, float | int | np.floating) and not isinstance(norm, bool) and not norm < 0:
         return float(norm), math.isfinite(norm)
     raise TypeError(f"norm: expected a number ≥ 0 or NaN, got {expect.describe(norm)}")
-
-
-class Settable:
-    """An option that may be changed between steps; it is checked as at the start."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, optimizer: "Optimizer | None", owner: type) -> Any:
-        return self if optimizer is None else getattr(optimizer.options, self.name)
-
-    def __set__(self, optimizer: "Optimizer", value: Any) -> None:
-        optimizer.change_option(self.name, value)
 
 
 class Optimizer:

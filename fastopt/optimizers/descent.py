@@ -6,7 +6,10 @@ import numpy as np
 
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE, UNIT, Domain
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule
 
@@ -34,6 +37,7 @@ def _first_step_size(name: str, group: Group, param: np.ndarray) -> float:
     return group["lr"] if name == "step_size" else 0.0
 
 
+@filled
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov's acceleration.
 
@@ -54,13 +58,7 @@ class SGD(Optimizer):
         Needs momentum > 0.
     lr_in_momentum : bool, default False
         Let the buffer hold steps, b ← momentum b + lr g, as Keras does: lr then weighs gradients as they come.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -110,6 +108,7 @@ class SGD(Optimizer):
         )
 
 
+@filled
 class Momentum(Optimizer):
     """Gradient descent along a running average of gradients.
 
@@ -123,13 +122,7 @@ class Momentum(Optimizer):
         Share of the old average kept.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -226,6 +219,7 @@ class Rprop(Optimizer):
         super().__init__(params, options, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
 
 
+@filled
 class ASGD(Optimizer):
     """Gradient descent with ever shorter steps, and the average of the parameters beside it.
 
@@ -244,13 +238,7 @@ class ASGD(Optimizer):
         Steps before averaging begins.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -291,6 +279,7 @@ class ASGD(Optimizer):
         )
 
 
+@filled
 class Lion(Optimizer):
     """Steps of one length, along the sign of an average that leans towards the new gradient.
 
@@ -304,13 +293,7 @@ class Lion(Optimizer):
         Shares of the old average: in the direction, and kept.
     weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----

@@ -4,7 +4,10 @@ from typing import Annotated, Any, Unpack
 
 from fastopt.expect import FINITE, FRACTION, NOT_NEGATIVE, NOT_POSITIVE, POSITIVE
 from fastopt.kernels.optimizers import layers, reference, scalars
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule, Triple, as_float32
 
@@ -18,6 +21,7 @@ def _floor_is_kept(group: Group, compute: str) -> None:
         )
 
 
+@filled
 class LARS(Optimizer):
     """SGD with momentum whose rate is set layer by layer, by the parameter's length beside its gradient's.
 
@@ -43,10 +47,7 @@ class LARS(Optimizer):
     maximize, **options
         As in :class:`Optimizer`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {raises}
 
     Notes
     -----
@@ -94,6 +95,7 @@ class LARS(Optimizer):
         )
 
 
+@filled
 class LAMB(Optimizer):
     """Adam's direction, layer by layer as long as the parameter itself: for batches of tens of thousands.
 
@@ -110,13 +112,7 @@ class LAMB(Optimizer):
         Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
         Decay within the direction, before its length is taken.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -152,6 +148,7 @@ class LAMB(Optimizer):
         super().__init__(params, options, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
 
 
+@filled
 class Adafactor(Optimizer):
     """Adaptive steps whose second moments are kept as row and column averages: almost no state.
 
@@ -172,13 +169,7 @@ class Adafactor(Optimizer):
         Longest RMS of u; longer ones are scaled down to it.
     weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----

@@ -4,11 +4,15 @@ from typing import Annotated, Any, Unpack
 
 from fastopt.expect import FRACTION, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Pair, Rate, Rule, Triple
 
 
+@filled
 class NAdam(Optimizer):
     """Adam with Nesterov's momentum, whose strength μ grows with the steps.
 
@@ -27,13 +31,7 @@ class NAdam(Optimizer):
         Coupled (L2) decay, per step; decoupled with the option of that name.
     momentum_decay : float ≥ 0, default 4e-3
         How fast μ grows from β₁ / 2 to β₁; 1 is the paper's schedule with its 250 left out.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -82,6 +80,7 @@ class NAdam(Optimizer):
         )
 
 
+@filled
 class RAdam(Optimizer):
     """Adam that waits until its divisor can be trusted, and shortens its steps by how far it can.
 
@@ -98,13 +97,7 @@ class RAdam(Optimizer):
         Added to √v, outside the root and before its correction.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step; decoupled with the option of that name.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----
@@ -147,6 +140,7 @@ class RAdam(Optimizer):
         )
 
 
+@filled
 class AdEMAMix(Optimizer):
     """AdamW along two averages of the gradient at once: a fast one, and a slow one that remembers thousands of steps.
 
@@ -168,13 +162,7 @@ class AdEMAMix(Optimizer):
         Added to the root, outside it.
     weight_decay : float ≥ 0, default 0
         Decoupled decay: share of the parameter taken away per step and unit of lr.
-    params, maximize, **options
-        As in :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {shared}
 
     Notes
     -----

@@ -9,6 +9,20 @@ from fastopt import expect
 STATE_DTYPES = ("float32", "bfloat16", "8bit")
 COPY_DTYPES = ("bfloat16", "float16")
 ROUNDINGS = ("nearest", "stochastic", "exact")
+SYNONYMS = {  # what others call it
+    "learning_rate": "lr",
+    "epsilon": "eps",
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "beta1": "betas",
+    "beta2": "betas",
+    "global_clipnorm": "clip_norm",
+    "clipnorm": "clip_each",
+    "clipvalue": "clip_value",
+    "max_norm": "clip_norm",
+    "ema_momentum": "ema_decay",
+    "use_ema": "ema_decay",
+}
 
 
 Overrides = Callable[[str, Any], Mapping[str, Any]]  # (key, array) -> hyper-parameters of its own
@@ -64,6 +78,19 @@ class Options:
         expect.choice(options.get("rounding", "nearest"), "rounding", ROUNDINGS)
         checked["seed"] = expect.integer(options.get("seed", 0), "seed", 0, 2**32)
         return cls(**checked)
+
+
+class Settable:
+    """An option that may be changed between steps; it is checked as at the start."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else getattr(optimizer.options, self.name)
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        optimizer.change_option(self.name, value)
 
 
 class Stats(NamedTuple):

@@ -9,7 +9,10 @@ from fastopt import expect
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.kernels.runtime.signals import signals_wait
-from fastopt.optimizers.base import Optimizer
+from fastopt.optimizers.base import (
+    Optimizer,
+    filled,
+)
 from fastopt.optimizers.options import Stats, StepOptions
 from fastopt.optimizers.rule import Group, Pair, Rate, Rule
 
@@ -32,6 +35,7 @@ def _weights(group: Group, step: int) -> dict[str, float]:
     return carried
 
 
+@filled
 class AdamWScheduleFree(Optimizer):
     """AdamW whose steps need no schedule of lr: gradients are taken between its iterate z and the average x of all z.
 
@@ -66,10 +70,7 @@ class AdamWScheduleFree(Optimizer):
     training : bool
         Whether the parameters hold y.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As in :class:`Optimizer`.
+    {raises}
 
     Notes
     -----

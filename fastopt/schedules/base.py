@@ -3,9 +3,18 @@
 import math
 
 from fastopt import expect
+from fastopt.docstrings import filler
 
 SHARE = expect.Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
 GROWTH = expect.Domain(lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
+
+filled = filler(
+    raises="""\
+Raises
+------
+TypeError, ValueError
+    If an argument is outside its domain.""",
+)
 
 
 def checked_step(step: int) -> int:

@@ -5,9 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import GROWTH, SHARE, Checked, checked_step
+from fastopt.schedules.base import (
+    GROWTH,
+    SHARE,
+    Checked,
+    checked_step,
+    filled,
+)
 
 
+@filled
 @dataclass(frozen=True)
 class CosineDecay(Checked):
     """end + (lr − end) (1 + cos(π step / decay_steps)) / 2, and end from decay_steps on.
@@ -21,10 +28,7 @@ class CosineDecay(Checked):
     end : float ≥ 0, default 0.0
         Rate from there on.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
@@ -56,6 +60,7 @@ class CosineDecay(Checked):
         return self.end + (self.lr - self.end) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+@filled
 @dataclass(frozen=True)
 class CosineDecayRestarts(Checked):
     """Cosine decay that starts again: end + (lr − end) m_mul^k (1 + cos(π s / T)) / 2 at step s of period k.
@@ -75,10 +80,7 @@ class CosineDecayRestarts(Checked):
     end : float ≥ 0, default 0.0
         Rate that each period falls to.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
@@ -116,6 +118,7 @@ class CosineDecayRestarts(Checked):
         return self.end + height * 0.5 * (1.0 + math.cos(math.pi * rest / period))
 
 
+@filled
 @dataclass(frozen=True)
 class LinearWarmup(Checked):
     """A straight line from start to the schedule's first rate, then the schedule, from its own step 0.
@@ -131,10 +134,7 @@ class LinearWarmup(Checked):
     start : float ≥ 0, default 0.0
         Rate at step 0; a step of rate 0 moves nothing.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----

@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import SHARE, Checked, checked_step
+from fastopt.schedules.base import (
+    SHARE,
+    Checked,
+    checked_step,
+    filled,
+)
 
 
+@filled
 @dataclass(frozen=True)
 class ExponentialDecay(Checked):
     """lr · decay_rate^(step / decay_steps), the exponent rounded down with staircase.
@@ -21,10 +27,7 @@ class ExponentialDecay(Checked):
     staircase : bool, default False
         Change every decay_steps steps alone.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
@@ -57,6 +60,7 @@ class ExponentialDecay(Checked):
         return self.lr * self.decay_rate**periods
 
 
+@filled
 @dataclass(frozen=True)
 class InverseTimeDecay(Checked):
     """lr / (1 + decay_rate · step / decay_steps), the quotient rounded down with staircase.
@@ -72,10 +76,7 @@ class InverseTimeDecay(Checked):
     staircase : bool, default False
         Change every decay_steps steps alone.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
@@ -108,6 +109,7 @@ class InverseTimeDecay(Checked):
         return self.lr / (1.0 + self.decay_rate * periods)
 
 
+@filled
 @dataclass(frozen=True)
 class PolynomialDecay(Checked):
     """end + (lr − end) (1 − step / decay_steps)^power, and end from decay_steps on. Linear with power 1.
@@ -125,10 +127,7 @@ class PolynomialDecay(Checked):
     cycle : bool, default False
         Instead of staying at end, start again: decay_steps becomes its next multiple beyond the step.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----

@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import SHARE, Checked, checked_step
+from fastopt.schedules.base import (
+    SHARE,
+    Checked,
+    checked_step,
+    filled,
+)
 
 
+@filled
 @dataclass(frozen=True)
 class Constant(Checked):
     """The same rate at every step: lr.
@@ -17,10 +23,7 @@ class Constant(Checked):
     lr : float ≥ 0
         The rate.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     References
     ----------
@@ -43,6 +46,7 @@ class Constant(Checked):
         return self.lr
 
 
+@filled
 @dataclass(frozen=True)
 class PiecewiseConstant(Checked):
     """values[k] from step boundaries[k − 1] on, until step boundaries[k].
@@ -54,10 +58,7 @@ class PiecewiseConstant(Checked):
     values : sequence of n + 1 float ≥ 0
         The rates.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
@@ -98,6 +99,7 @@ class PiecewiseConstant(Checked):
         return self.values[bisect_right(self.boundaries, checked_step(step))]
 
 
+@filled
 @dataclass(frozen=True)
 class StepDecay(Checked):
     """lr · gamma^⌊step / step_size⌋.
@@ -111,10 +113,7 @@ class StepDecay(Checked):
     gamma : float in (0, 1], default 0.1
         Factor of a drop.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is outside its domain.
+    {raises}
 
     Notes
     -----
