@@ -14,6 +14,10 @@ def opaque(function: F) -> F:
     return function
 
 
+def array(y_pred: np.ndarray) -> np.ndarray:
+    return y_pred
+
+
 def takes(y_pred: np.ndarray) -> bool:
     return y_pred.dtype.name in ("float16", "bfloat16", "float32", "float64") and y_pred.ndim > 0 and y_pred.size > 0
 

@@ -11,6 +11,7 @@ from fastopt.torch.functional.base import array, keep, opaque
 from fastopt.torch.tensors import NAMES
 
 __all__ = [
+    "array",
     "broadcast",
     "fit",
     "is_constant",

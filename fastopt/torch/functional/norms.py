@@ -144,12 +144,13 @@ def _vector(value: Tensor | None, name: str, x: Tensor, shape: tuple[int, ...]) 
 class _Batch(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gamma: Any, beta: Any, residual: Any, said: dict[str, Any]) -> Tensor:  # type: ignore[override]
-        channels, kind = x.shape[1], x.dtype if x.dtype in WIDE else torch.float32
+        channels, kind = x.shape[said["axis"]], x.dtype if x.dtype in WIDE else torch.float32
         gamma_array = array(torch.ones(channels, dtype=kind) if gamma is None else gamma)
         beta_array = array(torch.zeros(channels, dtype=kind) if beta is None else beta)
         y = torch.empty_like(x)
         options = {
-            "axis": 1, "activation": said["activation"], "residual": None if residual is None else array(residual),
+            "axis": said["axis"], "activation": said["activation"],
+            "residual": None if residual is None else array(residual),
         }  # fmt: skip
         door, running = way("normalization"), [None if one is None else array(one) for one in said["running"]]
         if said["training"]:
@@ -161,6 +162,8 @@ class _Batch(torch.autograd.Function):
                 *running,
                 momentum=said["momentum"],
                 eps=said["eps"],
+                mask=said["mask"],
+                biased=said["biased"],
                 **options,
             )
         else:
@@ -181,8 +184,8 @@ class _Batch(torch.autograd.Function):
         dresidual = torch.empty_like(residual) if residual is not None and relu else None
         dgamma, dbeta = way("normalization").batch_backward(
             array(dy.to(x.dtype)), array(x), *ctx.kept, array(dx), None if dresidual is None else array(dresidual),
-            training=said["training"], axis=1, activation=said["activation"],
-            residual=None if residual is None else array(residual),
+            training=said["training"], axis=said["axis"], activation=said["activation"],
+            residual=None if residual is None else array(residual), mask=said["mask"],
         )  # fmt: skip
         if residual is not None and not relu:
             dresidual = dy
@@ -190,6 +193,35 @@ class _Batch(torch.autograd.Function):
             None if gamma is None else torch.from_numpy(dgamma), None if beta is None else torch.from_numpy(dbeta),
         )  # fmt: skip
         return dx, *gradients, dresidual, None
+
+
+def batch(
+    x: Tensor, gamma: Tensor | None, beta: Tensor | None, running: Sequence[Tensor | None], *, training: bool,
+    momentum: float, eps: float, axis: int = 1, residual: Tensor | None = None, relu: bool = False,
+    mask: Tensor | None = None, biased: bool = False,
+) -> Tensor:  # fmt: skip
+    """Return batch norm over any axis of channels; nothing is checked. Running statistics are updated in place.
+
+    Parameters
+    ----------
+    x, gamma, beta, running, training, momentum, eps, residual, relu
+        As in :func:`batch_norm`, parameters in the type that the kernels take beside x.
+    axis : int
+        The channels' axis, from the front.
+    mask : bool tensor of x's shape without its channels, or None
+        In training: statistics are those of the values where it is True.
+    biased : bool
+        Whether the running variance takes the biased variance of a batch.
+    """
+    said = {
+        "training": training, "momentum": momentum, "eps": float(eps), "running": running,
+        "activation": "relu" if relu else None, "axis": axis, "mask": None if mask is None else array(mask),
+        "biased": biased,
+    }  # fmt: skip
+    result: Tensor = _Batch.apply(x, gamma, beta, residual, said)  # type: ignore[no-untyped-call]
+    if training:
+        torch.autograd.graph.increment_version([one for one in running if one is not None])
+    return result
 
 
 @opaque
@@ -234,12 +266,7 @@ def batch_norm(
                            f"{tuple(residual.shape)}")  # fmt: skip
     if not input.numel():
         raise ValueError(f"input: expected at least one sample, got shape {tuple(input.shape)}")
-    said = {
-        "training": training, "momentum": momentum, "eps": float(eps), "running": running,
-        "activation": "relu" if relu else None,
-    }  # fmt: skip
     weight, bias = _vector(weight, "weight", input, (channels,)), _vector(bias, "bias", input, (channels,))
-    result: Tensor = _Batch.apply(input, weight, bias, residual, said)  # type: ignore[no-untyped-call]
-    if training:
-        torch.autograd.graph.increment_version([one for one in running if one is not None])
-    return result
+    return batch(
+        input, weight, bias, running, training=training, momentum=momentum, eps=eps, residual=residual, relu=relu
+    )

@@ -14,7 +14,7 @@ import pytest
 
 import fastopt.keras as ours
 
-ROOMS = ("initializers", "losses", "optimizers")
+ROOMS = ("initializers", "layers", "losses", "metrics", "optimizers")
 OWN = {
     id(getattr(getattr(keras, room), name)): getattr(getattr(ours, room), name)
     for room in ROOMS

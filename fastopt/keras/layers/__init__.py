@@ -1,0 +1,18 @@
+"""Keras's normalization layers, forward and backward by fastopt's kernels.
+
+A layer is Keras's of the same name, with its arguments, weights, configuration and results. On the torch backend the
+kernels run, and keep what the backward pass needs; a second derivative is refused. Layer and RMS norm of axes that
+aren't the last ones work, too, where Keras's own fail under torch. Keras's own code runs on other backends and devices,
+for symbolic and empty inputs, batch renormalization, masks beside an axis that isn't the last, and `rms_scaling`.
+
+`UnitNormalization` and `SpectralNormalization` are Keras's alone.
+"""
+
+from fastopt.keras.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+)
+
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"]
