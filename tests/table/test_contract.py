@@ -333,6 +333,13 @@ def test_modules_say_what_they_are(path):
     assert ast.get_docstring(ast.parse(path.read_text())), "a module docstring"
 
 
+def test_the_readme_names_every_file_of_the_kernels():
+    named = set(re.findall(r"`([\w*]+)", (ROOT / "kernels" / "README.md").read_text()))
+    files = [path for path in SOURCES if path.parts[-3] == "kernels" and path.name != "__init__.py"]
+    unnamed = [path for path in files if path.stem not in named and path.stem.split("_")[0] + "_*" not in named]
+    assert unnamed == []
+
+
 def test_the_kernels_import_under_their_own_name_alone():
     spec = importlib.util.spec_from_file_location("kernels", ROOT / "kernels" / "__init__.py")
     with pytest.raises(ImportError, match=r"fastopt\.kernels"):
