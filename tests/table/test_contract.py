@@ -186,8 +186,8 @@ def test_rows_of_ops_are_complete(op):
     assert op.tolerance.keys() == set(DTYPES)
     assert all(0 <= part <= 1e-4 for part in op.tolerance["float32"])
     assert all(0 <= part <= 1e-11 for part in op.tolerance["float64"])
-    assert len({bad.what for bad in op.bad}) == len(op.bad) >= 3
-    assert all(bad.words for bad in op.bad)
+    assert len({wrong.what for wrong in op.wrong}) == len(op.wrong) >= 3
+    assert all(wrong.words for wrong in op.wrong)
     assert op.bench
 
 
