@@ -39,15 +39,15 @@ class Tree:
         if not self.leaves:
             raise ValueError("params: expected at least one array, got none")
 
-    def flatten(self, tree: Any, name: str) -> list[Any]:
-        """Return the leaves of another tree of this form, in the parameters' order."""
+    def flatten(self, tree: Any, name: str, of: str = "gradients") -> list[Any]:
+        """Return the leaves of another tree of this form, in the parameters' order; `of` says what they are."""
         if not self.grouped:
-            return alike(self._forms[0], tree, name, "gradients")
+            return alike(self._forms[0], tree, name, of)
         if not isinstance(tree, list | tuple) or len(tree) != len(self._forms):
             raise ValueError(f"{name}: expected a list of {len(self._forms)} groups, got {expect.describe(tree)}")
         flat: list[Any] = []
         for k, (part, form) in enumerate(zip(tree, self._forms, strict=True)):
-            flat += alike(form, part, f"{name}[{k}]", "gradients")
+            flat += alike(form, part, f"{name}[{k}]", of)
         return flat
 
     def extended(self, group: "Tree") -> "Tree":

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +15,9 @@ from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
+from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
-from fastopt.optimizers.options import SYNONYMS, Options, Settable, Stats, StepOptions
+from fastopt.optimizers.options import APART, SYNONYMS, Options, Settable, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.optimizers.store import NONE
 from fastopt.optimizers.stores import new_store
@@ -70,6 +72,8 @@ class Optimizer:
             Keep running averages of the parameters, a ← ema_decay a + (1 − ema_decay) θ after every step, from a = θ.
         copy_to : {"bfloat16", "float16"} or None, default None
             Keep a copy of the parameters in this type, written in the same pass: `copies`.
+        copies : same structure as `params`, of bfloat16 or float16 arrays, or None, default None
+            Write these copies into memory of the caller's, of any strides; `copy_to` is their type then.
         state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
             How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
             otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
@@ -141,7 +145,7 @@ class Optimizer:
 
     def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
         given: Mapping[str, Any] = options or {}
-        known = (*hyper, *Options.__dataclass_fields__, "overrides")
+        known = (*hyper, *Options.__dataclass_fields__, *APART)
         for name in given:
             if name not in known:
                 raise TypeError(f"{name}: {expect.unknown(name, known, SYNONYMS)}")
@@ -152,8 +156,11 @@ class Optimizer:
         overrides = given.get("overrides")
         if overrides is not None and not callable(overrides):
             raise TypeError(f"overrides: expected a callable (key, array), got {expect.describe(overrides)}")
-        checked = Options.of({name: value for name, value in given.items() if name != "overrides"})
-        self._store = new_store(self.rule, checked, params, hyper, overrides)
+        copies = given.get("copies")
+        checked = Options.of({name: value for name, value in given.items() if name not in APART})
+        if copies is not None:
+            checked = replace(checked, copy_to=type_of_copies(copies, checked.copy_to))
+        self._store = new_store(self.rule, checked, params, hyper, overrides, copies)
         self._turn = Turn()  # a step, or any look at what it writes, at a time
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -428,7 +435,7 @@ class Optimizer:
         """
         with self._turn:
             self._store.check_params()
-            self._store.refresh()
+            begin_anew(self._store)
 
     def _write(self, values: list[np.ndarray]) -> None:
         """Write values into the parameters: into all, or none."""

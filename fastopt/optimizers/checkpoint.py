@@ -16,6 +16,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.whole import whole
+from fastopt.optimizers.copies import copy_call
 from fastopt.optimizers.rule import Group
 from fastopt.optimizers.store import STEPS, Store, of_rows
 
@@ -68,7 +69,7 @@ def load_state_dict(store: Store, given: Any) -> None:
         for key, array in own.items():
             _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
             writes.append((store.write, (array, state[name][key]), {}))
-    writes += [store.copy_call(i) for i in range(len(store.copies))]
+    writes += [copy_call(store, i) for i in range(len(store.copies))]
     writes += [(setattr, (store, "behind", behind), {}), (setattr, (store, "state", kept), {})]
     adopt(store, groups, steps, carried, writes, by_rows)
 

@@ -8,6 +8,7 @@ from fastopt import expect
 
 STATE_DTYPES = ("float32", "bfloat16", "8bit")
 COPY_DTYPES = ("bfloat16", "float16")
+APART = ("overrides", "copies")  # options that are no part of `Options`: functions, arrays
 ROUNDINGS = ("nearest", "stochastic", "exact")
 SYNONYMS = {  # what others call it
     "learning_rate": "lr",
@@ -41,6 +42,7 @@ class StepOptions(TypedDict, total=False):
     rounding: str
     seed: int
     overrides: Overrides | None
+    copies: Any
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fastopt.kernels.optimizers.recipe import FLOATS, Recipe
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.kinds import GROUP
 from fastopt.kernels.runtime.targets import way
+from fastopt.optimizers.copies import check_lent
 from fastopt.optimizers.options import Stats
 from fastopt.optimizers.refusals import refuse_overlap
 from fastopt.optimizers.store import STEPS, Store, of_rows
@@ -34,6 +35,7 @@ def checked(store: Store, index: Any, rows: Any, values: Any) -> Rows:
     i = expect.integer(index, "index", 0, len(store.params))
     name, param = store.names[i], store.params[i]
     expect.writable(expect.array(param, name, shape=store.shapes[i], among=FLOATS), name)
+    check_lent(store)
     if param.ndim == 0:
         raise ValueError(f"{name}: expected an array that has rows, got shape ()")
     if isinstance(rows, np.ma.MaskedArray):

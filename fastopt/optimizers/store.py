@@ -16,6 +16,7 @@ from fastopt.kernels.runtime.tables import first_overlap, hold_the_same, holds_t
 from fastopt.kernels.runtime.targets import way_of
 from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers.bound import Bound
+from fastopt.optimizers.copies import check_lent, copy_call, names_of_lent
 from fastopt.optimizers.memory import Layout, Memory
 from fastopt.optimizers.options import Options, Overrides
 from fastopt.optimizers.overrides import grouped
@@ -28,7 +29,7 @@ NOTHING: dict[str, float] = {}  # carried
 PARAM = 0  # a column of every recipe
 KEPT = 8  # sets of batches that are kept, one for each combination of the gradients' types
 STEPS = "steps"
-ADDRESSES = ("memories", "_starts", "_stops", "_batches", "_kinds", "_seen_zeroed")
+ADDRESSES = ("memories", "lent", "_starts", "_stops", "_batches", "_kinds", "_seen_zeroed")
 
 
 def of_rows(name: str) -> str:
@@ -48,6 +49,8 @@ class Store:
         Hyper-parameters of every group that doesn't name its own.
     overrides : callable (key, array) -> mapping, optional
         A parameter's own hyper-parameters; those of the same ones become a group.
+    copies : as params, optional
+        Arrays that copies are written to.
 
     Attributes
     ----------
@@ -58,7 +61,9 @@ class Store:
     steps, carried : int, list of dict
         Steps taken, and what each group carries from step to step beside arrays.
     state, copies : list of dict of arrays, list of arrays
-        Of each parameter; in memory of the store's own.
+        Of each parameter; in memory of the store's own, but for copies that are `lent`.
+    lent : list of arrays
+        The first parameters' copies, if they are the caller's: looked at in every step, as parameters are.
     behind : dict
         Steps taken and numbers carried of the parameters that have come less far than their group: that missed
         gradients, or were added later.
@@ -67,7 +72,8 @@ class Store:
     """
 
     def __init__(
-        self, rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None
+        self, rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None,
+        copies: Any = None,
     ):  # fmt: skip
         self.rule, self.options, self.hyper = rule, options, hyper
         self.tree = Tree(params)
@@ -78,6 +84,8 @@ class Store:
             refusal = "" if rule.layers is None else rule.layers.refusal(shape)
             if refusal:
                 raise ValueError(f"{name}: {refusal}")
+        self.lent = [] if copies is None else self.tree.flatten(copies, "copies", "copies")
+        check_lent(self)
         given = self.tree.options
         if overrides is not None:
             self.group_of, given = grouped(self.tree, overrides)
@@ -94,6 +102,7 @@ class Store:
         self.carried = [dict(rule.carries) for _ in self.groups]
         self._begin_state()
         self.build_tables()
+        whole([copy_call(self, i) for i in range(len(self.lent))])
 
     # ---- where arrays are: what a store on a device says otherwise
 
@@ -138,13 +147,13 @@ class Store:
 
     def _layout(self, i: int) -> Layout:
         recipe, shape = self.recipe(i), self.shapes[i]
-        copy = {"copy": (kinds.dtype(recipe.copy), shape)} if recipe.copy else {}
+        copy = {"copy": (kinds.dtype(recipe.copy), shape)} if recipe.copy and not self.lent else {}
         return self.rule.layout(recipe, shape) | copy
 
     def _hold(self, state: list[dict[str, Any]]) -> None:
         """Take arrays of our own memory as each parameter's state, and its copy."""
         self.state: list[dict[str, Any]] = state
-        self.copies = [own.pop("copy") for own in state if "copy" in own]
+        self.copies = self.lent or [own.pop("copy") for own in state if "copy" in own]
 
     def _begin_state(self) -> None:
         memory = Memory([self._layout(i) for i in range(len(self.params))])
@@ -188,6 +197,7 @@ class Store:
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
+        self.lent = []
         given = [own | ({"copy": self.copies[i]} if self.copies else {}) for i, own in enumerate(self.state)]
         memory = Memory([{name: (a.dtype, a.shape) for name, a in own.items()} for own in given])
         self.memories = [memory]
@@ -205,29 +215,11 @@ class Store:
         self.options = options
         self.forget_batches()
 
-    def refresh(self) -> None:
-        """Begin copies, averages and lost bits anew from the parameters."""
-        writes: list[Call] = []
-        with np.errstate(all="ignore"):
-            for i, (param, state) in enumerate(zip(self.params, self.state, strict=True)):
-                if "average" in state:
-                    average = kinds.read(str(param.dtype), [param], str(state["average"].dtype))
-                    writes.append((np.copyto, (state["average"], average), {}))
-                if "param_lost_bits" in state:
-                    writes.append((state["param_lost_bits"].fill, (0,), {}))
-                if self.copies:
-                    writes.append(self.copy_call(i))
-        whole(writes)
-
-    def copy_call(self, i: int) -> Call:
-        """Return the call that writes a parameter into its copy."""
-        with np.errstate(all="ignore"):
-            return np.copyto, (self.copies[i], self.params[i].astype(self.copies[i].dtype)), {}
-
     def check_params(self) -> None:
         """Raise for a parameter that can't be written."""
         for name, param, shape in zip(self.names, self.params, self.shapes, strict=True):
             expect.writable(expect.array(param, name, shape=shape, among=FLOATS), name)
+        check_lent(self)
 
     # ---- groups
 
@@ -336,7 +328,9 @@ class Store:
 
     def build_tables(self) -> None:
         """Refuse parameters that overlap, and keep the ranges of memory that gradients must stay out of."""
-        self._starts, self._stops = memory_ranges(self.names, self.params, self.memories)
+        self._starts, self._stops = memory_ranges(
+            self.names + names_of_lent(self), self.params + self.lent, self.memories
+        )
         self.forget_batches()
 
     def forget_batches(self) -> None:
@@ -355,6 +349,7 @@ class Store:
         """
         bound = self._batches.get(self._kinds)
         if bound is None or not self._fit(bound, gradients, zeroed) or not self._apart(bound, zeroed):
+            check_lent(self)
             refuse_gradients(self, self._starts, self._stops, gradients, zeroed, missing)
             gradients = [None if gradient is None else np.asarray(gradient) for gradient in gradients]
             kinds_of = zip(self.params, gradients, strict=True)
@@ -386,6 +381,8 @@ class Store:
         for each in bound:
             own = gradients if len(bound) == 1 else [gradients[i] for i in each.members]
             each.packed = each.jobs.bind(PARAM, writable=True) & each.jobs.bind(each.grad, own, zeroed)
+            if self.lent:
+                each.packed &= each.jobs.bind(each.names.index("copy"), writable=True)
             fits &= each.packed
         return fits
 

@@ -9,11 +9,13 @@ from fastopt.optimizers.store import Store
 
 
 def new_store(
-    rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None
-) -> Store:  # fmt: skip
+    rule: Rule, options: Options, params: Any, hyper: Group, overrides: Overrides | None = None, copies: Any = None
+) -> Store:
     """Return a store for arrays where the target in force works."""
     if get_target() != "cuda":
-        return Store(rule, options, params, hyper, overrides)
+        return Store(rule, options, params, hyper, overrides, copies)
+    if copies is not None:
+        raise TypeError("copies: expected None under target 'cuda', where copy_to keeps them on the GPU, got arrays")
     from fastopt.optimizers.device_store import DeviceStore
 
     return DeviceStore(rule, options, params, hyper, overrides)

@@ -14,7 +14,7 @@ from fastopt.torch.crew import on_torchs_workers
 from fastopt.torch.optim import rows
 from fastopt.torch.optim.batch import Batch, Member, State, kind_of
 from fastopt.torch.optim.rules import Group, Rule, Said
-from fastopt.torch.tensors import DTYPES, local
+from fastopt.torch.tensors import DTYPES, NAMES, local
 
 OPTIONS = tuple(Options.__dataclass_fields__)
 DECAY = "decoupled_weight_decay"
@@ -39,6 +39,8 @@ class Fused(torch.optim.Optimizer):
         Keep running averages of the parameters in the state as `average`.
     copy_to : {"bfloat16", "float16"} or None, default None
         Keep a copy of each parameter in this type in the state as `copy`, written in the same pass.
+    copies : sequence of bfloat16 or float16 tensors, one for each parameter in the groups' order, or None, default None
+        The memory for these copies; `copy_to` is their type then. Those of parameters that are added later are made.
     state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
         How new state is kept; None: float64 for parameters of float64, else float32, for 16-bit parameters, too. State
         that is loaded in another float type stays in it.
@@ -68,6 +70,8 @@ class Fused(torch.optim.Optimizer):
     def __init__(self, *args: Any, **keywords: Any):
         own = [name for name in OPTIONS if name != DECAY or not self._torch_decouples()]
         self.options = Options.of({name: keywords.pop(name) for name in own if name in keywords})
+        self._lent: dict[torch.Tensor, torch.Tensor] = {}
+        copies = keywords.pop("copies", None)
         self.clip_group = keywords.pop("clip_group", None)
         if self.clip_group is not None and self.options.clip_norm is None:
             raise ValueError("clip_group: expected clip_norm beside it, got None")
@@ -77,6 +81,10 @@ class Fused(torch.optim.Optimizer):
             raise RuntimeError(
                 "differentiable: expected False, for kernels have no gradient; use torch's own class, got True"
             )
+        if copies is not None:
+            params = [param for group in self.param_groups for param in group["params"]]
+            self._lent = lent(copies, params, self.options.copy_to)
+            self.options = replace(self.options, copy_to=NAMES[copies[0].dtype])
 
     @classmethod
     def _torch_decouples(cls) -> bool:
@@ -87,6 +95,7 @@ class Fused(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._unbind()
+        self.__dict__.setdefault("_lent", {})  # a copy has copies of its own; loading comes here, too
         super().__setstate__(state)
 
     def _unbind(self) -> None:
@@ -263,8 +272,13 @@ class Fused(torch.optim.Optimizer):
         if recipe.average:
             made["average"] = lambda: param.detach().to(compute, copy=True)
         if recipe.copy is not None:
-            made["copy"] = lambda: param.detach().to(DTYPES[recipe.copy or ""], copy=True)
+            made["copy"] = lambda: self._copy_of(param, DTYPES[recipe.copy or ""])
         return made
+
+    def _copy_of(self, param: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return a parameter's copy, up to date: in the caller's memory where that was given."""
+        found = self._lent.get(param)
+        return param.detach().to(dtype, copy=True) if found is None else found.copy_(param.detach())
 
     def _recipe(self, core: Core, group: Group, param: torch.Tensor, state: State) -> Recipe:
         """Return what a step does to a parameter; how its state is kept follows from the tensors that are there."""
@@ -302,7 +316,34 @@ class Fused(torch.optim.Optimizer):
                 own = self.state[param].get(name)
                 if isinstance(own, torch.Tensor) and isinstance(value, torch.Tensor) and own.dtype != value.dtype:
                     self.state[param][name] = value.detach().to(own.device, copy=True)
+        for param, copy in self._lent.items():
+            if "copy" in self.state.get(param, {}):
+                self.state[param]["copy"] = copy.copy_(param.detach())
         self._unbind()
+
+
+def lent(copies: Any, params: list[torch.Tensor], stated: str | None) -> dict[torch.Tensor, torch.Tensor]:
+    """Return the caller's memory for each parameter's copy, which is written now; raise for what can't be used."""
+    if not isinstance(copies, list | tuple) or len(copies) != len(params):
+        got = f"{len(copies)}" if isinstance(copies, list | tuple) else type(copies).__name__
+        raise ValueError(f"copies: expected a list of {len(params)} tensors, one for each parameter, got {got}")
+    kind = getattr(copies[0], "dtype", None)
+    if kind not in (torch.bfloat16, torch.float16):
+        raise TypeError(f"copies[0]: expected a tensor of bfloat16 or float16, got {kind or type(copies[0]).__name__}")
+    if stated not in (None, NAMES[kind]):
+        raise ValueError(f"copy_to: expected {NAMES[kind]!r}, the type of copies, or None, got {stated!r}")
+    for k, (copy, param) in enumerate(zip(copies, params)):
+        if not isinstance(copy, torch.Tensor) or copy.dtype != kind:
+            raise TypeError(
+                f"copies[{k}]: expected a tensor of {kind}, got {getattr(copy, 'dtype', type(copy).__name__)}"
+            )
+        if copy.shape != param.shape or copy.device.type != "cpu" or copy.layout != torch.strided:
+            raise ValueError(
+                f"copies[{k}]: expected a dense tensor of shape {tuple(param.shape)} on the CPU, got {copy.layout} of "
+                f"{tuple(copy.shape)} on {copy.device}"
+            )
+    with torch.no_grad():
+        return {param: copy.copy_(param.detach()) for copy, param in zip(copies, params)}
 
 
 def _number_type() -> torch.dtype:

@@ -1,0 +1,70 @@
+"""Copies of parameters in 16 bits: in memory of the optimizer's own, or in the caller's."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastopt import expect
+from fastopt.kernels.runtime import kinds
+from fastopt.kernels.runtime.jobs import Call
+from fastopt.kernels.runtime.whole import whole
+from fastopt.optimizers.options import COPY_DTYPES, Options
+
+
+class Held(Protocol):
+    """What is looked at of a store."""
+
+    names: list[str]
+    params: list[Any]
+    shapes: list[tuple[int, ...]]
+    state: list[dict[str, Any]]
+    copies: list[Any]
+    lent: list[Any]
+    options: Options
+
+
+def type_of_copies(copies: Any, stated: str | None) -> str:
+    """Return the type of copies that the caller has memory for: the first one's; the others are looked at later."""
+    first = copies
+    while isinstance(first, Mapping | list | tuple):
+        first = next(iter(first.values() if isinstance(first, Mapping) else first), None)
+    kind = str(getattr(first, "dtype", ""))
+    if kind not in COPY_DTYPES:
+        raise TypeError(f"copies: expected arrays of bfloat16 or float16, got {expect.describe(first)}")
+    if stated not in (None, kind):
+        raise ValueError(f"copy_to: expected {kind!r}, the type of copies, or None, got {stated!r}")
+    return kind
+
+
+def names_of_lent(held: Held) -> list[str]:
+    """Return what errors call the caller's copies."""
+    return [name.replace("params", "copies", 1) for name in held.names[: len(held.lent)]]
+
+
+def check_lent(held: Held) -> None:
+    """Raise for a copy of the caller's that can't be written."""
+    for name, copy, shape in zip(names_of_lent(held), held.lent, held.shapes):
+        dtype = kinds.dtype(held.options.copy_to or "")
+        expect.writable(expect.array(copy, name, dtype=dtype, shape=shape, written=True), name)
+
+
+def copy_call(held: Held, i: int) -> Call:
+    """Return the call that writes a parameter into its copy."""
+    with np.errstate(all="ignore"):
+        return np.copyto, (held.copies[i], held.params[i].astype(held.copies[i].dtype)), {}
+
+
+def begin_anew(held: Held) -> None:
+    """Begin copies, averages and lost bits anew from the parameters."""
+    writes: list[Call] = []
+    with np.errstate(all="ignore"):
+        for i, (param, state) in enumerate(zip(held.params, held.state, strict=True)):
+            if "average" in state:
+                average = kinds.read(str(param.dtype), [param], str(state["average"].dtype))
+                writes.append((np.copyto, (state["average"], average), {}))
+            if "param_lost_bits" in state:
+                writes.append((state["param_lost_bits"].fill, (0,), {}))
+            if held.copies:
+                writes.append(copy_call(held, i))
+    whole(writes)
