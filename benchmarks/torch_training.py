@@ -1,6 +1,6 @@
 """fastopt.torch beside torch, interleaved in one process: p20, p50 and p80 in microseconds, as Markdown.
 
-    python benchmarks/torch_training.py [--rounds 60] [--only NAME]
+    python benchmarks/torch_training.py [--rounds 60] [--only NAME] [--memory]
 
 Run it on a quiet machine. A row's contenders take turns, so that each finds the caches as the others leave them.
 """
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import torch
+import torch_networks as networks
 from torch.nn import functional as theirs
 
 from fastopt.torch import functional as ours
@@ -108,8 +109,19 @@ CASES: dict[str, Callable[[], Contenders]] = {
     "mean squared error, 10 by 10": lambda: both(
         lambda functions, x: functions.mse_loss(x, torch.zeros(10, 10)), torch.randn(10, 10)
     ),
+    "cross-entropy along axis 1, (2, 150, 256, 256)": lambda: both(
+        lambda functions, x: functions.cross_entropy(x, torch.zeros(2, 256, 256, dtype=torch.long)),
+        torch.randn(2, 150, 256, 256),
+    ),
     "embedding 1M by 64, uniform": lambda: embedding(False),
     "embedding 1M by 64, zipf": lambda: embedding(True),
+    "a GPT's step, 4 layers of 256, 32k words": lambda: networks.gpt(narrow=False, compiled=True),
+    "the same, bfloat16 autocast": lambda: networks.gpt(narrow=True, compiled=False),
+    "a ResNet-18's step, 32 images of 64": lambda: networks.images(64),
+    "the same, images of 160": lambda: networks.images(160),
+    "the same, images of 64, channels-last": lambda: networks.images(64, torch.channels_last),
+    "a tabular network's step, 12 layers of 32": networks.tabular,
+    "offload, GPT-2's arrays": networks.offload,
 }  # fmt: skip
 
 
@@ -129,7 +141,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--only", default="", help="cases whose names hold this")
+    parser.add_argument("--memory", action="store_true", help="what a step adds to the memory, instead of times")
     chosen = parser.parse_args()
+    if chosen.memory:
+        networks.memory()
+        return
     print("| work | contender | p20 µs | p50 µs | p80 µs | fastopt is faster by |")
     print("|---|---|--:|--:|--:|--:|")
     for case, make in CASES.items():
