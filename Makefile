@@ -2,15 +2,14 @@
 # `make test-hosts` runs what needs other frameworks and their suites.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --no-compile
-SOURCES := $(shell find kernels -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
+SOURCES := $(shell find kernels fastopt -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
 .PHONY: demo test test-hosts bench lint sanitize clean
 
 demo: .venv/installed-cli
 	$(BIN)/fastopt demo
 
-test: .venv/installed-dev
+test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -20,13 +19,13 @@ test: .venv/installed-dev
 test-hosts: .venv/installed-hosts
 	$(BIN)/python -m pytest tests/hosts tests/cuda -n auto --maxprocesses=2
 
-bench: .venv/installed-dev
+bench: .venv/installed-test
 	$(BIN)/fastopt bench --peers
 
-sanitize: .venv/installed-dev
+sanitize: .venv/installed-test
 	tests/sanitizer/run.sh
 
-lint: .venv/installed-dev
+lint: .venv/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy
@@ -34,14 +33,16 @@ lint: .venv/installed-dev
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# In place: Python's files are those of this folder, and the kernels are compiled once for all that follows.
-.venv/built: .venv/bin/python $(SOURCES)
-	$(INSTALL) --editable .
+.venv/installed-cli: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[cli]'
 	touch $@
 
-# An extra of what is installed already brings its packages, and builds nothing.
-.venv/installed-%: .venv/built
-	$(INSTALL) 'fastopt[$*]'
+.venv/installed-test: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv/installed-hosts: .venv/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[hosts,cuda]'
 	touch $@
 
 clean:

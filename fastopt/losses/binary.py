@@ -5,7 +5,13 @@ from typing import Annotated
 from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
-from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction, filled
+from fastopt.losses.base import (
+    Axes,
+    Loss,
+    PlainLoss,
+    Reduction,
+    filled,
+)
 from fastopt.losses.options import function_of
 
 
@@ -34,6 +40,8 @@ class BinaryCrossentropy(_Labels):
         Labels are drawn towards one half: t = y_true (1 − label_smoothing) + label_smoothing / 2.
     axis, reduction
         As in :class:`Loss`.
+    clip_logarithms : bool, default False
+        Of probabilities: whether their logarithms are clipped, as in torch, rather than they themselves, as in Keras.
 
     {raises}
 
@@ -41,7 +49,8 @@ class BinaryCrossentropy(_Labels):
     -----
     y_true, y_pred: float32 or float64 arrays of one shape (..., features); labels and probabilities in [0, 1]. NaN
     in y_pred travels, in y_true it is refused. Probabilities are clipped to [1e-7, 1 − 1e-7], and have no gradient
-    outside of it, as in Keras; torch clips the logarithms at −100 instead.
+    outside of it, as in Keras. With `clip_logarithms` they are taken as they are, logarithms below −100 for −100, and
+    the gradient is (p − t) / max(p (1 − p), 1e-12), as in torch.nn.BCELoss.
 
     References
     ----------
@@ -56,17 +65,28 @@ class BinaryCrossentropy(_Labels):
     (0.34657359027997264, array([[-0.25,  0.  ]]))
     """
 
+    clip_logarithms: bool
+
     def __init__(
         self,
         from_logits: bool = False,
         label_smoothing: Annotated[float, expect.UNIT] = 0.0,
         axis: Axes = -1,
         reduction: Reduction = "mean",
+        *,
+        clip_logarithms: bool = False,
     ):
-        super().__init__(reduction, axis=axis, from_logits=from_logits, label_smoothing=label_smoothing)
+        super().__init__(
+            reduction, axis=axis, from_logits=from_logits, label_smoothing=label_smoothing,
+            clip_logarithms=clip_logarithms,
+        )  # fmt: skip
+
+    def _check_together(self, options):
+        if options["from_logits"] and options["clip_logarithms"]:
+            raise ValueError("clip_logarithms: expected False with from_logits=True, which clips nothing, got True")
 
     def _formula(self, classes):
-        return formulas.binary_crossentropy(self.from_logits, self.label_smoothing)
+        return formulas.binary_crossentropy(self.from_logits, self.label_smoothing, self.clip_logarithms)
 
 
 binary_crossentropy = function_of(BinaryCrossentropy, "binary_crossentropy")
@@ -237,3 +257,50 @@ class Exponential(PlainLoss):
 
 
 exponential = function_of(Exponential, "exponential")
+
+
+class HingeEmbedding(Loss):
+    """Hinge embedding loss: mean over a sample of y_pred where t = 1, and of max(margin − y_pred, 0) where t = −1.
+
+    Predictions are distances: those of likes (t = 1) are drawn to 0, others are pushed beyond the margin.
+
+    Parameters
+    ----------
+    margin : float, finite (any number), default 1.0
+        How far what is not alike is to be apart.
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    y_true, y_pred: float32 or float64 arrays of one shape (..., features); labels as in :class:`Hinge`. The gradient at
+    the kink is −1, as in torch.nn.HingeEmbeddingLoss, which takes any labels. Keras has no such loss.
+
+    References
+    ----------
+    Hadsell, Chopra and LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR 2006.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.HingeEmbedding().value_and_grad(np.array([[1.0, -1.0]]), np.array([[0.5, 0.25]]))
+    (0.625, array([[ 0.5, -0.5]]))
+    """
+
+    margin: float
+
+    def __init__(
+        self, margin: Annotated[float, expect.FINITE] = 1.0, reduction: Reduction = "mean", *, axis: Axes = -1
+    ):
+        super().__init__(reduction, axis=axis, margin=margin)
+
+    def _plan(self, by, y_true, y_pred, samples):
+        return formulas.hinge_embedding(self.margin, checks.signs(by, y_true)), 0
+
+
+hinge_embedding = function_of(HingeEmbedding, "hinge_embedding")

@@ -11,12 +11,13 @@ from fastopt.kernels.runtime.targets import way
 
 State = Any
 
-RAISES = """\
+filled = filler(
+    raises="""\
 Raises
 ------
 TypeError, ValueError
-    As the function; `result()` also before any update."""
-filled = filler(raises=RAISES)
+    As the function; `result()` also before any update.""",
+)
 
 
 class Metric:

@@ -6,8 +6,8 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.metrics import results
-from fastopt.metrics.base import metric_of
-from fastopt.metrics.ratios import Ratio, filled
+from fastopt.metrics.base import filled, metric_of
+from fastopt.metrics.ratios import Ratio
 
 
 @filled
@@ -18,13 +18,15 @@ class F1Score(Ratio):
 
     Parameters
     ----------
-    {options}
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
 
     {raises}
 
     Notes
     -----
-    {state}
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
 
     Examples
     --------
@@ -38,7 +40,6 @@ class F1Score(Ratio):
     _ratio = results.f_score(1.0)
 
 
-@filled
 def f1_score(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -56,12 +57,22 @@ def f1_score(
 
     Parameters
     ----------
-    {arrays}
-    {options}
+    y_true, y_pred : arrays
+        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`precision`.
 
-    {result}
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
 
-    {refused}
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision`.
 
     Notes
     -----
@@ -98,13 +109,15 @@ class FBetaScore(Ratio):
     ----------
     beta : float ≥ 0 (finite), default 1.0
         How much more recall counts than precision.
-    {options}
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`fastopt.metrics.precision`.
 
     {raises}
 
     Notes
     -----
-    {state}
+    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+    to 2^53.
 
     Examples
     --------
@@ -132,7 +145,6 @@ class FBetaScore(Ratio):
         self._ratio = results.f_score(beta)
 
 
-@filled
 def fbeta_score(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -151,14 +163,24 @@ def fbeta_score(
 
     Parameters
     ----------
-    {arrays}
+    y_true, y_pred : arrays
+        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
+    sample_weight : float array (N,), optional
+        Finite weights ≥ 0, of y_pred's dtype if that is a float.
     beta : float ≥ 0 (finite), default 1.0
         How much more recall counts than precision.
-    {options}
+    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
+        As in :func:`precision`.
 
-    {result}
+    Returns
+    -------
+    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+        In [0, 1].
 
-    {refused}
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision`, and if `beta` is out of range.
 
     Notes
     -----

@@ -17,5 +17,6 @@ except ImportError:
 
 from fastopt.torch import functional, init, nn, optim
 from fastopt.torch.accelerating import Report, accelerate
+from fastopt.torch.distributed import merge_metric
 
-__all__ = ["Report", "accelerate", "functional", "init", "nn", "optim"]
+__all__ = ["Report", "accelerate", "functional", "init", "merge_metric", "nn", "optim"]

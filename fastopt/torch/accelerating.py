@@ -9,8 +9,10 @@ from fastopt.torch import nn
 SWAPS: dict[type, type] = {
     getattr(torch.nn, name): getattr(nn, name)
     for name in (
-        "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm", "MSELoss", "L1Loss", "HuberLoss",
-        "SmoothL1Loss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MultiMarginLoss",
+        "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d",
+        "InstanceNorm3d", "GroupNorm", "RMSNorm", "MSELoss", "L1Loss", "HuberLoss", "SmoothL1Loss", "BCELoss",
+        "BCEWithLogitsLoss", "SoftMarginLoss", "HingeEmbeddingLoss", "KLDivLoss", "PoissonNLLLoss", "GaussianNLLLoss",
+        "CrossEntropyLoss", "MultiMarginLoss",
     )
 }  # fmt: skip
 LEFT = {torch.nn.LayerNorm: "torch's own may be faster on a given CPU; `also=[torch.nn.LayerNorm]` swaps it"}

@@ -4,7 +4,8 @@ Every loss kernel writes the gradient (times `scale`) and the value: one per ele
 (softmax, probabilities, cosine). Small kernels behind it turn values into row means, weigh rows, and add up.
 """
 from fastopt.kernels.losses import (
-    compiled_binary, compiled_categorical, compiled_checks, compiled_regression, compiled_rows, compiled_stages,
+    compiled_binary, compiled_categorical, compiled_checks, compiled_planes, compiled_regression, compiled_rows,
+    compiled_stages,
 )
 
 KERNELS = {     # name -> addresses (float32, float64)
@@ -12,6 +13,7 @@ KERNELS = {     # name -> addresses (float32, float64)
     **compiled_binary.KERNELS,
     **compiled_categorical.KERNELS,
     **compiled_rows.KERNELS,
+    **compiled_planes.KERNELS,
     **compiled_stages.KERNELS,
     **compiled_checks.KERNELS,
 }

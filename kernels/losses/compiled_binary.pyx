@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.losses.pieces cimport (
-    PART, artanh_of, below, exp_nonpositive, exp_of, fetch_ahead, log_of, minus_size_of, size_of,
+    PART, artanh_of, below, exp_nonpositive, exp_of, fetch_ahead, log1p_of, log_of, minus_size_of, size_of,
 )
 from kernels.runtime.abi cimport cloned_void, real
 
@@ -225,6 +225,64 @@ cdef cloned_void exponential(real **buffers, const int64_t *dims, const double *
             value[i] = of_one + of_zero
 
 
+cdef cloned_void binary_crossentropy_logarithms(real **buffers, const int64_t *dims, const double *scalars,
+                                                int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real keep = <real> scalars[1]
+    cdef real shift = <real> scalars[2]
+    cdef real one = 1
+    cdef real least_log = -100
+    cdef real least_spread = <real> 1e-12
+    cdef real t, rest, of_one, of_zero, spread
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = keep * y_true[i] + shift
+            rest = one - y_pred[i]
+            of_one = log_of(y_pred[i])
+            of_zero = log1p_of(-y_pred[i])
+            of_one = least_log if of_one < least_log else of_one
+            of_zero = least_log if of_zero < least_log else of_zero
+            spread = y_pred[i] * rest
+            spread = least_spread if spread < least_spread else spread
+            gradient[i] = scale * ((y_pred[i] - t) / spread)
+            value[i] = -(t * of_one + (one - t) * of_zero)
+
+
+cdef cloned_void hinge_embedding(real **buffers, const int64_t *dims, const double *scalars,
+                                 int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real slope = <real> scalars[1]
+    cdef real offset = <real> scalars[2]
+    cdef real margin = <real> scalars[3]
+    cdef real one = 1
+    cdef real t, rest, flat, unit, steep, near, far, pull, push
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            t = slope * y_true[i] + offset
+            rest = margin - y_pred[i]
+            flat = 0 if rest < 0 else rest      # NaN stays NaN
+            unit = one if y_pred[i] == y_pred[i] else y_pred[i]
+            steep = 0 if rest < 0 else -unit
+            near = 0 if t == -1 else y_pred[i]
+            far = 0 if t == 1 else flat
+            pull = 0 if t == -1 else unit
+            push = 0 if t == 1 else steep
+            gradient[i] = scale * (pull + push)
+            value[i] = near + far
+
+
 KERNELS = {     # (float32, float64)
     "binary_crossentropy": (
         <uintptr_t> <void *> binary_crossentropy[float],
@@ -241,4 +299,8 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> binary_focal_crossentropy_logits[float],
         <uintptr_t> <void *> binary_focal_crossentropy_logits[double]),
     "exponential": (<uintptr_t> <void *> exponential[float], <uintptr_t> <void *> exponential[double]),
+    "binary_crossentropy_logarithms": (
+        <uintptr_t> <void *> binary_crossentropy_logarithms[float],
+        <uintptr_t> <void *> binary_crossentropy_logarithms[double]),
+    "hinge_embedding": (<uintptr_t> <void *> hinge_embedding[float], <uintptr_t> <void *> hinge_embedding[double]),
 }

@@ -4,19 +4,8 @@ A literal in a formula is a double in C, and would widen it: constants have the 
 """
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.losses.pieces cimport PART, below, exp_nonpositive, exp_of, fetch_ahead, log_of
+from kernels.losses.pieces cimport PART, below, exp_nonpositive, exp_of, fetch_ahead, log1p_of, log_of
 from kernels.runtime.abi cimport cloned_void, real
-
-cdef extern from "simd.h" nogil:
-    float log1p_float(float)
-    double log1p_double(double)
-
-
-cdef inline real log1p_of(real x) noexcept nogil:
-    if real is float:
-        return log1p_float(x)
-    else:
-        return log1p_double(x)
 
 
 cdef cloned_void mean_squared_error(real **buffers, const int64_t *dims, const double *scalars,

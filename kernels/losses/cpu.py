@@ -21,6 +21,7 @@ from fastopt.kernels.runtime.stages import STREAMED_BYTES
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 WEIGH, WEIGH_GRADIENT = KERNELS["weigh_values"], KERNELS["weigh_gradient"]
 SLOTS = ("y_true", "y_pred", "out", "values", "weight", "class_weight", "mask", "value", "weighed", "capped")
+PLANES, LEAST_PLANE = KERNELS["softmax_sparse_planes"], 16  # samples side by side, at the least
 DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
 
 
@@ -75,6 +76,10 @@ def evaluate(
     if formula.weighs == "samples":
         weight = by_label(class_weight, y_true, weight)
     name = "float64" if dtype == FLOAT64 else "float32"
+    plane = 0 if mask is not None else plane_of(formula, y_pred, out)
+    if plane:
+        sums = _over_planes(formula, y_true, y_pred, out, weight, values, (rows, plane), factor, name, target)
+        return sums.item() * factor if values is None else values
     way, of_packed = kept_way(
         formula, y_pred.size // rows, name, target, out is not None, weight is not None, mask is not None, reduced
     )
@@ -169,6 +174,55 @@ def kept_way(
     way = way_of(formula, columns, np.dtype(dtype).itemsize, wanted, weighted, masked, reduced)
     scratch = tuple(way.scratch.get(slot, 0) for slot in SLOTS)
     return way, pipeline.plan(way.stages, SLOTS, scratch, (), dtype, target)
+
+
+def plane_of(formula: Formula, y_pred: np.ndarray, out: np.ndarray | None) -> int:
+    """Return how many samples lie side by side, their classes as far apart; 0 where rows are taken one by one.
+
+    It is the shape of arrays (N, C, H, W) whose classes lie along axis 1, packed, as `out` must be, in other memory.
+    """
+    if formula.kernel != "softmax_sparse" or formula.soft_cap or y_pred.itemsize == 2 or y_pred.flags.c_contiguous:
+        return 0
+    plane, size = y_pred.strides[-1] // y_pred.itemsize, 1
+    if plane < LEAST_PLANE or (out is not None and (out.strides != y_pred.strides or may_overlap(out, (y_pred,)))):
+        return 0
+    for axis in range(y_pred.ndim - 2, -1, -1):
+        size *= y_pred.shape[axis]
+        if size >= plane:
+            return plane if size == plane and _turned(y_pred, plane).flags.c_contiguous else 0
+    return 0
+
+
+def _turned(rows: np.ndarray, plane: int) -> np.ndarray:
+    """Return a view of rows with their classes where they lie in memory: in front of a plane of samples."""
+    axis, size = rows.ndim - 1, 1
+    while size < plane:
+        axis -= 1
+        size *= rows.shape[axis]
+    return np.moveaxis(rows, -1, axis)
+
+
+def _over_planes(
+    formula: Formula, labels: np.ndarray, y_pred: np.ndarray, out: np.ndarray | None, weight: np.ndarray | None,
+    values: np.ndarray | None, extent: tuple[int, int], factor: float, dtype: str, target: str,
+) -> np.ndarray:  # fmt: skip
+    (rows, plane), columns = extent, y_pred.shape[-1]
+    slots: dict[str, np.ndarray | int] = {
+        "labels": labels, "y_pred": _turned(y_pred, plane), "weight": 0 if weight is None else weight,
+        "out": 0 if out is None else _turned(out, plane),
+        "values": np.dtype(dtype).itemsize if values is None else values,
+    }  # fmt: skip
+    stages: list[tuple] = [(PLANES, ("labels", "y_pred", "weight", "out", "values"), 1)]
+    if weight is not None:
+        stages.append((WEIGH, ("weight", "values"), 1))
+    if values is None:
+        stages.append((KERNELS["total"], ("values",), 1))
+    grain = max(64, rows_in_a_grain(columns) // 64 * 64)
+    dims = (columns, int(out is not None), formula.ignore_class, plane, int(weight is not None))
+    return pipeline.run(
+        tuple(stages), slots, rows, dtype=dtype, target=target, grain=grain, dims=dims,
+        scalars=(factor, *formula.scalars), partials=1,
+    )  # fmt: skip
 
 
 def gaussian_nll(

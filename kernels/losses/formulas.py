@@ -82,10 +82,14 @@ def huber(delta: float) -> Formula:
 
 
 @kept
-def binary_crossentropy(from_logits: bool, label_smoothing: float) -> Formula:
-    judge = partial(reference.binary_crossentropy, from_logits=from_logits, label_smoothing=label_smoothing)
-    kernel = "binary_crossentropy_logits" if from_logits else "binary_crossentropy"
-    return Formula(kernel, judge, smoothed(label_smoothing, 2))
+def binary_crossentropy(from_logits: bool, label_smoothing: float, clip_logarithms: bool = False) -> Formula:
+    """`clip_logarithms`: of probabilities, whether their logarithms are clipped, rather than they themselves."""
+    judge = partial(
+        reference.binary_crossentropy, from_logits=from_logits, label_smoothing=label_smoothing,
+        clip_logarithms=clip_logarithms,
+    )  # fmt: skip
+    kernel = "binary_crossentropy_logarithms" if clip_logarithms else "binary_crossentropy"
+    return Formula("binary_crossentropy_logits" if from_logits else kernel, judge, smoothed(label_smoothing, 2))
 
 
 @kept
@@ -160,6 +164,13 @@ def binary_focal_crossentropy(
     of_zero, of_one = (1.0 - alpha, alpha) if apply_class_balancing else (1.0, 1.0)
     kernel = "binary_focal_crossentropy_logits" if from_logits else "binary_focal_crossentropy"
     return Formula(kernel, judge, (*smoothed(label_smoothing, 2), gamma, of_zero, of_one - of_zero))
+
+
+@kept
+def hinge_embedding(margin: float, zeros: bool = False) -> Formula:
+    """`zeros`: whether labels of 0 stand for −1."""
+    judge = partial(reference.hinge_embedding, zeros=zeros, margin=margin)
+    return Formula("hinge_embedding", judge, (*((2.0, -1.0) if zeros else (1.0, 0.0)), margin))
 
 
 # ---- values of rows

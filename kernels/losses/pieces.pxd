@@ -8,16 +8,17 @@ from libc.math cimport INFINITY, copysign, copysignf, fabs, fabsf, frexp, ldexp
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
-from kernels.runtime.lanes cimport folded
 
 cdef extern from "simd.h" nogil:
     float exp_float(float)
     float exp_nonpositive_float(float)
     float log_float(float)
+    float log1p_float(float)
     float artanh_float(float)
     double exp_double(double)
     double exp_nonpositive_double(double)
     double log_double(double)
+    double log1p_double(double)
     double artanh_double(double)
 
 cdef extern from "fetch.h" nogil:
@@ -29,6 +30,7 @@ cdef enum:
     FETCHED = 1 << 18   # bytes of a row: L2 holds it, its results, and the next one
     CHUNK = 1024    # elements that are summed in the kernel's type before double takes over; size of a tile
     PART = 128      # elements of a loop over single ones between two requests for memory ...
+    WIDTH = 64      # samples that pass together where their classes lie a plane apart
     AHEAD = 1024    # ... that will be needed so many elements later
 
 
@@ -74,6 +76,13 @@ cdef inline real log_of(real x) noexcept nogil:
         return log_double(x)
 
 
+cdef inline real log1p_of(real x) noexcept nogil:
+    if real is float:
+        return log1p_float(x)
+    else:
+        return log1p_double(x)
+
+
 cdef inline real artanh_of(real x) noexcept nogil:
     if real is float:
         return artanh_float(x)
@@ -98,7 +107,13 @@ cdef inline double lane_sum(const real *x, int64_t size) noexcept nogil:
         i = last - (last - first) % 32
         for l in range(last - i):
             lanes[l] += x[i + l]
-        total += folded(lanes)
+        for l in range(16):
+            lanes[l] += lanes[l + 16]
+        for l in range(8):
+            lanes[l] += lanes[l + 8]
+        for l in range(4):
+            lanes[l] += lanes[l + 4]
+        total += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
     return total
 
 
@@ -136,6 +151,19 @@ cdef inline double scaled_product_sum(const real *a, const real *b, real of_a, r
             products[c] = (of_a * a[first + c]) * (of_b * b[first + c])
         total += row_sum(products, size)
     return total
+
+
+cdef inline void fold(real *lanes, double *totals) noexcept nogil:
+    """Add up 32 lanes of each of 64 sums in halves, and add them to the totals; the lanes are 0 then."""
+    cdef int64_t width = 16, k
+    while width > 0:
+        for k in range(width * WIDTH):
+            lanes[k] += lanes[width * WIDTH + k]
+        width = width // 2
+    for k in range(WIDTH):
+        totals[k] += lanes[k]
+    for k in range(32 * WIDTH):
+        lanes[k] = 0
 
 
 cdef inline real power_below(const real *row, int64_t columns) noexcept nogil:

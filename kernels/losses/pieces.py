@@ -12,10 +12,10 @@ import numpy as np
 from numba import carray
 
 from fastopt.kernels.losses.rules import EPSILON, HIGH
-from fastopt.kernels.runtime.lanes import folded
 
 SHORT = 32
 CHUNK = 1024
+WIDTH = 64
 
 
 # ---- sums and tiles
@@ -32,7 +32,12 @@ def lane_sum(x):
             step = x[i : min(i + 32, last)]
             for k in range(step.size):
                 lanes[k] += step[k]
-        total += folded(lanes)
+        width = 16
+        while width > 0:
+            for k in range(width):
+                lanes[k] += lanes[k + width]
+            width //= 2
+        total += lanes[0]
     return total
 
 
@@ -65,6 +70,18 @@ def scaled_product_sum(a, b, of_a, of_b):
             products[c] = (of_a * x[c]) * (of_b * y[c])
         total += row_sum(products[: x.size])
     return total
+
+
+def fold(lanes, totals):
+    width = 16
+    while width > 0:
+        for k in range(width * WIDTH):
+            lanes[k] += lanes[width * WIDTH + k]
+        width //= 2
+    for k in range(WIDTH):
+        totals[k] += lanes[k]
+    for k in range(32 * WIDTH):
+        lanes[k] = 0.0
 
 
 def power_below(row):

@@ -35,8 +35,11 @@ def huber(y_true, y_pred, *, delta):
     return value.mean(axis=-1), np.clip(error, -delta, delta) / y_pred.shape[-1]
 
 
-def binary_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
-    """-[t log p + (1 - t) log(1 - p)], in nats; p = 1 / (1 + exp(-x)) of a logit."""
+def binary_crossentropy(y_true, y_pred, *, from_logits, label_smoothing, clip_logarithms=False):
+    """-[t log p + (1 - t) log(1 - p)], in nats; p = 1 / (1 + exp(-x)) of a logit.
+
+    Probabilities are clipped, or (as torch does) their logarithms at -100 and p (1 - p) below the gradient at 1e-12.
+    """
     t = y_true * (1 - label_smoothing) + label_smoothing / 2
     if from_logits:
         with np.errstate(over="ignore"):
@@ -46,6 +49,11 @@ def binary_crossentropy(y_true, y_pred, *, from_logits, label_smoothing):
             one = np.where((t == 0) & np.isinf(log_p), 0.0, t * log_p)
             other = np.where((t == 1) & np.isinf(log_rest), 0.0, (1 - t) * log_rest)
         return -(one + other).mean(axis=-1), ((1 - t) * p - t * rest) / y_pred.shape[-1]
+    if clip_logarithms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one, other = np.maximum(np.log(y_pred), -100), np.maximum(np.log1p(-y_pred), -100)
+        slope = (y_pred - t) / np.maximum(y_pred * (1 - y_pred), 1e-12)
+        return -(t * one + (1 - t) * other).mean(axis=-1), slope / y_pred.shape[-1]
     p = np.clip(y_pred, EPS, 1 - EPS)
     value = -(t * np.log(p) + (1 - t) * np.log(1 - p))
     slope = np.where((y_pred < EPS) | (y_pred > 1 - EPS), 0.0, (p - t) / (p * (1 - p)))
@@ -256,6 +264,15 @@ def exponential(y_true, y_pred):
         one = np.where(y_true == 0, 0.0, y_true * np.exp(-y_pred))
         zero = np.where(y_true == 1, 0.0, (1 - y_true) * np.exp(y_pred))
     return (one + zero).mean(axis=-1), (zero - one) / y_pred.shape[-1]
+
+
+def hinge_embedding(y_true, y_pred, zeros=None, *, margin):
+    """Mean over the row of x where t = 1, of max(margin - x, 0) where t = -1; the slope at the kink is -1."""
+    t = _signs(y_true, zeros)
+    rest = margin - y_pred
+    value = np.where(t == -1, 0.0, y_pred) + np.where(t == 1, 0.0, np.maximum(rest, 0))
+    slope = np.where(np.isnan(y_pred), np.nan, 1.0 * (t != -1) - ((t != 1) & (rest >= 0)))
+    return value.mean(axis=-1), slope / y_pred.shape[-1]
 
 
 def linear_cross_entropy(x, weight, bias, labels, scale, **options):

@@ -12,6 +12,8 @@ from math import exp as exp_nonpositive
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, HIGH], as in Keras
 HIGH = 0.9999999
 LOG_2 = 0.6931471805599453
+LEAST_LOG = -100.0  # logarithms of probabilities are clipped to it, and p (1 - p) to LEAST_SPREAD, as in torch
+LEAST_SPREAD = 1e-12
 
 
 def mean_squared_error(y_true, y_pred, scale):
@@ -226,6 +228,31 @@ def exponential(y_true, y_pred, scale):
     of_zero = other * exp(y_pred)
     of_zero = 0.0 if other == 0.0 else of_zero
     return scale * (of_zero - of_one), of_one + of_zero
+
+
+def binary_crossentropy_logarithms(y_true, y_pred, scale, keep, shift):
+    t = keep * y_true + shift
+    rest = 1.0 - y_pred
+    of_one = log(y_pred)
+    of_zero = log1p(-y_pred)
+    of_one = LEAST_LOG if of_one < LEAST_LOG else of_one
+    of_zero = LEAST_LOG if of_zero < LEAST_LOG else of_zero
+    spread = y_pred * rest
+    spread = LEAST_SPREAD if spread < LEAST_SPREAD else spread
+    return scale * ((y_pred - t) / spread), -(t * of_one + (1.0 - t) * of_zero)
+
+
+def hinge_embedding(y_true, y_pred, scale, slope, offset, margin):
+    t = slope * y_true + offset
+    rest = margin - y_pred
+    flat = 0.0 if rest < 0.0 else rest  # NaN stays NaN
+    unit = 1.0 if y_pred == y_pred else y_pred
+    steep = 0.0 if rest < 0.0 else -unit
+    near = 0.0 if t == -1.0 else y_pred
+    far = 0.0 if t == 1.0 else flat
+    pull = 0.0 if t == -1.0 else unit
+    push = 0.0 if t == 1.0 else steep
+    return scale * (pull + push), near + far
 
 
 def gaussian_likelihood(y_true, y_pred, var, scale, eps, constant):

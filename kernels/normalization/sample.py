@@ -10,10 +10,9 @@ from math import sqrt
 import numpy as np
 from numba import carray
 
-from fastopt.kernels.normalization.planes import BLOCK, add_deviations, clear, sum_of
+from fastopt.kernels.normalization.planes import BLOCK, LANES, add_deviations, clear, fold, sum_of
 from fastopt.kernels.normalization.rows import ROWS
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
-from fastopt.kernels.runtime.lanes import LANES, folded
 
 
 def statistics(x, eps, mean, invstd, i):
@@ -51,7 +50,7 @@ def square_sum(x):
         values = block[whole:]
         for j in range(values.size):
             square[j] += values[j] * values[j]
-        total += folded(square)
+        total += fold(square)
     return total
 
 
@@ -74,8 +73,8 @@ def add_weighted(dy, x, gamma, center, inv, totals):
             d = slope[j] * weight[j]
             lane[j] += d
             product[j] += d * ((values[j] - center) * inv)
-        totals[0] += folded(lane)
-        totals[1] += folded(product)
+        totals[0] += fold(lane)
+        totals[1] += fold(product)
 
 
 def finish_row(dy, x, dx, gamma, center, rest, inv, mean_slope, mean_product, sums, products):

@@ -34,14 +34,16 @@ OPS = (
         (*wrong.DENSE, *wrong.HUBER),
     ),
     op(
-        "binary_crossentropy", f"binary_crossentropy binary_crossentropy_logits {REDUCING}",
+        "binary_crossentropy",
+        f"binary_crossentropy binary_crossentropy_logits binary_crossentropy_logarithms {REDUCING}",
         "Good 1952; Szegedy et al. 2016, section 7", binary,
         (
             {}, LOGITS, {**LOGITS, "label_smoothing": 0.1, "reduction": "sum"},
             {"label_smoothing": 0.2, "weighted": True, "reduction": "none"},
+            {"clip_logarithms": True, "label_smoothing": 0.1, "weighted": True},
         ),
         (
-            *wrong.DENSE, *wrong.BINARY, *wrong.PROBABILITY, *wrong.SMOOTHING, *wrong.LOGITS,
+            *wrong.DENSE, *wrong.BINARY, *wrong.PROBABILITY, *wrong.SMOOTHING, *wrong.LOGITS, *wrong.LOGARITHMS,
         ),
         LOG_TOLERANCE, bench=((LOGITS, (100,)), (LOGITS, (10_000_000,)), ({}, (10_000_000,))),
     ),
@@ -66,7 +68,8 @@ OPS = (
         ((LOGITS, (128, 10)), (LOGITS, (65_536, 10)), (LOGITS, (4096, 1000)), ({}, (4096, 1000))),
     ),
     op(
-        "sparse_categorical_crossentropy", f"softmax_sparse probabilities_sparse labels_outside {OPTIONS} {REDUCING}",
+        "sparse_categorical_crossentropy",
+        f"softmax_sparse probabilities_sparse softmax_sparse_planes labels_outside {OPTIONS} {REDUCING}",
         "Bridle 1990", labels,
         (
             LOGITS, {}, {**LOGITS, "ignore_class": 0}, {"ignore_class": 1, "weighted": True, "reduction": "none"},

@@ -30,6 +30,7 @@ CLASSES = {  # op -> public class; functions have the op's name
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
     "gamma": "Gamma",
     "exponential": "Exponential",
+    "hinge_embedding": "HingeEmbedding",
     "categorical_hinge": "CategoricalHinge",
     "tversky": "Tversky",
     "dice": "Dice",
@@ -179,7 +180,7 @@ def op(
         call=partial(_call, name),
         expect=partial(_expect, name),
         tolerance=tolerance,
-        wrong=(*wrong.SHARED, *spoiled),
+        bad=(*wrong.SHARED, *spoiled),
         traffic=_traffic,
         bench=bench,
     )

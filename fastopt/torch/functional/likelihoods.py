@@ -3,11 +3,21 @@
 import math
 
 import torch
+from torch.nn import functional as theirs
 
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, keep, opaque
-from fastopt.torch.functional.losses import expect_reduction, of_elements, value_of
+from fastopt.torch.functional.base import (
+    WIDE,
+    array,
+    expect_float,
+    expect_reduction,
+    keep,
+    moves,
+    opaque,
+    value_of,
+)  # fmt: skip
+from fastopt.torch.functional.elements import of_elements
 
 Tensor = torch.Tensor
 
@@ -16,7 +26,8 @@ Tensor = torch.Tensor
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """:func:`torch.nn.functional.kl_div` of log-probabilities, value and gradient in one pass.
 
-    `reduction` may be "batchmean", too: the sum over the samples' number. A target that requires a gradient is refused.
+    `reduction` may be "batchmean", too: the sum over the samples' number. A target that requires a gradient is
+    left to torch's function.
 
     Examples
     --------
@@ -25,6 +36,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
     >>> fastopt.torch.functional.kl_div(x, torch.tensor([[0.5, 0.5]]), reduction="batchmean").round(decimals=4)
     tensor(0.1438)
     """
+    if moves(target):
+        return theirs.kl_div(input, target, reduction=reduction, log_target=log_target)
     if log_target:
         target = target.exp()
     formula = formulas.kullback_leibler_divergence(from_logarithms=True)
@@ -34,19 +47,10 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
 
 
 @opaque
-def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """:func:`torch.nn.functional.soft_margin_loss`: log(1 + exp(−y x)), which doesn't overflow here."""
-    expect_float(input, "input")
-    expect_float(target, "target")
-    margin = input * target
-    return of_elements(formulas.binary_crossentropy(True, 0.0), margin, torch.ones_like(margin), reduction)
-
-
-@opaque
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """:func:`torch.nn.functional.gaussian_nll_loss` in float32 or float64, value and all gradients in one pass.
+    """:func:`torch.nn.functional.gaussian_nll_loss`, value and all gradients in one pass; 16 bits are left to torch's.
 
     Examples
     --------
@@ -63,17 +67,18 @@ def gaussian_nll_loss(
         expect_float(tensor, name)
     dtype = torch.promote_types(torch.promote_types(input.dtype, target.dtype), variance.dtype)
     if dtype not in WIDE:
-        raise TypeError(f"input: expected float32 or float64, got {dtype}")
-    if variance.dim() == input.dim() - 1 and variance.shape == input.shape[:-1]:
-        variance = variance.unsqueeze(-1)  # one for each row
-    elif variance.dim() and variance.shape not in (input.shape, (*input.shape[:-1], 1)):
-        raise ValueError("var is of incorrect size")
+        return theirs.gaussian_nll_loss(input, target, var, full=full, eps=eps, reduction=reduction)
+    if isinstance(var, Tensor) and var.shape != input.shape:
+        if var.shape == input.shape[:-1]:
+            variance = variance.unsqueeze(-1)  # one for each row
+        elif var.dim() != input.dim() or [n for n, m in zip(var.shape, input.shape) if n != m] != [1]:
+            raise ValueError("var is of incorrect size")
     if bool((variance.detach() < 0).any()):
         raise ValueError("var has negative entry/entries")
     input, target, variance = torch.broadcast_tensors(input.to(dtype), target.to(dtype), variance.to(dtype))
     total = input.numel()
     if not total:
-        return torch.nn.functional.gaussian_nll_loss(input, target, variance, full=full, eps=eps, reduction=reduction)
+        return theirs.gaussian_nll_loss(input, target, variance, full=full, eps=eps, reduction=reduction)
 
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         gradients = tuple(torch.empty(input.shape, dtype=dtype) for _ in range(2)) if wanted else ()
@@ -96,7 +101,7 @@ def poisson_nll_loss(
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.poisson_nll_loss` of logarithms of rates, value and gradient in one pass.
 
-    Rates themselves (`log_input=False`) are left to torch's function. A target that requires a gradient is refused.
+    Rates themselves (`log_input=False`), and a target that requires a gradient, are left to torch's function.
 
     Examples
     --------
@@ -104,8 +109,8 @@ def poisson_nll_loss(
     >>> fastopt.torch.functional.poisson_nll_loss(torch.zeros(2), torch.tensor([1.0, 3.0]))
     tensor(1.)
     """
-    if not log_input:
-        return torch.nn.functional.poisson_nll_loss(input, target, False, full, eps=eps, reduction=reduction)
+    if not log_input or moves(target):
+        return theirs.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=reduction)
     loss = of_elements(formulas.poisson(from_logarithms=True), input, target, reduction)
     if full:
         of_target = torch.where(target > 1, target * target.log() - target + 0.5 * (2 * math.pi * target).log(), 0.0)

@@ -1,10 +1,12 @@
 """Norms with the names, arguments and values of `torch.nn.functional`; ReLU and a residual in the same pass."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as theirs
 
 from fastopt.kernels.runtime.targets import way
 from fastopt.torch.functional.base import WIDE, array, expect_float, once, opaque
@@ -57,7 +59,7 @@ def layer_norm(
     """
     shape = _expect_shape(input, normalized_shape)
     if not input.numel():
-        return torch.nn.functional.layer_norm(input, list(shape), weight, bias, eps)
+        return theirs.layer_norm(input, list(shape), weight, bias, eps)
     return _sample("layer", 0, shape, eps, input, weight, bias)
 
 
@@ -70,7 +72,7 @@ def rms_norm(
     if eps is None:
         eps = torch.finfo(input.dtype if input.dtype in WIDE else torch.float32).eps
     if not input.numel():
-        return torch.nn.functional.rms_norm(input, list(shape), weight, eps)
+        return theirs.rms_norm(input, list(shape), weight, eps)
     return _sample("rms", 0, shape, eps, input, weight, None)
 
 
@@ -89,7 +91,7 @@ def group_norm(
             f"{list(input.shape)} and num_groups={num_groups}"
         )
     if not input.numel():
-        return torch.nn.functional.group_norm(input, num_groups, weight, bias, eps)
+        return theirs.group_norm(input, num_groups, weight, bias, eps)
     return _sample("group", num_groups, (channels,), eps, input, weight, bias)
 
 
@@ -98,15 +100,33 @@ def instance_norm(
     input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
     bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """:func:`torch.nn.functional.instance_norm` without running statistics, which are refused."""
+    """:func:`torch.nn.functional.instance_norm`; parameters may be float32 beside an input in 16 bits.
+
+    Running statistics are moved by the mean over the samples of their own ones, as torch's.
+    """
     expect_float(input, "input")
-    if running_mean is not None or running_var is not None or not use_input_stats:
-        raise RuntimeError("running_mean: expected None, as instance norm keeps no running statistics here")
-    if input.dim() < 3 or input[0, 0].numel() < 2:
-        raise ValueError(
-            f"Expected more than 1 spatial element when training, got input size {input.shape}"
-        )  # fmt: skip
-    return _sample("group", input.shape[1], (input.shape[1],), eps, input, weight, bias)
+    if input.dim() < 2:
+        raise RuntimeError(f"input: expected at least 2 axes, got shape {tuple(input.shape)}")
+    samples, channels, *space = input.shape
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats=False")
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if math.prod(space) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    if not input.numel():
+        return theirs.instance_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
+    if running_mean is None and running_var is None:
+        return _sample("group", channels, (channels,), eps, input, weight, bias)
+    # Every sample's channel is a channel of its own, of one batch; so is its running statistic, for this call.
+    weight, bias = (None if one is None else one.repeat(samples) for one in (weight, bias))
+    mean, var = (None if one is None else one.repeat(samples) for one in (running_mean, running_var))
+    y = batch_norm(input.reshape(1, samples * channels, *space), mean, var, weight, bias, True, momentum, eps)
+    with torch.no_grad():
+        for running, own in ((running_mean, mean), (running_var, var)):
+            if running is not None and own is not None:
+                running.copy_(own.reshape(samples, channels).mean(0))
+    return y.reshape(input.shape)
 
 
 def _sample(norm: str, groups: int, shape: tuple, eps: float, x: Tensor, weight: Any, bias: Any) -> Tensor:
@@ -250,8 +270,10 @@ def batch_norm(
             [1.]])
     """
     expect_float(input, "input")
-    if input.dim() < 2:
-        raise ValueError(f"expected 2D or more input (got {input.dim()}D input)")
+    if input.dim() < 2 or not input.numel():
+        y = theirs.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+        y = y if residual is None else y + residual
+        return torch.relu(y) if relu else y
     channels, running = input.shape[1], (running_mean, running_var)
     if training and input.numel() == channels:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
@@ -264,8 +286,6 @@ def batch_norm(
     if residual is not None and (residual.shape != input.shape or residual.dtype != input.dtype):
         raise RuntimeError(f"residual: expected {input.dtype} of shape {tuple(input.shape)}, got {residual.dtype} of "
                            f"{tuple(residual.shape)}")  # fmt: skip
-    if not input.numel():
-        raise ValueError(f"input: expected at least one sample, got shape {tuple(input.shape)}")
     weight, bias = _vector(weight, "weight", input, (channels,)), _vector(bias, "bias", input, (channels,))
     return batch(
         input, weight, bias, running, training=training, momentum=momentum, eps=eps, residual=residual, relu=relu

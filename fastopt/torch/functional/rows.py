@@ -1,125 +1,26 @@
-"""Losses with the names, arguments and values of `torch.nn.functional`, and their gradients from the forward pass."""
+"""Losses whose values are of rows, with the names, arguments and values of `torch.nn.functional`."""
 
 import math
-import warnings
-from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as theirs
 
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, keep, opaque
+from fastopt.torch.functional.base import (
+    WIDE,
+    array,
+    expect_float,
+    expect_reduction,
+    keep,
+    moves,
+    opaque,
+    value_of,
+)  # fmt: skip
 
 Tensor = torch.Tensor
-REDUCTIONS = ("none", "mean", "sum")
-
-
-# ---- values of elements
-
-
-@opaque
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """:func:`torch.nn.functional.mse_loss`, value and gradient in one pass.
-
-    Examples
-    --------
-    >>> import torch, fastopt.torch
-    >>> x = torch.tensor([1.0, 3.0], requires_grad=True)
-    >>> loss = fastopt.torch.functional.mse_loss(x, torch.zeros(2))
-    >>> loss.backward()
-    >>> loss.item(), x.grad
-    (5.0, tensor([1., 3.]))
-    """
-    return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True)
-
-
-@opaque
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass."""
-    return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True)
-
-
-@opaque
-def huber_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
-) -> Tensor:
-    """:func:`torch.nn.functional.huber_loss`, value and gradient in one pass."""
-    if not delta > 0:
-        raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    return of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
-
-
-@opaque
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """:func:`torch.nn.functional.smooth_l1_loss`, value and gradient in one pass."""
-    if beta < 0:
-        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
-    formula = formulas.smooth_l1(float(beta)) if beta else formulas.mean_absolute_error()
-    return of_elements(formula, input, target, reduction, None, symmetric=True)
-
-
-@opaque
-def binary_cross_entropy_with_logits(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """:func:`torch.nn.functional.binary_cross_entropy_with_logits`, value and gradient in one pass."""
-    if target.shape != input.shape:
-        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    if pos_weight is not None:
-        # p y log σ + (1 − y) log(1 − σ) is the loss of the label p y / s, times s = p y + 1 − y.
-        with torch.no_grad():
-            scale = 1 + (pos_weight - 1) * target
-            target = torch.where(scale == 0, 0.0, pos_weight * target / scale).to(target.dtype)
-            weight = scale if weight is None else scale * weight
-    return of_elements(formulas.binary_crossentropy(True, 0.0), input, target, reduction, weight)
-
-
-def of_elements(
-    formula: Formula, input: Tensor, target: Tensor, reduction: str, weight: Tensor | None = None,
-    symmetric: bool = False,
-) -> Tensor:  # fmt: skip
-    """Evaluate a loss of elements; `symmetric`: the target's gradient is the input's, negated."""
-    expect_reduction(reduction)
-    expect_float(input, "input")
-    expect_float(target, "target")
-    if target.shape != input.shape:
-        warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=6,  # behind the public function, and what `opaque` puts around it
-        )
-        input, target = torch.broadcast_tensors(input, target)
-    if target.requires_grad and torch.is_grad_enabled() and not symmetric:
-        raise RuntimeError("target: expected one that requires no gradient, got one that does")
-    dtype = torch.promote_types(input.dtype, target.dtype)
-    input, target = input.to(dtype), target.to(dtype)
-    total = input.numel()
-    factor = 1.0 / total if reduction == "mean" and total else math.nan if reduction == "mean" else 1.0
-    weights = None
-    if weight is not None:
-        expect_float(weight, "weight")
-        weights = array(weight.detach().to(dtype if dtype in WIDE else torch.float32).expand(input.shape))
-
-    def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
-        gradient = torch.empty_like(input) if wanted else None
-        value = way("losses").evaluate(
-            formula, array(target), array(input), None if gradient is None else array(gradient),
-            leading=tuple(input.shape), factor=factor, reduced=reduction != "none", weight=weights,
-        )  # fmt: skip
-        if not total and reduction == "mean":
-            value = math.nan
-        if gradient is None:
-            return value_of(value, dtype), ()
-        return value_of(value, dtype), (gradient, -gradient) if len(inputs) == 2 else (gradient,)
-
-    inputs = (input, target) if symmetric and target.requires_grad else (input,)
-    return keep(compute, *inputs)
-
-
-# ---- values of rows
 
 
 @opaque
@@ -144,7 +45,11 @@ def cross_entropy(
     IndexError
         For a label that is no class.
     RuntimeError, TypeError, ValueError
-        As torch's; and for a target that requires a gradient.
+        As torch's.
+
+    Notes
+    -----
+    Probabilities or weights that require a gradient are left to torch's function.
 
     Examples
     --------
@@ -155,6 +60,10 @@ def cross_entropy(
     >>> round(loss.item(), 4), x.grad[0]
     (1.3863, tensor([ 0.1250, -0.3750,  0.1250,  0.1250]))
     """
+    if moves(target, weight):
+        return theirs.cross_entropy(
+            input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
     expect_reduction(reduction)
     expect_float(input, "input")
     if not 0.0 <= label_smoothing <= 1.0:
@@ -178,16 +87,15 @@ def cross_entropy(
             raise RuntimeError(
                 f"target: expected probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
             )
-        _expect_constant(target)
         labels = array(target.detach().to(input.dtype).movedim(axis, -1))
         formula = formulas.categorical_crossentropy(classes, True, float(label_smoothing), weighed=weighed)
         count = float(math.prod(leading))
     else:
-        labels = _labels(target, leading, classes, ignore_index)
+        labels = labels_of(target, leading, classes, ignore_index)
         formula = formulas.sparse_categorical_crossentropy(
             classes, True, ignore_index, float(label_smoothing), weighed=weighed
         )
-        count = _counted(labels, ignore_index, weights)
+        count = counted(labels, ignore_index, weights)
     return _of_rows(formula, labels, input, logits, leading, reduction, count, weights, in_place)
 
 
@@ -201,13 +109,44 @@ def multi_margin_loss(
     expect_float(input, "input")
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    input = input.reshape(1) if input.dim() == 0 else input
     leading, classes = tuple(input.shape[:-1]), input.shape[-1]
-    labels = _labels(target.reshape(leading), leading, classes, formulas.NO_CLASS)
+    if not classes:
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+    if target.numel() != math.prod(leading) or target.dim() > 1:
+        raise RuntimeError(
+            f"target tensor should be 1-D with size equal to the number of samples. Expected target size "
+            f"{list(leading)}, but got {list(target.shape)}"
+        )
+    labels = labels_of(target.reshape(leading), leading, classes, formulas.NO_CLASS)
     scale = None
     if weight is not None:
+        if weight.dim() != 1:
+            raise ValueError(f"weight must be one-dimensional, got shape {list(weight.shape)}")
+        if len(weight) != classes:
+            raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
         scale = array(weight.detach().to(input.dtype if input.dtype in WIDE else torch.float32))[labels]
     formula, count = formulas.multi_margin(int(p), float(margin)), float(math.prod(leading))
     return _of_rows(formula, labels, input, input, leading, reduction, count, None, False, scale)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """:func:`torch.nn.functional.nll_loss`, which is torch's own: it reads one number a sample, and fuses with nothing.
+
+    `cross_entropy` of logits does its work, and that of the logarithms before it, in one pass.
+    """
+    return theirs.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
+) -> Tensor:
+    """:func:`torch.nn.functional.cosine_embedding_loss`, which is torch's own: there is no kernel for it here."""
+    return theirs.cosine_embedding_loss(input1, input2, target, margin, reduction=reduction)
 
 
 def _of_rows(
@@ -230,7 +169,8 @@ def _of_rows(
         if reduction == "mean" and not count:
             value = math.nan
         if empty is not None and empty.any():  # torch's softmax has no value there
-            value = np.where(empty, np.nan, value) if reduction == "none" else math.nan
+            told = empty if labels.dtype != np.int64 else empty & (labels != formula.ignore_class)
+            value = np.where(told, np.nan, value) if reduction == "none" else math.nan if told.any() else value
             if gradient is not None:
                 gradient.movedim(axis, -1)[torch.from_numpy(np.asarray(empty))] = math.nan
         if in_place and wanted:
@@ -250,7 +190,7 @@ def _without_mass(rows: Tensor) -> np.ndarray | None:
     return (rows == -math.inf).all(-1).numpy()
 
 
-def _labels(target: Tensor, leading: tuple[int, ...], classes: int, ignore_index: int) -> np.ndarray:
+def labels_of(target: Tensor, leading: tuple[int, ...], classes: int, ignore_index: int) -> np.ndarray:
     """Return labels as the kernels take them, or raise."""
     if target.dtype not in (torch.int64, torch.uint8):
         raise RuntimeError(
@@ -265,25 +205,8 @@ def _labels(target: Tensor, leading: tuple[int, ...], classes: int, ignore_index
     return labels
 
 
-def _counted(labels: np.ndarray, ignore_index: int, weights: np.ndarray | None) -> float:
+def counted(labels: np.ndarray, ignore_index: int, weights: np.ndarray | None) -> float:
     """Return what a mean divides by: the labels that count, or their weights' sum."""
     if weights is None:
         return float(labels.size - np.count_nonzero(labels == ignore_index))
     return float(weights[labels[labels != ignore_index]].astype(np.float64).sum())
-
-
-def expect_reduction(reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def _expect_constant(target: Tensor) -> None:
-    if target.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError("target: expected one that requires no gradient, got one that does")
-
-
-def value_of(value: Any, dtype: torch.dtype) -> Tensor:
-    """Return a loss's value as a tensor."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value).to(dtype)
-    return torch.tensor(value, dtype=dtype)

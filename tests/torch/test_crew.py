@@ -73,3 +73,23 @@ optimizer.step()
 print(threads() - before, launch.workers())
 """
     assert python(code, **told) == f"{more} 0"
+
+
+def test_a_forked_loaders_worker_can_call():
+    code = """
+class Items(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+    def __getitem__(self, i):
+        x = torch.linspace(-1, 1, 200_000).reshape(400, 500).requires_grad_()
+        loss = F.cross_entropy(x, torch.full((400,), i))
+        loss.backward()
+        return loss.detach(), x.grad.square().sum()
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    bits()
+    ours = [Items()[i] for i in range(4)]
+    loader = torch.utils.data.DataLoader(Items(), batch_size=None, num_workers=1, multiprocessing_context="fork")
+    print([tuple(map(float, one)) for one in loader] == [tuple(map(float, one)) for one in ours])
+"""
+    assert python(code) == "True"

@@ -120,6 +120,13 @@ def test_cross_entropy_of_rows_without_mass():
     compare(lambda f, x: f.cross_entropy(x, torch.tensor([0, 1, 2]), reduction="none"), x)
 
 
+def test_an_ignored_row_without_mass_has_no_value():
+    x = torch.zeros(2, 3)
+    x[1] = -torch.inf
+    for f in (ours, theirs):
+        assert f.cross_entropy(x, torch.tensor([0, -100])).item() == pytest.approx(math.log(3.0))
+
+
 def test_cross_entropy_in_place():
     w = leaf(8, 5)
     x = torch.randn(6, 8)
@@ -183,12 +190,10 @@ def test_wrong_calls_are_torchs_errors(name):
             call(functions)
 
 
-def test_what_is_refused():
-    with pytest.raises(RuntimeError, match="requires no gradient"):
-        ours.cross_entropy(leaf(2, 3), leaf(2, 3))
+def test_second_derivatives_are_refused():
     x = leaf(4, 3)
     (grad,) = torch.autograd.grad(ours.mse_loss(x, torch.zeros(4, 3)), x, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"twice|differentiable|does not require grad"):
+    with pytest.raises(RuntimeError, match="expected one derivative"):
         grad.sum().backward()
 
 
@@ -244,13 +249,138 @@ def test_nothing_has_a_likelihood_of_nan():
     assert math.isnan(ours.gaussian_nll_loss(empty, empty, empty))
 
 
-def test_targets_without_gradients_and_narrow_types_are_refused():
-    for call in (ours.kl_div, ours.poisson_nll_loss):
-        with pytest.raises(RuntimeError, match="requires no gradient"):
-            call(leaf(3), leaf(3).exp())
-    half = torch.zeros(3, dtype=torch.float16)
-    with pytest.raises(TypeError, match="float32 or float64"):
-        ours.gaussian_nll_loss(half, half, half + 1)
+TRAINED = {
+    "cross entropy": lambda f, x, y: f.cross_entropy(x, y),
+    "kl_div": lambda f, x, y: f.kl_div(x, y, reduction="sum"),
+    "poisson": lambda f, x, y: f.poisson_nll_loss(x, y),
+    "bce": lambda f, x, y: f.binary_cross_entropy(x.sigmoid(), y),
+    "bce with logits": lambda f, x, y: f.binary_cross_entropy_with_logits(x, y),
+}
+
+
+@pytest.mark.parametrize("name", TRAINED, ids=str)
+def test_targets_that_require_a_gradient_have_one(name):
+    targets = torch.rand(4, 3).requires_grad_()
+    compare(lambda f, x, y: TRAINED[name](f, x, y), leaf(4, 3), targets)
+
+
+def test_a_gaussian_of_sixteen_bits_is_torchs():
+    half = torch.ones(3, dtype=torch.bfloat16)
+    assert torch.equal(*[f.gaussian_nll_loss(half, 2 * half, half) for f in (ours, theirs)])
+
+
+# ---- probabilities, distances, labels
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_binary_cross_entropy_of_probabilities(reduction, dtype):
+    x = torch.cat([torch.rand(300, dtype=dtype), torch.tensor([0.0, 1.0, 0.0, 1.0, 1e-30], dtype=dtype)])
+    y = torch.rand(305, dtype=dtype).round()
+    y[-5:] = torch.tensor([0.0, 0.0, 1.0, 1.0, 1.0])
+    x.requires_grad_()
+    compare(lambda f, x: f.binary_cross_entropy(x, y, reduction=reduction), x)
+    compare(lambda f, x: f.binary_cross_entropy(x, y, weight=torch.full((1,), -0.5), reduction=reduction), x)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
+def test_what_is_no_probability_is_torchs_error(wrong):
+    x = torch.tensor([0.5, wrong])
+    for f in (ours, theirs):
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            f.binary_cross_entropy(x, torch.ones(2))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_hinge_embedding(reduction):
+    """Targets other than 1 and -1, too, and shapes that broadcast."""
+    x = torch.tensor([0.5, 0.25, 2.0, 1.0, -1.0, 0.3], requires_grad=True)
+    for y in (torch.tensor([1.0, -1.0, -1.0, -1.0, 1.0, 0.0]), torch.tensor([1, -1, -1, -1, 1, 1]), torch.ones(2, 1)):
+        compare(lambda f, x, y=y: f.hinge_embedding_loss(x, y, margin=0.8, reduction=reduction), x)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_what_stays_torchs_own(reduction):
+    labels, signs = torch.tensor([1, 0, -100]), torch.tensor([1.0, -1.0, 1.0])
+    compare(lambda f, x: f.nll_loss(x, labels, reduction=reduction), leaf(3, 4))
+    compare(
+        lambda f, x, y: f.cosine_embedding_loss(x, y, signs, 0.1, reduction=reduction), leaf(3, 4), leaf(3, 4, seed=1)
+    )
+
+
+# ---- a linear layer and its cross-entropy
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("max_bytes", [1, 400, 2**26])
+def test_linear_cross_entropy(max_bytes, reduction, dtype):
+    x, w, b = leaf(9, 4, dtype=dtype), leaf(11, 4, dtype=dtype, seed=1), leaf(11, dtype=dtype, seed=2)
+    labels = torch.randint(0, 11, (9,))
+    labels[2] = 3
+    weight = torch.linspace(-0.5, 2.0, 11, dtype=dtype)
+
+    def call(f, x, w, b, **kept):
+        if f is ours:
+            return f.linear_cross_entropy(x, w, labels, linear_bias=b, reduction=reduction, max_bytes=max_bytes, **kept)
+        return f.cross_entropy(f.linear(x, w, b), labels, reduction=reduction, **kept)
+
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    compare(lambda f, x, w, b: call(f, x, w, b), x, w, b, tolerance=tolerance)
+    kept = {"weight": weight, "ignore_index": 3, "label_smoothing": 0.1}
+    compare(lambda f, x, w, b: call(f, x, w, b, **kept), x, w, b, tolerance=tolerance)
+    compare(lambda f, x, w: call(f, x, w, None), x.detach(), w, tolerance=tolerance)
+
+
+def test_linear_cross_entropy_of_all_else():
+    """Probabilities, one sample, weights of more axes, nothing, labels that are all ignored."""
+
+    def call(f, x, w, target, **kept):
+        if f is ours:
+            return f.linear_cross_entropy(x, w, target, **kept)
+        logits = f.linear(x, w.reshape(-1, w.shape[-1])).reshape(*x.shape[:-1], *w.shape[:-1])
+        return f.cross_entropy(logits, target, **kept)
+
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    compare(lambda f, x, w: call(f, x, w, torch.full((3, 5), 0.2)), leaf(3, 4), leaf(5, 4), tolerance=tolerance)
+    compare(lambda f, x, w: call(f, x, w, torch.tensor(2)), leaf(4), leaf(5, 4), tolerance=tolerance)
+    places = torch.randint(0, 5, (3, 2))
+    compare(lambda f, x, w: call(f, x, w, places), leaf(3, 4), leaf(5, 2, 4), tolerance=tolerance)
+    for labels in (torch.zeros(0, dtype=torch.long), torch.full((3,), -100)):
+        compare(lambda f, x, w, y=labels: call(f, x, w, y), leaf(len(labels), 4), leaf(5, 4), tolerance=tolerance)
+
+
+def test_linear_cross_entropy_under_autocast():
+    x, w, labels, found = torch.randn(40, 16), leaf(50, 16), torch.randint(0, 50, (40,)), []
+    for call in (
+        lambda w: ours.linear_cross_entropy(x, w, labels, max_bytes=1000),
+        lambda w: theirs.cross_entropy(theirs.linear(x, w), labels),
+    ):
+        own = w.detach().clone().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            value = call(own)
+        value.backward()
+        found.append((value.detach(), own.grad))
+    assert found[0][0].dtype == found[1][0].dtype == torch.float32
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=2e-2, atol=2e-3)
+
+
+LAYER, TWO = (torch.zeros(2, 3), torch.zeros(4, 3)), torch.tensor([0, 1])
+LAYERS = {
+    "features": (RuntimeError, lambda: ours.linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 2), TWO)),
+    "bias": (RuntimeError, lambda: ours.linear_cross_entropy(*LAYER, TWO, linear_bias=torch.zeros(3))),
+    "label": (IndexError, lambda: ours.linear_cross_entropy(*LAYER, torch.tensor([0, 4]))),
+    "max_bytes": (ValueError, lambda: ours.linear_cross_entropy(*LAYER, TWO, max_bytes=0)),
+    "weight": (RuntimeError, lambda: ours.linear_cross_entropy(*LAYER, TWO, weight=torch.ones(3))),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS, ids=str)
+def test_wrong_layers(name):
+    error, call = LAYERS[name]
+    with pytest.raises(error):
+        call()
 
 
 # ---- norms
@@ -277,6 +407,22 @@ def test_group_and_instance_norm(shape, affine):
     compare(lambda f, x, w, b: f.group_norm(x, 3, w, b), leaf(*shape), weight, bias, tolerance=tolerance)
     call = lambda f, x, w, b: f.instance_norm(x, weight=w, bias=b)  # noqa: E731
     compare(call, leaf(*shape), weight, bias, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("shape", [(2, 6, 5), (3, 6, 4, 4), (2, 6, 2, 3, 2)], ids=str)
+def test_running_statistics_of_instance_norm(shape, own):
+    running = []
+
+    def call(f, x, w, b):
+        mean, var = torch.linspace(-1, 1, 6), torch.linspace(0.5, 2, 6)
+        y = f.instance_norm(x, mean, var, w, b, use_input_stats=own, momentum=0.3)
+        running.append((mean, var))
+        return y
+
+    compare(call, leaf(*shape), leaf(6, seed=1), leaf(6, seed=2), tolerance={"rtol": 1e-4, "atol": 1e-5})
+    for mine, wanted in zip(*running, strict=True):
+        torch.testing.assert_close(mine, wanted)
 
 
 @pytest.mark.parametrize("layout", ["packed", "channels last"])

@@ -63,13 +63,15 @@ def test_what_is_left_is_told():
 
 LOSSES = {
     "MSELoss": {}, "L1Loss": {}, "HuberLoss": {"delta": 0.5}, "SmoothL1Loss": {"beta": 0.5},
-    "BCEWithLogitsLoss": {"pos_weight": torch.tensor([2.0, 0.5, 1.0])},
+    "BCEWithLogitsLoss": {"pos_weight": torch.tensor([2.0, 0.5, 1.0])}, "BCELoss": {"reduction": "sum"},
+    "SoftMarginLoss": {}, "HingeEmbeddingLoss": {"margin": 0.4}, "KLDivLoss": {"reduction": "batchmean"},
+    "PoissonNLLLoss": {"full": True},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LOSSES, ids=str)
 def test_losses(name):
-    x, y = torch.randn(5, 3), torch.rand(5, 3)
+    x, y = torch.rand(5, 3), torch.rand(5, 3)
     mine, yours = getattr(nn, name)(**LOSSES[name]), getattr(torch.nn, name)(**LOSSES[name])
     torch.testing.assert_close(mine(x, y), yours(x, y))
 
@@ -84,3 +86,25 @@ def test_batch_norm_without_statistics():
             torch.testing.assert_close(mine(x), yours(x))
         for p, q in zip(mine.buffers(), yours.buffers(), strict=True):
             torch.testing.assert_close(p, q)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("tracked", [False, True])
+def test_instance_norm(axes, tracked):
+    keywords = {"affine": True, "track_running_stats": tracked}
+    mine, yours = (getattr(part, f"InstanceNorm{axes}d")(4, **keywords) for part in (nn, torch.nn))
+    for training in (True, False):
+        mine.train(training)
+        yours.train(training)
+        x = torch.randn(2, 4, *[5] * axes)
+        torch.testing.assert_close(mine(x), yours(x), rtol=1e-4, atol=1e-5)
+    for p, q in zip(mine.buffers(), yours.buffers(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_synchronized_batch_norm_of_one_process_is_batch_norm():
+    net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(torch.nn.Sequential(torch.nn.BatchNorm1d(3)))
+    fastopt.torch.accelerate(net)
+    assert type(net[0]) is nn.SyncBatchNorm
+    x = torch.randn(6, 3)
+    torch.testing.assert_close(net(x), torch.nn.BatchNorm1d(3)(x))
