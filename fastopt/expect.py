@@ -57,7 +57,7 @@ def array(
     name: str,
     *,
     dtype: np.dtype | None = None,
-    shape: tuple | None = None,
+    shape: tuple[Any, ...] | None = None,
     among: tuple[str, ...] = ("float32", "float64"),
     written: bool = False,
 ) -> np.ndarray:
@@ -83,14 +83,14 @@ def array(
     return value
 
 
-def _convert(dtype: Any, shape: tuple | None, written: bool) -> str:
+def _convert(dtype: Any, shape: tuple[Any, ...] | None, written: bool) -> str:
     """Return how to come by an array of a dtype."""
     if not written:
         return f"; convert it with astype({str(dtype)!r})"
     return f"; make one with np.empty({shape}, {str(dtype)!r})"
 
 
-def arrays(dtype: np.dtype, shape: tuple, /, **given: Any) -> None:
+def arrays(dtype: np.dtype, shape: tuple[Any, ...], /, **given: Any) -> None:
     """Check arrays of one dtype and shape, by their names."""
     if not all_fit(given.values(), dtype, shape):
         for name, value in given.items():
@@ -126,7 +126,13 @@ def overlaps_itself(value: np.ndarray) -> bool:
 
 
 def output(
-    out: Any, name: str, *, dtype: np.dtype, shape: tuple, apart: Mapping[str, np.ndarray | None], same: str = ""
+    out: Any,
+    name: str,
+    *,
+    dtype: np.dtype,
+    shape: tuple[Any, ...],
+    apart: Mapping[str, np.ndarray | None],
+    same: str = "",
 ) -> np.ndarray:
     """Return `out`, or a new array where it is None; it may not overlap `apart`, but may be the array `same`."""
     if out is None:

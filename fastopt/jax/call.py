@@ -17,7 +17,7 @@ jax.ffi.register_ffi_target(NAME, xla.handler(), platform="cpu")
 
 @cache  # for ever: compiled programs hold addresses; there is one for each kernel, type and options that were used
 def program(
-    stages: tuple,
+    stages: tuple[Any, ...],
     arrays: tuple[str, ...],
     scratch: tuple[tuple[str, int], ...],
     dtype: str,

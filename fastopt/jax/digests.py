@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-Digest = Callable[[Any, Any, bool], tuple]
+Digest = Callable[[Any, Any, bool], tuple[Any, ...]]
 GRADIENTS = 1.0  # factor of the gradients: none
 
 
@@ -23,7 +23,7 @@ def sgd_momentum(momentum: float, nesterov: bool) -> Digest:
 
 
 def adam(b1: float, b2: float, eps: float, weight_decay: float) -> Digest:
-    def digest(lr: Any, step: Any, decays: bool) -> tuple:
+    def digest(lr: Any, step: Any, decays: bool) -> tuple[Any, ...]:
         root = 1.0 / jnp.sqrt(1.0 - b2**step)
         kept = 1.0 - lr * weight_decay if decays else 1.0
         return lr / (1.0 - b1**step), b1, 1.0 - b1, b2, 1.0 - b2, root, eps, 0.0, kept, GRADIENTS
@@ -49,7 +49,7 @@ def adadelta(rho: float, eps: float) -> Digest:
 
 
 def lion(b1: float, b2: float, weight_decay: float) -> Digest:
-    def digest(lr: Any, step: Any, decays: bool) -> tuple:
+    def digest(lr: Any, step: Any, decays: bool) -> tuple[Any, ...]:
         return lr, b1, 1.0 - b1, b2, 1.0 - b2, 1.0 - lr * weight_decay if decays else 1.0, GRADIENTS
 
     return digest

@@ -112,7 +112,7 @@ def _floats(logits: Any) -> jax.Array:
     return logits
 
 
-def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple[Any, ...]:
     """Return each sample's value, and its gradient where it is wanted."""
     columns, stored = logits.shape[-1], str(logits.dtype) if logits.dtype.itemsize == 2 else ""
     compute = np.dtype(np.float32) if stored else logits.dtype
@@ -143,7 +143,7 @@ def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted
     return tuple(found)
 
 
-def _sparse_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+def _sparse_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple[Any, ...]:
     columns = logits.shape[-1]
     counted = jnp.where(labels < 0, labels + columns, labels)
     known = (counted >= 0) & (counted < columns)
@@ -154,7 +154,7 @@ def _sparse_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool)
     return jnp.where(known, values, jnp.nan), *gradient
 
 
-def _dense_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple:
+def _dense_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple[Any, ...]:
     return _run(formulas.categorical_crossentropy(logits.shape[-1], True), logits, labels, wanted, reuse)
 
 

@@ -48,7 +48,7 @@ class _Rule(NamedTuple):
     """An optimizer as this module runs it."""
 
     kernel: str
-    digest: Callable[[Any, Any, bool], tuple]  # (lr, step, whether the leaf decays) -> the kernel's scalars
+    digest: Callable[[Any, Any, bool], tuple[Any, ...]]  # (lr, step, whether the leaf decays) -> the kernel's scalars
     learning_rate: Rate
     begin: dict[str, float]  # what buffers begin with, where that isn't 0
     mask: Mask = None
@@ -209,7 +209,7 @@ def _compute(dtype: Any) -> np.dtype:
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
-def _like(tree: Any, structure: Any, leaves: list, name: str) -> list:
+def _like(tree: Any, structure: Any, leaves: list[Any], name: str) -> list[Any]:
     found, own = jax.tree.flatten(tree)
     if own != structure:
         raise ValueError(f"{name}: expected a tree like params, {structure}, got {own}")
@@ -219,7 +219,7 @@ def _like(tree: Any, structure: Any, leaves: list, name: str) -> list:
     return list(map(jnp.asarray, found))
 
 
-def _check_types(params: list, grads: list) -> None:
+def _check_types(params: list[Any], grads: list[Any]) -> None:
     for name, leaves in (("params", params), ("grads", grads)):
         for k, leaf in enumerate(leaves):
             if str(leaf.dtype) not in FLOATS:
@@ -235,17 +235,17 @@ def _decays(mask: Mask, params: Any, count: int) -> list[bool]:
     return found
 
 
-def _alike(params: list, grads: list, decays: list[bool]) -> list[list[int]]:
+def _alike(params: list[Any], grads: list[Any], decays: list[bool]) -> list[list[int]]:
     """Return the numbers of the leaves that share a call: of the same types, which decay or don't."""
-    groups: dict[tuple, list[int]] = {}
+    groups: dict[tuple[Any, ...], list[int]] = {}
     for k, (param, grad, decay) in enumerate(zip(params, grads, decays, strict=True)):
         groups.setdefault((str(param.dtype), str(grad.dtype), decay), []).append(k)
     return [members[k : k + TOGETHER] for members in groups.values() for k in range(0, len(members), TOGETHER)]
 
 
 def _run(
-    rule: _Rule, names: list[str], params: list, grads: list, buffers: dict[str, list], alike: list[int], decays: bool,
-    count: jax.Array,
+    rule: _Rule, names: list[str], params: list[Any], grads: list[Any], buffers: dict[str, list[Any]], alike: list[int],
+    decays: bool, count: jax.Array,
 ) -> None:  # fmt: skip
     """Step the leaves `alike` in one operation, and put what it wrote into the lists."""
     first = params[alike[0]]

@@ -135,7 +135,7 @@ class LinearCrossEntropy(Options):
         bias: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         *,
-        out: LinearGradients | tuple | None = None,
+        out: LinearGradients | tuple[Any, ...] | None = None,
         mask: np.ndarray | None = None,
     ) -> tuple[float, LinearGradients]:
         """Return the value and its gradients with respect to x, weight and bias.
@@ -242,7 +242,7 @@ class LinearCrossEntropy(Options):
 linear_cross_entropy = function_of(LinearCrossEntropy, "linear_cross_entropy")
 
 
-def _outputs(arguments: tuple, others: tuple, out: Any) -> LinearGradients:
+def _outputs(arguments: tuple[Any, ...], others: tuple[Any, ...], out: Any) -> LinearGradients:
     """Return the arrays that gradients are written to."""
     if out is not None and (not isinstance(out, tuple) or len(out) != 3):
         raise TypeError(f"out: expected a tuple of three arrays, got {expect.describe(out)}")

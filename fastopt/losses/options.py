@@ -21,7 +21,7 @@ class Options:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "__init__" in vars(cls):
-            code, stated = cls.__init__.__code__, cls.__init__.__annotations__  # type: ignore[misc]
+            code, stated = cls.__init__.__code__, cls.__init__.__annotations__
             names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
             cls._checks = {name: check_of(stated.get(name), f"{cls.__name__}.{name}") for name in names}
 

@@ -207,7 +207,7 @@ def whole(value: Any, name: str, low: int, high: int | None, why: str = "") -> i
     return int(value)
 
 
-def sequence(value: Any, name: str, wanted: str) -> list:
+def sequence(value: Any, name: str, wanted: str) -> list[Any]:
     """Return the items of a list, a tuple or an array of one axis, at least one."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()

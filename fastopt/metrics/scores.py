@@ -108,7 +108,7 @@ class _Rank(Metric):
             return np.array(values)
         return results.mean(values, sizes if average == "weighted" else [1.0] * len(values))
 
-    def _combined(self, values: list[float], found: list[tuple]) -> tuple[list[float], list[float]]:
+    def _combined(self, values: list[float], found: list[tuple[Any, ...]]) -> tuple[list[float], list[float]]:
         """Return what is averaged, and its weights: by default the weight of positives."""
         return values, [positives for _, positives, _ in found]
 
@@ -212,7 +212,7 @@ class AUC(_Rank):
                 problems += [Samples("binary", y_true == c, y_pred[:, c], weight, 2) for c in (a, b)]
         return problems
 
-    def _combined(self, values: list[float], found: list[tuple]) -> tuple[list[float], list[float]]:
+    def _combined(self, values: list[float], found: list[tuple[Any, ...]]) -> tuple[list[float], list[float]]:
         if self._options["multi_class"] != "ovo":
             return super()._combined(values, found)
         pairs = range(0, len(values), 2)

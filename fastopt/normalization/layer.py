@@ -28,7 +28,7 @@ class Layer:
     grad_beta: Any
     _numbers: dict[str, Check]  # a setting -> what checks a new value
     _saved: ClassVar[tuple[str, ...]] = ("gamma", "beta")  # what a checkpoint needs
-    _kept: tuple | None  # of the last forward: x, statistics, options
+    _kept: tuple[Any, ...] | None  # of the last forward: x, statistics, options
     _parameter_dtype: np.dtype
 
     def __init__(
@@ -103,7 +103,7 @@ class Layer:
         for name, array in own.items():
             setattr(self, name, state[name] if array.shape else int(state[name]))
 
-    def _last_forward(self) -> tuple:
+    def _last_forward(self) -> tuple[Any, ...]:
         if self._kept is None:
             raise ValueError("backward: expected a forward before it, with an `out` other than x, got none")
         return self._kept

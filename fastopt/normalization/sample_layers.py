@@ -24,7 +24,7 @@ from fastopt.normalization.rows import (
 class SampleNorm(Layer):
     """A layer over a forward and a backward function, which a subclass calls."""
 
-    _kept: tuple | None
+    _kept: tuple[Any, ...] | None
 
     def forward(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return the normalized x, and keep what `backward` needs: x itself, not a copy.

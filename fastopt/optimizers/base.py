@@ -462,7 +462,7 @@ class Optimizer:
         with self._turn:
             checkpoint.load_state_dict(self._store, state_dict)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write what `state_dict` holds to a safetensors file; parameters are not part of it.
 
         The file is written beside its place and then moved there: whatever interrupts it, the old file or the new one
@@ -491,7 +491,7 @@ class Optimizer:
         """
         checkpoint.save(self.state_dict(), path)
 
-    def load(self, path: str | os.PathLike) -> None:
+    def load(self, path: str | os.PathLike[str]) -> None:
         """Take over what `save` wrote; a group whose saved lr is None (a schedule) keeps its own.
 
         Parameters

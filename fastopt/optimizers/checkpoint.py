@@ -159,7 +159,7 @@ def _safetensors() -> Any:
     return safetensors
 
 
-def save(state_dict: dict[str, Any], path: str | os.PathLike) -> None:
+def save(state_dict: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a state dict; a crash at any moment leaves the old file or the new one."""
     safetensors = _safetensors()
     numpy_format = safetensors.numpy
@@ -219,7 +219,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def load(path: str | os.PathLike) -> dict[str, Any]:
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the state dict in a file that `save` wrote."""
     safetensors = _safetensors()
     if not Path(path).is_file():

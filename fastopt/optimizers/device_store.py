@@ -37,7 +37,9 @@ class DeviceStore(Store):
     def taken(self, leaf: Any, name: str) -> DeviceArray:
         return self._place(leaf, name, writable=True)
 
-    def _place(self, value: Any, name: str, shape: tuple | None = None, writable: bool = False) -> DeviceArray:
+    def _place(
+        self, value: Any, name: str, shape: tuple[Any, ...] | None = None, writable: bool = False
+    ) -> DeviceArray:
         """Return where an array is, if it can be used."""
         place = device_array(value, name)
         if place.dtype not in FLOATS:
@@ -104,7 +106,7 @@ class DeviceStore(Store):
                 self.copies.append(own.pop("copy"))
             self.state.append(own)
 
-    def _begin_on_host(self, i: int, group: dict, param: np.ndarray, state: dict[str, np.ndarray]) -> None:
+    def _begin_on_host(self, i: int, group: dict[str, Any], param: np.ndarray, state: dict[str, np.ndarray]) -> None:
         places, self.params = self.params, [*self.params[:i], param, *self.params[i + 1 :]]
         try:
             self._begin(i, group, state)

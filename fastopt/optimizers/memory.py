@@ -57,7 +57,7 @@ class State(dict[str, np.ndarray]):
     def _refuse(self, *unused: object, **named: object) -> Any:
         raise TypeError("state: its arrays can't be replaced or removed; write into one: state[name][...] = values")
 
-    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
     def __reduce__(self):
         return dict, (dict(self),)

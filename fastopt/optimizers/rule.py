@@ -63,8 +63,8 @@ class Rule:
     """
 
     kernel: str | Callable[[Group], str]
-    scalars: Callable[[Group, int], tuple]
-    reference: Callable[..., tuple]
+    scalars: Callable[[Group, int], tuple[Any, ...]]
+    reference: Callable[..., tuple[Any, ...]]
     start: Callable[[str, Group, np.ndarray], float | np.ndarray] = _from_zero
     carries: Mapping[str, float] = field(default_factory=dict)
     carry: Callable[[Group, int], dict[str, float]] = _nothing_carried

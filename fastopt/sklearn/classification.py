@@ -52,7 +52,7 @@ def _counts(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, n
 
 def _ratios(
     y_true: Any, y_pred: Any, beta: Any, chosen: Any, pos_label: Any, average: Any, sample_weight: Any, zero: Any
-) -> tuple:
+) -> tuple[Any, ...]:
     """Return what `precision_recall_fscore_support` does."""
     need(average in (None, "binary", "micro", "macro", "weighted") and chosen is None)
     need(isinstance(beta, int | float) and 0 <= beta < np.inf and (zero == "warn" or isinstance(zero, int | float)))
@@ -94,7 +94,7 @@ def precision_recall_fscore_support(
     warn_for: Any = ("precision", "recall", "f-score"),
     sample_weight: Any = None,
     zero_division: Any = "warn",
-) -> tuple:
+) -> tuple[Any, ...]:
     """Return precision, recall, F-beta and support, as `sklearn.metrics.precision_recall_fscore_support`.
 
     Examples

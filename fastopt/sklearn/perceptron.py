@@ -38,7 +38,7 @@ class _Trained:
 
     norms_: Any = ()
 
-    def _initialize(self: Any, y: np.ndarray, layer_units: list, dtype: Any) -> None:
+    def _initialize(self: Any, y: np.ndarray, layer_units: list[Any], dtype: Any) -> None:
         if self.solver == "lbfgs" and (self.batch_norm or self.optimizer is not None or self.loss in ELEMENTWISE):
             raise ValueError(
                 "solver: expected 'adam' or 'sgd' with batch_norm, an optimizer, or this loss, got solver='lbfgs'"
@@ -98,7 +98,7 @@ class _Trained:
             )
         return int(np.clip(self.batch_size, 1, n_samples))
 
-    def _held_out(self: Any, X: Any, y: Any, sample_weight: Any) -> tuple:
+    def _held_out(self: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Return what is trained on, and what early stopping looks at."""
         if not self.early_stopping:
             return X, y, sample_weight, (None, None, None)
@@ -120,7 +120,7 @@ class _Trained:
         return X, y, w[0] if w else None, (X_val, y_val, w[1] if w else None)
 
     def _epochs(
-        self: Any, X: Any, y: Any, w: Any, held_out: tuple, batch_size: int, batches: Batches, optimizer: Any,
+        self: Any, X: Any, y: Any, w: Any, held_out: tuple[Any, ...], batch_size: int, batches: Batches, optimizer: Any,
         incremental: bool,
     ) -> None:  # fmt: skip
         n_samples = X.shape[0]
@@ -224,7 +224,7 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in scikit-learn
     True
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **theirs.MLPClassifier._parameter_constraints, **MORE, "class_weight": [dict, StrOptions({"balanced"}), None],
     }  # fmt: skip
 
@@ -291,7 +291,7 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in scikit-learn
     True
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **theirs.MLPRegressor._parameter_constraints, **MORE,
         "loss": [StrOptions({"squared_error", "poisson", *ELEMENTWISE})],
     }  # fmt: skip

@@ -10,7 +10,7 @@ from fastopt import metrics as ours
 from fastopt.sklearn.inputs import need, ours_first, weights_are
 
 
-def _error(function: Callable, y_true: Any, y_pred: Any, sample_weight: Any, multioutput: Any) -> Any:
+def _error(function: Callable[..., Any], y_true: Any, y_pred: Any, sample_weight: Any, multioutput: Any) -> Any:
     need(type(y_true) is np.ndarray and type(y_pred) is np.ndarray and y_true.shape == y_pred.shape)
     need(y_true.dtype == y_pred.dtype and y_true.ndim in (1, 2))
     weights_are(sample_weight, y_true.dtype)

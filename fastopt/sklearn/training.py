@@ -43,11 +43,11 @@ def _product(a: Any, b: np.ndarray, out: np.ndarray) -> np.ndarray:
 # ---- losses: the sum over samples, and its gradient with respect to the last layer before its activation
 
 
-def _by_rows(loss: losses.Loss) -> Callable:
+def _by_rows(loss: losses.Loss) -> Callable[..., Any]:
     return lambda y, z, w, out: float(loss.value_and_grad(y, z, w, out=out)[0])
 
 
-def _elementwise(loss: losses.Loss) -> Callable:
+def _elementwise(loss: losses.Loss) -> Callable[..., Any]:
     def of(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, out: np.ndarray) -> float:
         outputs = z.shape[1]
         each = None if w is None else np.repeat(w, outputs)
@@ -75,7 +75,7 @@ def _poisson(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, out: np.ndarray
     return float(values.sum())
 
 
-def loss_of(name: str, output: str) -> Callable:
+def loss_of(name: str, output: str) -> Callable[..., Any]:
     """Return the loss of a model's `loss` and output activation."""
     if output == "softmax":
         return _by_rows(losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"))
@@ -144,7 +144,7 @@ class Steps:
         self.learning_rate_init, self.learning_rate = model.learning_rate_init, float(model.learning_rate_init)
         self.schedule = model.learning_rate if model.solver == "sgd" else "constant"
         self.power_t = model.power_t
-        self.state: dict | None = None
+        self.state: dict[str, Any] | None = None
         self.how: dict[str, Any] = {}
         if model.optimizer is None and model.solver == "sgd":
             nesterov = bool(model.nesterovs_momentum) and model.momentum > 0

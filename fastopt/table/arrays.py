@@ -12,7 +12,7 @@ BESIDE = 5  # elements of the second set: small, so that the first one tells the
 
 
 def _inputs(names, rng, shape, dtype, options):
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name in (*names, *(["out"] if options.get("given") == "out" else [])):
         found |= {f"{name}0": rng.standard_normal(shape).astype(dtype), f"{name}1": rng.standard_normal(BESIDE)}
         found[f"{name}1"] = found[f"{name}1"].astype(dtype)

@@ -109,7 +109,7 @@ def evaluate(
 class Way(NamedTuple):
     """What a call runs that depends on its formula, its rows' length and what it was given, not on the arrays."""
 
-    stages: tuple
+    stages: tuple[Any, ...]
     scratch: dict[str, int]  # bytes in a unit, by slot
     flat: bool  # a unit is an element rather than a row
     grain: int
@@ -132,7 +132,7 @@ def way_of(
     flat = formula.of_elements and reduced and not weighted and not masked
     each = 1 if flat else columns
     whole = {"out": each} if not wanted else {}  # scratch memory, elements in a unit
-    before: list[tuple] = []
+    before: list[tuple[Any, ...]] = []
     true, pred, at = "y_true", "y_pred", 1 + len(formula.scalars)
     if formula.weighs in ("terms", "spread"):
         spread = KERNELS["weigh_classes" if formula.weighs == "terms" else "spread_labels"]
@@ -249,7 +249,7 @@ def gaussian_nll(
         "out": columns * size if out is None else out, "out_var": columns * size if out_var is None else out_var,
         "values": size if values is None else values,
     }  # fmt: skip
-    stages: list[tuple] = [
+    stages: list[tuple[Any, ...]] = [
         (KERNELS[formula.kernel], ("y_true", "y_pred", "var", "out", "out_var", "value"), columns),
         (KERNELS["row_means"], ("value", "values"), 1),
     ]
@@ -382,7 +382,13 @@ def labels_outside(target: str, labels: np.ndarray, classes: int, ignore_class: 
 
 
 def _count(
-    target: str, kernel: str, array: np.ndarray, units: int, partials: int, dims=(), scalars=()
+    target: str,
+    kernel: str,
+    array: np.ndarray,
+    units: int,
+    partials: int,
+    dims: tuple[int, ...] = (),
+    scalars: tuple[float, ...] = (),
 ) -> tuple[int, ...]:
     dtype, grain = "float64" if array.itemsize == 8 else "float32", max(1, pipeline.GRAIN * units // array.size)
     sums = pipeline.run_kernel(KERNELS[kernel], (array,), units, dtype, target, grain, 0, dims, scalars, partials)

@@ -5,6 +5,8 @@ from functools import cache
 from threading import local
 from typing import NoReturn
 
+import numpy as np
+
 from fastopt.kernels.losses import rules
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.losses.kernels import KERNELS
@@ -72,7 +74,9 @@ def signs(y_true: DeviceArray, stream: int = 0) -> tuple[int, ...]:
     return tuple(map(int, _sums(_counts("signs", y_true.dtype, (), wanted), (y_true,), (), stream)))
 
 
-def _sums(kernel: Elements, arrays: tuple[DeviceArray | None, ...], scalars: tuple[float, ...], stream: int):
+def _sums(
+    kernel: Elements, arrays: tuple[DeviceArray | None, ...], scalars: tuple[float, ...], stream: int
+) -> np.ndarray:
     """Run a kernel over one set of arrays, and return its sums over all elements."""
     given = [array for array in arrays if array is not None]
     device, size = driver().device(given[0].ordinal), given[0].size

@@ -1,5 +1,7 @@
 """The losses' kernels: buffers, what they write, scalars and dims, as every target has them."""
 
+from typing import Any
+
 from fastopt.kernels.runtime.kernel import Kernel
 
 ONE = "one number a row is not 0"
@@ -47,7 +49,7 @@ def _sparse(name: str, scalars: str = "", dims: str = "", sequential: str = "") 
     )
 
 
-def _loop(name: str, buffers: str, written: str = "", unit: str = "row", **options) -> Kernel:
+def _loop(name: str, buffers: str, written: str = "", unit: str = "row", **options: Any) -> Kernel:
     return Kernel(
         name, "losses", tuple(buffers.split()), tuple(written.split()), unit=unit, **{"rule": False, **options}
     )

@@ -5,6 +5,7 @@ A function returns None if a label or score is invalid: kernels notice, and leav
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _run(
 
 
 @lru_cache(maxsize=16)
-def _error_stages(kernel: str, weighted: bool) -> tuple:
+def _error_stages(kernel: str, weighted: bool) -> tuple[Any, ...]:
     end = KERNELS["weighted_total" if weighted else "total"]
     used = ("value", "sample_weight") if weighted else ("value",)
     return (KERNELS[kernel], ("y_true", "y_pred", "value"), 1), (end, used, 1)
@@ -94,7 +95,7 @@ def error_columns(
     """Return the same for arrays (N, C), weights (N,): each column's sum of errors, and at the end of weights."""
     columns = y_true.shape[1]
     slots: dict[str, np.ndarray | int] = {"y_true": y_true, "y_pred": y_pred, "value": columns * y_true.itemsize}
-    ones: tuple = ()
+    ones: tuple[Any, ...] = ()
     if sample_weight is None:
         slots["sample_weight"] = y_true.itemsize
         ones = ((KERNELS["ones"], ("sample_weight",), 1),)
@@ -208,7 +209,9 @@ def _counts_of_many_labels(target: str, samples: Samples) -> np.ndarray | None:
     return np.concatenate(parts)
 
 
-def _large_table(target, last, samples, rows, columns, scalars, arrays=None) -> np.ndarray | None:
+def _large_table(
+    target: str, last: Any, samples: Samples, rows: Any, columns: Any, scalars: Any, arrays: Any = None
+) -> np.ndarray | None:
     pair = _label_arrays(target, last, samples, rows, columns, scalars, arrays)
     if pair is None:
         return None
@@ -216,7 +219,9 @@ def _large_table(target, last, samples, rows, columns, scalars, arrays=None) -> 
     return cells.astype(np.float64).reshape(rows, columns)
 
 
-def _label_arrays(target, last, samples, rows, columns, scalars, arrays=None) -> tuple[np.ndarray, np.ndarray] | None:
+def _label_arrays(
+    target: str, last: Any, samples: Samples, rows: Any, columns: Any, scalars: Any, arrays: Any = None
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Return int64 labels, true and predicted, in arrays of their own where they are not int64."""
     found = {"actual": samples.y_true, "predicted": samples.y_pred}
     memory = dict(arrays or {})
@@ -256,7 +261,9 @@ def _sort(target: str, parts: Parts) -> dict[str, np.ndarray]:
     return slots
 
 
-def _sorted_run(target: str, stage: tuple, slots: dict, units: int, parts: Parts, partials: int) -> np.ndarray:
+def _sorted_run(
+    target: str, stage: tuple[Any, ...], slots: dict[str, Any], units: int, parts: Parts, partials: int
+) -> np.ndarray:
     size = len(parts.scores)
     return pipeline.run(
         (stage,),

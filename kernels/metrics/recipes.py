@@ -33,7 +33,7 @@ class Recipe:
 
     def __init__(self, facts: Facts):
         self.facts = facts
-        self.stages: list[tuple] = []
+        self.stages: list[tuple[Any, ...]] = []
         self.blocks: dict[str, int] = {}
         self.weights = ("sample_weight",) if facts.weighted else ()
 
@@ -146,7 +146,7 @@ def labels_and_bins(recipe: Recipe) -> None:
 
 
 @lru_cache(maxsize=1024)
-def recipe_of(last: Callable[[Recipe], None], *facts: Any) -> tuple[tuple, dict[str, int]]:
+def recipe_of(last: Callable[[Recipe], None], *facts: Any) -> tuple[tuple[Any, ...], dict[str, int]]:
     """Return the stages and blocks of the recipe that ends so, for samples of these facts."""
     recipe = Recipe(Facts(*facts))
     last(recipe)

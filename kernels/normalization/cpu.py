@@ -6,6 +6,7 @@ float64.
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,20 @@ def batch_statistics(target: str, x: Array, *, axis: int) -> tuple[Array, Array]
     return mean, variance
 
 
-def batch_normalize(target, x, gamma, beta, mean, variance, y, *, eps, axis, activation, residual) -> Array:
+def batch_normalize(
+    target: str,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    y: np.ndarray,
+    *,
+    eps: float,
+    axis: int,
+    activation: str | None,
+    residual: Any,
+) -> Array:
     """Normalize x by these statistics into y; return 1 / √(variance + eps)."""
     view = channels_of(axis, x, y, residual)
     with np.errstate(invalid="ignore"):  # a negative variance has no root: NaN
@@ -50,21 +64,21 @@ def batch_normalize(target, x, gamma, beta, mean, variance, y, *, eps, axis, act
 
 
 def batch_forward(
-    target,
-    x,
-    gamma,
-    beta,
-    y,
-    running_mean,
-    running_var,
+    target: str,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    y: np.ndarray,
+    running_mean: Any,
+    running_var: Any,
     *,
-    momentum,
-    eps,
-    axis,
-    activation,
-    residual,
-    mask=None,
-    biased=False,
+    momentum: float,
+    eps: float,
+    axis: int,
+    activation: str | None,
+    residual: Any,
+    mask: Any = None,
+    biased: Any = False,
 ) -> tuple[Array, Array]:
     """Normalize x by its own statistics into y, update the running ones; return mean and 1 / √(variance + eps).
 
@@ -98,7 +112,19 @@ def batch_forward(
     return mean, invstd
 
 
-def batch_gradient_sums(target, dy, x, gamma, beta, mean, invstd, *, axis, activation, residual) -> Array:
+def batch_gradient_sums(
+    target: str,
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    *,
+    axis: int,
+    activation: str | None,
+    residual: Any,
+) -> Array:
     """Return, for every channel, the sum of dy as the activation lets it through, and of dy x̂: an array (2, C)."""
     view = channels_of(axis, x, dy, residual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
@@ -111,8 +137,23 @@ def batch_gradient_sums(target, dy, x, gamma, beta, mean, invstd, *, axis, activ
 
 
 def batch_gradient(
-    target, dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, *, training, axis, activation, residual
-) -> None:  # fmt: skip
+    target: str,
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    sums: np.ndarray,
+    count: Any,
+    dx: np.ndarray,
+    dresidual: Any,
+    *,
+    training: bool,
+    axis: int,
+    activation: str | None,
+    residual: Any,
+) -> None:
     """Write dx from the sums over `count` values a channel, and dresidual, where there is one."""
     view = channels_of(axis, x, dy, residual, dx, dresidual)
     given = (dy, x, *_in_order(gamma, gamma if beta is None else beta, mean, invstd), residual)
@@ -122,8 +163,22 @@ def batch_gradient(
 
 
 def batch_backward(
-    target, dy, x, gamma, beta, mean, invstd, dx, dresidual, *, training, axis, activation, residual, mask=None
-) -> tuple[Array, Array]:  # fmt: skip
+    target: str,
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    dx: np.ndarray,
+    dresidual: Any,
+    *,
+    training: bool,
+    axis: int,
+    activation: str | None,
+    residual: Any,
+    mask: Any = None,
+) -> tuple[Array, Array]:
     """Write dx, and dresidual, where there is one; return dgamma and dbeta."""
     if mask is not None:
         return _masked_backward(
@@ -150,7 +205,7 @@ def _masked_backward(target, dy, x, gamma, beta, mean, invstd, dx, dresidual, ax
     """Positions out of the mask don't move the statistics: they are done again, as with constant ones."""
     options = {"axis": axis, "activation": activation, "residual": residual}
     sums = batch_gradient_sums(target, dy, x, gamma, beta, mean, invstd, **options)
-    dropped = [None if a is None else np.moveaxis(a, axis, -1)[~mask] for a in (dy, x, residual)]
+    dropped: list[Any] = [None if a is None else np.moveaxis(a, axis, -1)[~mask] for a in (dy, x, residual)]
     count = int(np.count_nonzero(mask))
     batch_gradient(target, dy, x, gamma, beta, mean, invstd, sums, count, dx, dresidual, training=True, **options)
     if count < mask.size:
@@ -185,7 +240,12 @@ def _moments(target: str, view: Channels, x: Array) -> tuple[Array, Array]:
 
 
 def _run(
-    target: str, view: Channels, name: str, arrays: tuple[Vector, ...], scalars: tuple = (), per_grain: bool = False
+    target: str,
+    view: Channels,
+    name: str,
+    arrays: tuple[Vector, ...],
+    scalars: tuple[Any, ...] = (),
+    per_grain: bool = False,
 ) -> Array:
     """Run a kernel over its buffers; those in LIKE_X have the shape of x, all others an entry for each channel.
 
@@ -254,11 +314,11 @@ def sample_backward(
 def _run_rows(
     target: str,
     name: str,
-    arrays: tuple,
+    arrays: tuple[Any, ...],
     result: Array,
     outer: tuple[int, ...],
     groups: int,
-    scalars: tuple,
+    scalars: tuple[Any, ...],
     partials: int = 0,
 ) -> Array:
     x = arrays[0]

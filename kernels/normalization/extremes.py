@@ -44,7 +44,20 @@ def standardized(rows: np.ndarray, eps: float, centered: bool = True) -> tuple[n
     return deviations * inverse[:, None], (first + rest) / scale, variance / scale**2, original
 
 
-def channels_again(x, gamma, beta, residual, y, mean, variance, inverse, *, eps, axis, activation) -> None:
+def channels_again(
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    residual: Any,
+    y: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    inverse: np.ndarray,
+    *,
+    eps: float,
+    axis: int,
+    activation: str | None,
+) -> None:
     """Write y of the channels that are lost, and their statistics."""
     with np.errstate(all="ignore"):
         which = np.flatnonzero(lost(inverse, x))
@@ -59,7 +72,7 @@ def channels_again(x, gamma, beta, residual, y, mean, variance, inverse, *, eps,
         np.moveaxis(y, axis, 0)[which] = found.astype(y.dtype)
 
 
-def rows_again(norm, y, gamma, beta, statistics, groups: int, eps: float) -> None:
+def rows_again(norm: str, y: np.ndarray, gamma: Any, beta: Any, statistics: Any, groups: int, eps: float) -> None:
     """Write y of the rows that are lost, where the kernel left x, and their statistics."""
     inverse = statistics[-1]
     with np.errstate(all="ignore"):
@@ -92,7 +105,20 @@ def too_small(inverse: np.ndarray, x: np.ndarray) -> bool:
     return bool(((inverse > 0) & (inverse < LOWEST[max(4, x.itemsize)])).any())
 
 
-def batch_backward(dy, x, gamma, beta, mean, inverse, dx, dresidual, *, axis, residual, **options) -> tuple:
+def batch_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: Any,
+    beta: Any,
+    mean: np.ndarray,
+    inverse: np.ndarray,
+    dx: np.ndarray,
+    dresidual: Any,
+    *,
+    axis: int,
+    residual: Any,
+    **options: Any,
+) -> tuple[Any, ...]:
     """Write dx and dresidual, and return dgamma and dbeta, as cpu.py's function does."""
     scale = _scale(inverse)
     wide = scale.reshape([-1 if k == axis else 1 for k in range(x.ndim)])
@@ -106,7 +132,17 @@ def batch_backward(dy, x, gamma, beta, mean, inverse, dx, dresidual, *, axis, re
         return dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
 
 
-def sample_backward(norm, dy, x, gamma, statistics, dx, shape, groups: int, dtype: np.dtype) -> tuple:
+def sample_backward(
+    norm: str,
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: Any,
+    statistics: Any,
+    dx: np.ndarray,
+    shape: Any,
+    groups: int,
+    dtype: np.dtype,
+) -> tuple[Any, ...]:
     """Write dx, and return gradients of parameters, as cpu.py's function does."""
     scale = _scale(statistics[-1])
     if groups:

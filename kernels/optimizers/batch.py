@@ -17,8 +17,8 @@ PIECE = 1 << 16  # elements that are looked at in one go
 class Rule(Protocol):
     """What a door asks of an optimizer's rule."""
 
-    scalars: Callable[[Mapping, int], tuple]
-    reference: Callable[..., tuple]
+    scalars: Callable[[Mapping[str, Any], int], tuple[Any, ...]]
+    reference: Callable[..., tuple[Any, ...]]
     only_at_start: tuple[str, ...]
     layers: Layers | None
 

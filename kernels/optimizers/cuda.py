@@ -127,7 +127,7 @@ def _measured(batch: DeviceBatch, layers: Layers, settings: Sequence[Setting], t
     return table
 
 
-def interpolate(params: Sequence[DeviceArray], ends: Sequence, weights: Sequence[float]) -> None:
+def interpolate(params: Sequence[DeviceArray], ends: Sequence[Any], weights: Sequence[float]) -> None:
     """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
     for param, end, weight in zip(params, ends, weights, strict=True):
         kernel = _interpolation(param.dtype, str(end.dtype))
@@ -219,7 +219,7 @@ def _plain(kernel: Kernel, passes: tuple[Kernel, ...] = ()) -> Recipe:
     return Recipe(kernel, passes, "float32", "float32", "float32", ("float32",) * len(states(passes, kernel)))
 
 
-def _kernel(recipe, name, inputs, outputs, lines, sums=(), zero=()) -> Elements:
+def _kernel(recipe: Any, name: str, inputs: Any, outputs: Any, lines: Any, sums: Any = (), zero: Any = ()) -> Elements:
     scalars = (*STAGES, *recipe.kernel.scalars)
     return Elements(
         name, inputs, outputs, scalars, tuple(lines), SOURCES, recipe.compute, sums, zero, recipe.columns,

@@ -29,7 +29,9 @@ MUON = "step_size momentum one_minus_momentum nesterov decay"
 MATRIX = ("columns", "rows", "whole")
 
 
-def _pass(name: str, buffers: str, written: str, scalars: str, rule: bool = False, dims: tuple[str, ...] = ()):
+def _pass(
+    name: str, buffers: str, written: str, scalars: str, rule: bool = False, dims: tuple[str, ...] = ()
+) -> Kernel:
     """Return a kernel that measures or walks by rows; it shares the scalars of its optimizer's rule."""
     names = tuple(buffers.split())
     return Kernel(

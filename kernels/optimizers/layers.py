@@ -6,6 +6,7 @@ into its scalars. The same for every target that runs kernels.
 
 from collections.abc import Mapping, Sequence
 from math import ceil, prod, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,12 @@ class Layers:
         return 2, GRAIN
 
     def settle(
-        self, number: int, group: Mapping, arrays: Mapping[str, np.ndarray], sums: np.ndarray, scalars: np.ndarray
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
     ) -> None:
         """Fill in a parameter's scalars, the rule's own, which follow from what pass `number` has summed up."""
         raise NotImplementedError
@@ -62,7 +68,14 @@ class Layers:
 class Lars(Layers):
     rule, passes = "lars", ("lars_norms",)
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:
         param_norm, grad_norm, decay = sqrt(sums[0]), sqrt(sums[1]), scalars[3]
         trust = 1.0
         if param_norm > 0.0 and grad_norm > 0.0:
@@ -73,7 +86,14 @@ class Lars(Layers):
 class Lamb(Layers):
     rule, passes = "lamb", ("lamb_norms",)
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:
         length, stride = sqrt(sums[0]), sqrt(sums[1])
         scalars[0] = group["lr"] * (length / stride if length > 0.0 and stride > 0.0 else 1.0)
 
@@ -108,7 +128,14 @@ class Adafactor(Layers):
         wanted = max(GRAIN, prod(shape) * (columns + 1) / SUMS)
         return 1 + columns, unit * ceil(wanted / unit)
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:
         shape = arrays["param"].shape
         size, vector = max(1, prod(shape)), len(shape) < 2
         if number == 0:
@@ -144,7 +171,14 @@ class Muon(Layers):
     def extent(self, number: int, shape: Shape) -> tuple[int, int]:
         return 0, GRAIN
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:
         update = arrays["update"]
         orthogonal.newton_schulz(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
         scalars[0] *= orthogonal.ADJUSTMENTS[group["adjust_lr_fn"]](*update.shape)

@@ -169,7 +169,7 @@ class _Stages:
         return Program.of((*self.before, *self.calls, *self.after), scratch, written)
 
 
-def _stage(at: int, *slots: int, dims: int = 0, scalars: int = 0):
+def _stage(at: int, *slots: int, dims: int = 0, scalars: int = 0) -> tuple[int, tuple[int, ...], int, int, int]:
     return at, slots, 1, dims, scalars
 
 

@@ -84,7 +84,7 @@ class DeviceJobs:
         self.device.driver.call("cuStreamSynchronize", None)
         return memory
 
-    def _block(self) -> tuple[Block, ctypes.Array]:
+    def _block(self) -> tuple[Block, ctypes.Array[Any]]:
         """Return a block, and the kernels' arguments with it."""
         block = Block(self.device, self._size)
         table, scalars, words = (block.memory.address + at for at in self._places[:3])
@@ -109,7 +109,7 @@ class DeviceJobs:
                 block.over.record(stream)
                 block.used = True
 
-    def _next_block(self) -> tuple[Block, ctypes.Array]:
+    def _next_block(self) -> tuple[Block, ctypes.Array[Any]]:
         """Return the block that was used the longest time ago, when that call is over."""
         if not self._spare:
             self._spare.append(self._block())
@@ -118,7 +118,7 @@ class DeviceJobs:
             self._ring[-1][0].over.wait()
         return self._ring[-1]
 
-    def _captured_block(self) -> tuple[Block, ctypes.Array]:
+    def _captured_block(self) -> tuple[Block, ctypes.Array[Any]]:
         """Return a block that belongs to a graph from now on."""
         if not self._spare:
             raise CudaError("two captures of this step in a row: run it once outside of a CUDA graph between them")

@@ -97,7 +97,7 @@ def compiled(name: str, text: str, capability: tuple[int, int]) -> str:
         # libNVVM makes one operation of a product and a sum unless it is told not to; numba-cuda has no option for it
         nvvm.compile_ir = lambda ir, **options: plain(ir, **{**options, "fma": False})
         try:
-            made, _ = cuda.compile(
+            made, _ = cuda.compile(  # type: ignore[attr-defined]
                 module.kernel, module.SIGNATURE, cc=capability, device=False, abi="numba", output="ptx"
             )
         finally:

@@ -94,7 +94,7 @@ class Driver:
         if self.count == 0:
             raise CudaError("there is no NVIDIA GPU here, or CUDA_VISIBLE_DEVICES hides it")
 
-    def call(self, name: str, *arguments, wanted: str = "") -> None:
+    def call(self, name: str, *arguments: Any, wanted: str = "") -> None:
         """Call a function of the driver; `wanted` says what for, where memory may run out."""
         code = self._functions[name](*arguments)
         if code:
@@ -118,7 +118,7 @@ class Driver:
         self._functions["cuGetErrorString"](code, ctypes.addressof(text))
         return f"CUDA error {code}" + (f", {text.value.decode()}" if text.value else "")
 
-    def _get(self, name: str, *arguments) -> int:
+    def _get(self, name: str, *arguments: Any) -> int:
         value = ctypes.c_int()
         self.call(name, ctypes.addressof(value), *arguments)
         return value.value
@@ -179,7 +179,7 @@ class Device:
         return self._functions[ptx]
 
     def launch(
-        self, function: int, name: str, blocks: int, threads: int, stream: int, arguments: ctypes.Array
+        self, function: int, name: str, blocks: int, threads: int, stream: int, arguments: ctypes.Array[Any]
     ) -> None:  # fmt: skip
         """Launch a kernel on a stream; `arguments` is an array of pointers to them."""
         self.driver.call("cuLaunchKernel", function, blocks, 1, 1, threads, 1, 1, 0, stream, arguments, None)
@@ -256,7 +256,7 @@ class Event:
         self.device.driver._functions["cuEventDestroy_v2"](self._handle)
 
 
-def packed(values: Sequence[int]) -> ctypes.Array:
+def packed(values: Sequence[int]) -> ctypes.Array[Any]:
     """Return pointers to 64-bit arguments, as `Device.launch` takes them."""
     numbers = (ctypes.c_uint64 * len(values))(*values)
     found = (ctypes.c_void_p * len(values))(*[ctypes.addressof(numbers) + 8 * k for k in range(len(values))])

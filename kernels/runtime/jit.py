@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from threading import RLock
 
-from fastopt.kernels.runtime.cache import cache_folder
+from fastopt.kernels.runtime.cache import cache_folder as cache_folder
 
 # numpy: without it a branch for division by zero stops vectorising. No fastmath: NaN and Inf must travel.
 OPTIONS = "error_model='numpy', boundscheck=False, nogil=True"

@@ -14,19 +14,21 @@ from fastopt.kernels.runtime.whole import whole
 BLOCK = 512  # elements that pass all stages before the next; a multiple of the 256 that share an 8-bit scale
 SUM_BLOCK = 4096  # of a kernel alone that adds up sums: of one length for packed and strided arrays, for the same bits
 NOTHING = np.zeros(0)
-Call = tuple[Callable[..., Any], tuple, Mapping[str, Any]]  # a function, its arguments, its keyword arguments
+Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]  # a function, its arguments, its keyword arguments
 
 
 class Program(NamedTuple):
     """A pipeline, and what it was made of, so that a job with strided arrays gets one of its own."""
 
     pipeline: Pipeline
-    stages: tuple[tuple, ...]
+    stages: tuple[tuple[Any, ...], ...]
     scratch: tuple[int, ...]  # as `Pipeline` takes it; scratch slots stand behind the columns
     written: Collection[int]  # slots of arrays that are written
 
     @classmethod
-    def of(cls, stages: Sequence[tuple], scratch: tuple[int, ...], written: Collection[int] = ()) -> "Program":
+    def of(
+        cls, stages: Sequence[tuple[Any, ...]], scratch: tuple[int, ...], written: Collection[int] = ()
+    ) -> "Program":
         return cls(Pipeline(stages, scratch), tuple(stages), scratch, written)
 
 
@@ -154,7 +156,9 @@ class Jobs:
         launch = self.launch(program, **how)
         return launch.sums(whole(launch.calls))
 
-    def _strided(self, job, arrays, program, scalars, partials, grain, block) -> Call:
+    def _strided(
+        self, job: int, arrays: list[Any], program: Any, scalars: Any, partials: int, grain: int, block: int
+    ) -> Call:
         sizes, packed = tuple(self.numbers[job].tolist()), []
         for slot, array in enumerate(arrays):
             if not array.flags.c_contiguous:
@@ -174,7 +178,10 @@ class Jobs:
 
 @lru_cache(maxsize=1024)
 def _through_blocks(
-    stages: tuple[tuple, ...], scratch: tuple[int, ...], written: frozenset[int], packed: tuple[pipeline.Packed, ...]
+    stages: tuple[tuple[Any, ...], ...],
+    scratch: tuple[int, ...],
+    written: frozenset[int],
+    packed: tuple[pipeline.Packed, ...],
 ) -> tuple[Pipeline, int]:
     """Return the pipeline with scratch blocks for the arrays to be packed, and how many slots it has."""
     calls, blocks = pipeline.through_blocks(stages, scratch, written, packed)

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def bfloat16() -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def finfo(dtype: np.dtype):
+def finfo(dtype: np.dtype) -> Any:
     """Return a float type's limits, as np.finfo does."""
     if dtype.kind == "f":
         return np.finfo(dtype)
@@ -64,7 +65,7 @@ def read(kind: str, arrays: list[np.ndarray], compute: str) -> np.ndarray:
     return values
 
 
-def write(kind: str, arrays: list[np.ndarray], values: np.ndarray, scalars=(0, 0), number: int = 0) -> None:
+def write(kind: str, arrays: list[np.ndarray], values: np.ndarray, scalars: Any = (0, 0), number: int = 0) -> None:
     """Write values into contiguous arrays of this kind; seed and step (`scalars`) and `number` say which way is up."""
     compute = str(values.dtype)
     if kind == compute:
@@ -73,7 +74,7 @@ def write(kind: str, arrays: list[np.ndarray], values: np.ndarray, scalars=(0, 0
         _move(STORE[kind], [*arrays, values], compute, scalars, number)
 
 
-def _move(addresses, arrays, compute, scalars, number=0) -> None:
+def _move(addresses: tuple[int, int], arrays: list[np.ndarray], compute: str, scalars: Any, number: int = 0) -> None:
     packed = [np.ascontiguousarray(array) for array in arrays]
     stage = (addresses[DTYPES.index(compute)], tuple(range(len(arrays))), 1, 0, 0)
     plan = pipeline.make_pipeline((stage,), (0,) * len(arrays))

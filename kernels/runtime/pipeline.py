@@ -7,7 +7,7 @@ whole.
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -229,11 +229,11 @@ def plan(
 
 
 def through_blocks(
-    calls: Sequence[tuple],
+    calls: Sequence[tuple[Any, ...]],
     scratch: tuple[int, ...],
     written: Collection[int],
     packed: Sequence[Packed],
-) -> tuple[list[tuple], tuple[int, ...]]:
+) -> tuple[list[tuple[Any, ...]], tuple[int, ...]]:
     """Return calls and scratch of a pipeline in which scratch blocks stand for the arrays to be packed.
 
     A gather stage fills each block in front of the calls where the array is read; a scatter or stream stage stores it

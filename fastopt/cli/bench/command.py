@@ -72,7 +72,9 @@ def verify(case: Case, dtype: str, peers: bool) -> tuple[dict[str, float | None]
     return errors, wrong
 
 
-def measure(case: Case, dtype: str, rounds: int, peers: bool, shared: dict[str, Any], bandwidth: Bandwidth):
+def measure(
+    case: Case, dtype: str, rounds: int, peers: bool, shared: dict[str, Any], bandwidth: Bandwidth
+) -> tuple[list[Row], dict[str, str]]:
     """Verify a case, time its candidates in turn, and return their rows and what was wrong."""
     judged = case.smaller()
     errors, wrong = verify(judged, dtype, peers)
@@ -115,7 +117,7 @@ def measure(case: Case, dtype: str, rounds: int, peers: bool, shared: dict[str, 
     return rows, wrong
 
 
-def selection(rows, quick: bool) -> list[Case]:
+def selection(rows: Any, quick: bool) -> list[Case]:
     """Return the cases of these ops; in a quick run one each, the largest that is small."""
     chosen = []
     for op in rows:

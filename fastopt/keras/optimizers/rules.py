@@ -29,7 +29,10 @@ def _sgd_reference(param: Any, grad: Any, momentum_buffer: Any = None, *, t: int
 class _Adafactor(layers.Adafactor):
     """Adafactor whose mean of rows is kept above the same number as squares, not above its root."""
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self, number: int, group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:  # fmt: skip
         floor, smallest = group["eps"]
         super().settle(number, {**group, "eps": (floor**2, smallest)}, arrays, sums, scalars)
 
@@ -46,7 +49,10 @@ def _muon_rate(rate: float | None, shape: tuple[int, ...]) -> float:
 class _Muon(layers.Muon):
     """Muon whose products of matrices are Keras's."""
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self, number: int, group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:  # fmt: skip
         update = arrays["update"]
         update[...] = keras.ops.convert_to_numpy(group["orthogonalize"](update))
         scalars[0] *= _muon_rate(group["rms_rate"], update.shape)

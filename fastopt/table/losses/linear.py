@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastopt.kernels.losses import reference
+from fastopt.kernels.runtime.kernel import Kernel
 from fastopt.table.op import Bad, Op
 
 # Products of rows of up to 300 elements and sums of up to 600 of them, whose roundings mostly cancel, pass on to exp.
@@ -111,7 +112,7 @@ BAD = (
 )  # fmt: skip
 
 
-def op(kernels) -> Op:
+def op(kernels: tuple[Kernel, ...]) -> Op:
     return Op(
         name="linear_cross_entropy",
         family="losses",

@@ -1,12 +1,13 @@
 """Rows of the table for the norms of a row by itself: layer norm, RMS norm, group norm."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
-from fastopt.table.op import Bad, Bench, Op
+from fastopt.table.op import Bad, Bench, Op, Options
 
 RESULTS = {
     "layer_norm_forward": ("y", "mean", "invstd"), "layer_norm_backward": ("dx", "dgamma", "dbeta"),
@@ -149,7 +150,7 @@ GROUP_SHAPES = (
     (2, 2), (7, 6), (33, 4), (2, 100_004), (2, 2, 1), (2, 6, 7), (1, 4, 511), (40, 4, 33), (3, 2, 3001), (2, 8, 4, 5),
     (5, 4, 7, 7), (2, 4, 2, 3, 3),
 )  # fmt: skip
-OPTIONS = {
+OPTIONS: dict[str, Options] = {
     "layer": ({}, {"given": "plain"}, {"given": "two axes"}),
     "rms": ({}, {"given": "plain"}, {"given": "two axes"}),
     "group": ({"num_groups": 2}, {"num_groups": 1, "given": "plain"}, {"num_groups": 1, "channel_axis": -1}),
@@ -179,7 +180,7 @@ def _rows(name):
     """Return forward and backward of one norm."""
     own = {"group": GROUPED, "instance": CHANNELS}.get(name, SHAPED)
     group, rms, kernel = own is not SHAPED, name == "rms", "group" if name == "instance" else name
-    shared = {
+    shared: dict[str, Any] = {
         "family": "normalization",
         "source": SOURCES[name],
         "shapes": GROUP_SHAPES if group else SHAPES,

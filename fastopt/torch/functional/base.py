@@ -36,7 +36,7 @@ def opaque(function: F) -> F:
         with CREW:
             return function(*args, **keywords)
 
-    return torch._disable_dynamo(run)  # type: ignore[return-value]
+    return torch._disable_dynamo(run)  # type: ignore[attr-defined, return-value]
 
 
 def _is_looked_into() -> bool:
@@ -109,7 +109,7 @@ class Kept(torch.autograd.Function):
     """A loss whose gradients are computed with its value, and kept for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, compute: Compute, axis: int, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, compute: Compute, axis: int, *inputs: torch.Tensor) -> torch.Tensor:
         value, gradients = compute(any(ctx.needs_input_grad[2:]))
         ctx.save_for_backward(*gradients)
         ctx.axis = axis
@@ -117,7 +117,7 @@ class Kept(torch.autograd.Function):
 
     @staticmethod
     @once
-    def backward(ctx: Any, *slopes: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: torch.Tensor) -> Any:
         gradients, (slope,) = ctx.saved_tensors, slopes
         if slope.dim() == 0 and slope.item() == 1.0:
             return None, None, *gradients
@@ -133,6 +133,6 @@ def keep(compute: Compute, *inputs: torch.Tensor, axis: int = -1) -> torch.Tenso
     `axis` is that of a sample's elements, where there is a value for each sample.
     """
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        result: torch.Tensor = Kept.apply(compute, axis, *inputs)  # type: ignore[no-untyped-call]
+        result: torch.Tensor = Kept.apply(compute, axis, *inputs)
         return result
     return compute(False)[0]

@@ -18,7 +18,9 @@ class _Sample(torch.autograd.Function):
     """Layer, RMS and group norm: what is normalized by itself is a part of one sample."""
 
     @staticmethod
-    def forward(ctx: Any, norm: str, groups: int, shape: tuple, eps: float, x: Tensor, gamma: Any, beta: Any) -> Tensor:  # type: ignore[override]
+    def forward(
+        ctx: Any, norm: str, groups: int, shape: tuple[Any, ...], eps: float, x: Tensor, gamma: Any, beta: Any
+    ) -> Tensor:
         y = torch.empty_like(x)
         outer = (x.shape[0], groups) if groups else tuple(x.shape[: x.dim() - len(shape)])
         vectors = [None if one is None else array(one) for one in (gamma, beta)]
@@ -31,7 +33,7 @@ class _Sample(torch.autograd.Function):
 
     @staticmethod
     @once
-    def backward(ctx: Any, *slopes: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
         (dy,), (x, gamma) = slopes, ctx.saved_tensors
         norm, groups, shape, has_gamma, has_beta = ctx.said
         dx = torch.empty_like(x)
@@ -129,9 +131,9 @@ def instance_norm(
     return y.reshape(input.shape)
 
 
-def _sample(norm: str, groups: int, shape: tuple, eps: float, x: Tensor, weight: Any, bias: Any) -> Tensor:
+def _sample(norm: str, groups: int, shape: tuple[Any, ...], eps: float, x: Tensor, weight: Any, bias: Any) -> Tensor:
     weight, bias = _vector(weight, "weight", x, shape), _vector(bias, "bias", x, shape)
-    result: Tensor = _Sample.apply(norm, groups, shape, float(eps), x, weight, bias)  # type: ignore[no-untyped-call]
+    result: Tensor = _Sample.apply(norm, groups, shape, float(eps), x, weight, bias)
     return result
 
 
@@ -163,7 +165,7 @@ def _vector(value: Tensor | None, name: str, x: Tensor, shape: tuple[int, ...]) 
 
 class _Batch(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Any, beta: Any, residual: Any, said: dict[str, Any]) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, gamma: Any, beta: Any, residual: Any, said: dict[str, Any]) -> Tensor:
         channels, kind = x.shape[said["axis"]], x.dtype if x.dtype in WIDE else torch.float32
         gamma_array = array(torch.ones(channels, dtype=kind) if gamma is None else gamma)
         beta_array = array(torch.zeros(channels, dtype=kind) if beta is None else beta)
@@ -197,7 +199,7 @@ class _Batch(torch.autograd.Function):
 
     @staticmethod
     @once
-    def backward(ctx: Any, *slopes: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
         (dy,), (x, residual, gamma, beta), said = slopes, ctx.saved_tensors, ctx.said
         dx = torch.empty_like(x)
         relu = said["activation"] is not None
@@ -238,7 +240,7 @@ def batch(
         "activation": "relu" if relu else None, "axis": axis, "mask": None if mask is None else array(mask),
         "biased": biased,
     }  # fmt: skip
-    result: Tensor = _Batch.apply(x, gamma, beta, residual, said)  # type: ignore[no-untyped-call]
+    result: Tensor = _Batch.apply(x, gamma, beta, residual, said)
     if training:
         torch.autograd.graph.increment_version([one for one in running if one is not None])
     return result

@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value
 
 
-def _asgd_scalars(group: Group, step: int) -> tuple:
+def _asgd_scalars(group: Group, step: int) -> tuple[Any, ...]:
     """Torch steps with what the step before has left in the state."""
     eta = group["eta"]
     return eta, 1.0 - group["lambd"] * eta, group["mu"], group["weight_decay"], scalars.grad_scale(group)
@@ -124,7 +124,18 @@ def _asgd_carry(group: Group, step: int) -> dict[str, float]:
     return {"eta": eta, "mu": 1.0 / max(1.0, step - group["t0"])}
 
 
-def _asgd_reference(param, grad, ax, *, eta, mu, lambd, weight_decay, maximize, **_) -> tuple[np.ndarray, np.ndarray]:
+def _asgd_reference(
+    param: np.ndarray,
+    grad: np.ndarray,
+    ax: np.ndarray,
+    *,
+    eta: float,
+    mu: float,
+    lambd: float,
+    weight_decay: float,
+    maximize: bool,
+    **_: Any,
+) -> tuple[np.ndarray, np.ndarray]:
     grad = (-grad if maximize else grad) + weight_decay * param
     param = (1.0 - lambd * eta) * param - eta * grad
     return param, ax + mu * (param - ax)
@@ -139,7 +150,14 @@ def _adafactor_eps(group: Group, dtype: torch.dtype) -> Group:
 class _Muon(layers.Muon):
     """Muon whose products of matrices are torch's, in bfloat16 as torch's Muon's are."""
 
-    def settle(self, number, group, arrays, sums, scalars) -> None:
+    def settle(
+        self,
+        number: int,
+        group: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        sums: np.ndarray,
+        scalars: np.ndarray,
+    ) -> None:
         from torch.optim._muon import _zeropower_via_newtonschulz as orthogonalize
 
         update = torch.from_numpy(arrays["update"])

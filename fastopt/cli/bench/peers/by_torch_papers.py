@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 
-def lion(params: list[Any], grads: list[Any], lr, betas, weight_decay) -> Callable[[], None]:
+def lion(
+    params: list[Any], grads: list[Any], lr: float, betas: tuple[float, float], weight_decay: float
+) -> Callable[[], None]:
     import torch
 
     averages = [torch.zeros_like(param) for param in params]
@@ -20,7 +22,9 @@ def lion(params: list[Any], grads: list[Any], lr, betas, weight_decay) -> Callab
     return step
 
 
-def lamb(params: list[Any], grads: list[Any], lr, betas, eps, weight_decay) -> Callable[[], None]:
+def lamb(
+    params: list[Any], grads: list[Any], lr: float, betas: tuple[float, float], eps: float, weight_decay: float
+) -> Callable[[], None]:
     import torch
 
     averages = [torch.zeros_like(param) for param in params]
@@ -48,7 +52,14 @@ def lamb(params: list[Any], grads: list[Any], lr, betas, eps, weight_decay) -> C
 
 
 def lars(
-    params: list[Any], grads: list[Any], lr, momentum, weight_decay, trust_coefficient, eps, nesterov
+    params: list[Any],
+    grads: list[Any],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    trust_coefficient: float,
+    eps: float,
+    nesterov: bool,
 ) -> Callable[[], None]:
     import torch
 
