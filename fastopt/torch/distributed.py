@@ -18,7 +18,7 @@ class _Synced(torch.autograd.Function):
     """Batch norm by the statistics of all processes: one all-reduce forward, and one backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, said: dict[str, Any]) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, said: dict[str, Any]) -> Tensor:
         door, channels, y = way("normalization"), x.shape[1], torch.empty_like(x)
         count, mean, square = x.numel() // channels, np.zeros(channels), np.zeros(channels)
         if count:
@@ -42,7 +42,7 @@ class _Synced(torch.autograd.Function):
 
     @staticmethod
     @once
-    def backward(ctx: Any, *slopes: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
         (dy,), (x,), door = slopes, ctx.saved_tensors, way("normalization")
         dx, given = torch.empty_like(x), (array(dy.to(x.dtype)), array(x), *ctx.kept)
         sums = door.batch_gradient_sums(*given, **PLAIN) if x.numel() else np.zeros((2, x.shape[1]))
@@ -68,7 +68,7 @@ def synced_batch_norm(
     said = {"running": (running_mean, running_var), "momentum": momentum, "eps": float(eps), "group": group}
     gamma = torch.ones(channels, dtype=kind) if weight is None else weight.to(kind)
     beta = torch.zeros(channels, dtype=kind) if bias is None else bias.to(kind)
-    result: Tensor = _Synced.apply(input, gamma, beta, said)  # type: ignore[no-untyped-call]
+    result: Tensor = _Synced.apply(input, gamma, beta, said)
     return result
 
 

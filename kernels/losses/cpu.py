@@ -212,7 +212,7 @@ def _over_planes(
         "out": 0 if out is None else _turned(out, plane),
         "values": np.dtype(dtype).itemsize if values is None else values,
     }  # fmt: skip
-    stages: list[tuple] = [(PLANES, ("labels", "y_pred", "weight", "out", "values"), 1)]
+    stages: list[tuple[Any, ...]] = [(PLANES, ("labels", "y_pred", "weight", "out", "values"), 1)]
     if weight is not None:
         stages.append((WEIGH, ("weight", "values"), 1))
     if values is None:
