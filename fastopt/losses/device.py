@@ -1,6 +1,6 @@
 """A loss's call on a GPU: the checks of arrays there, and the room's way."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from fastopt.kernels.runtime.cuda_arrays import (
 )  # fmt: skip
 from fastopt.kernels.runtime.driver import driver
 from fastopt.losses.samples import Samples
-
-if TYPE_CHECKING:
-    from fastopt.losses.base import Loss
 
 FLOATS = ("float32", "float64")
 
@@ -48,8 +45,8 @@ class _Counts:
         raise NotImplementedError("target 'cuda' can't check distributions yet; use target 'cython'")
 
 
-def evaluate(loss: "Loss", y_true: Any, y_pred: Any, out: Any, wanted: bool, **rest: Any) -> tuple[float, Any]:
-    """Return a loss's value, and the array of its gradient if it is `wanted`."""
+def evaluate(loss: Any, y_true: Any, y_pred: Any, out: Any, wanted: bool, **rest: Any) -> tuple[float, Any]:
+    """Return the value of a `Loss`, and the array of its gradient if it is `wanted`."""
     for name, value in rest.items():
         if value is not None:
             raise NotImplementedError(f"{name}: not under target 'cuda' yet")
@@ -70,14 +67,14 @@ def evaluate(loss: "Loss", y_true: Any, y_pred: Any, out: Any, wanted: bool, **r
     stream = stream_of(y_pred)
     try:
         counts: Any = _Counts(stream)
-        formula, ignored = loss._plan(counts, true, pred, samples)  # type: ignore[arg-type] # it asks for counts alone
+        formula, ignored = loss._plan(counts, true, pred, samples)  # it asks for counts alone
     except _Look:
         formula, ignored = loss._plan(by_reference, host_copy(true), host_copy(pred), samples)
     factor = loss._factor(samples.leading, ignored, None)
     return cuda.evaluate(formula, true, pred, place, columns=columns, factor=factor, stream=stream), given
 
 
-def _refuse_rows(loss: "Loss", columns: int) -> None:
+def _refuse_rows(loss: Any, columns: int) -> None:
     try:
         of_elements = loss._formula(columns).of_elements
     except (TypeError, NotImplementedError):  # hinges: what labels are decides

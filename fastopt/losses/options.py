@@ -117,7 +117,7 @@ def function_of(cls: Any, name: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__module__ = cls.__module__
     function.__signature__ = inspect.Signature([*arrays, *positional, *by_keyword, *behind])  # type: ignore[attr-defined]
-    function.__doc__ = document(cls, [one.name for one in arrays])
+    function.__doc__ = document(cls, [one.name for one in arrays]) if cls.__doc__ else None  # `python -OO`: none
     return function
 
 

@@ -75,6 +75,15 @@ def test_the_import_adds_at_most_50_ms_to_numpy(tmp_path):
     assert min(added) <= 0.05, added  # the machine can only add to it
 
 
+def test_every_family_works_without_docstrings():
+    code = (
+        "import numpy as np, fastopt as fo\n"
+        "families = [getattr(fo, name) for name in fo.__all__]\n"
+        "print(fo.losses.huber(np.zeros(2), np.ones(2)), fo.losses.huber.__doc__)"
+    )
+    assert python(code, PYTHONOPTIMIZE="2", PYTHONDONTWRITEBYTECODE="1") == "0.5 None"
+
+
 def test_no_op_on_cython_imports_numba():
     code = (
         "import sys, numpy as np, fastopt as fo\n"
