@@ -17,7 +17,7 @@ from fastopt.kernels.runtime.whole import whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
-from fastopt.optimizers.options import APART, SYNONYMS, Options, Settable, Stats, StepOptions
+from fastopt.optimizers.options import APART, OPTIONS, SYNONYMS, Options, Settable, Stats, StepOptions
 from fastopt.optimizers.rule import Group, Rule
 from fastopt.optimizers.store import NONE
 from fastopt.optimizers.stores import new_store
@@ -29,13 +29,15 @@ TypeError, ValueError
     As in :class:`Optimizer`."""
 filled = filler(
     raises=RAISES,
+    options=OPTIONS,
     shared=f"""\
 params : array, sequence of arrays, mapping of arrays, or list of groups
     float32, float64, bfloat16 or float16 arrays of any shape and strides, updated in place.
 maximize : bool, default False
     Go up: the gradient's sign is turned.
 **options
-    What every optimizer takes beside these: clip_norm, ema_decay, state_dtype and others. As in :class:`Optimizer`.
+    clip_norm, clip_each, clip_value, decoupled_weight_decay, ema_decay, copy_to, copies, state_dtype, rounding,
+    seed and overrides, which every optimizer takes. As in :class:`Optimizer`.
 
 {RAISES}""",
 )
@@ -48,6 +50,7 @@ def expect_norm(norm: Any) -> tuple[float, bool]:
     raise TypeError(f"norm: expected a number ≥ 0 or NaN, got {expect.describe(norm)}")
 
 
+@filled
 class Optimizer:
     """Base of all optimizers: `step(grads)` updates the parameters it was given, in place.
 
@@ -59,38 +62,7 @@ class Optimizer:
     options : mapping
         What every optimizer takes as keywords beside its hyper-parameters:
 
-        clip_norm : float > 0 or None, default None
-            Longest norm of all gradients together; longer ones are scaled down to it.
-        clip_each : float > 0 or None, default None
-            Longest norm of each parameter's gradient by itself (Keras's `clipnorm`), after `clip_norm`.
-        clip_value : float > 0 or None, default None
-            Largest magnitude of a gradient's element; larger ones are cut, after both.
-        decoupled_weight_decay : bool, default False
-            Take lr weight_decay θ from every parameter, before the update, instead of adding weight_decay θ to its
-            gradient (Loshchilov and Hutter 2019); Keras decays so in every optimizer.
-        ema_decay : float in [0, 1) or None, default None
-            Keep running averages of the parameters, a ← ema_decay a + (1 − ema_decay) θ after every step, from a = θ.
-        copy_to : {"bfloat16", "float16"} or None, default None
-            Keep a copy of the parameters in this type, written in the same pass: `copies`.
-        copies : same structure as `params`, of bfloat16 or float16 arrays, or None, default None
-            Write these copies into memory of the caller's, of any strides; `copy_to` is their type then.
-        state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
-            How state is kept; None is the type that the optimizer computes in (float64 for float64 parameters,
-            otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
-            their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`). Second moments
-            in 16 and 8 bits are rounded stochastically: to nearest, what moves by less than half a code a step would
-            stand still. NaN or Inf in an
-            8-bit element spoils the 256 that share its scale: `step(skip_nonfinite=True)` keeps it out.
-        rounding : {"nearest", "stochastic", "exact"}, default "nearest"
-            How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
-            is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
-            are an exact float32.
-        seed : int in [0, 2^32), default 0
-            Of all stochastic rounding.
-        overrides : callable (key, array) -> mapping or None, default None
-            A parameter's own hyper-parameters, by its key in the mapping (its place in the sequence, as a string) and
-            the array: no decay for vectors, rates by layer. Parameters of the same ones become a group; gradients come
-            in the structure of `params` all the same.
+        {options}
     **hyper
         Hyper-parameters of every group that does not name its own.
 
