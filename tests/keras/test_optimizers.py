@@ -1,5 +1,6 @@
 """fastopt.keras.optimizers beside Keras's own: variables, state, everything that a step can do, saved models."""
 
+import doctest
 import inspect
 import pickle
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from fastopt.keras import optimizers as ours
+from fastopt.keras.optimizers import classes
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's to NumPy
 
@@ -298,3 +300,9 @@ def test_keras_wrappers_take_them(wrap):
             optimizer.apply([100.0 * keras.ops.ones(one.shape) for one in given], given)
         results.append((given, optimizer))
     assert_same(*results)
+
+
+def test_examples_do_what_they_say():
+    result = doctest.testmod(classes)
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -2,6 +2,8 @@
 
 from typing import Any, TypeVar
 
+import keras
+
 F = TypeVar("F")
 
 
@@ -9,5 +11,17 @@ def opaque(function: F) -> F:
     return function
 
 
+def tensor(value: Any) -> Any:
+    return keras.ops.convert_to_tensor(value)
+
+
+def cast(y_true: Any, y_pred: Any) -> Any:
+    return keras.ops.cast(y_true, y_pred.dtype)
+
+
 def takes(y_pred: Any) -> bool:
+    return False
+
+
+def bare(y_true: Any, y_pred: Any, dtype: str) -> bool:
     return False

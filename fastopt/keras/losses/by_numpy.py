@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+import keras
 import numpy as np
 
 from fastopt.kernels.losses.formulas import Formula
@@ -16,6 +17,16 @@ def opaque(function: F) -> F:
 
 def array(y_pred: np.ndarray) -> np.ndarray:
     return y_pred
+
+
+def tensor(value: Any) -> np.ndarray:
+    found: np.ndarray = keras.ops.convert_to_tensor(value)
+    return found
+
+
+def cast(y_true: Any, y_pred: np.ndarray) -> np.ndarray:
+    found: np.ndarray = keras.ops.cast(y_true, y_pred.dtype)
+    return found
 
 
 def takes(y_pred: np.ndarray) -> bool:
@@ -61,3 +72,7 @@ def zeros_and_ones(y_true: np.ndarray) -> bool:
 def values(formula: Formula, y_true: np.ndarray, y_pred: np.ndarray) -> Any:
     found = way("losses").evaluate(formula, y_true, y_pred, leading=y_pred.shape[:-1], reduced=False)
     return np.asarray(found).astype(y_pred.dtype, copy=False)
+
+
+def bare(y_true: Any, y_pred: Any, dtype: str) -> bool:
+    return False

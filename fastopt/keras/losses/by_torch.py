@@ -1,7 +1,9 @@
 """The torch backend: tensors where they lie, and gradients kept from the forward pass. by_numpy.py has the same."""
 
+import math
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 
@@ -12,18 +14,32 @@ from fastopt.torch.tensors import NAMES
 
 __all__ = [
     "array",
+    "bare",
     "broadcast",
+    "cast",
     "fit",
     "is_constant",
     "labels",
     "opaque",
     "outside",
+    "reduced",
     "rows",
     "takes",
+    "tensor",
     "values",
     "zeros_and_ones",
 ]
 Tensor = torch.Tensor
+
+
+def tensor(value: Any) -> Tensor:
+    """Return what Keras makes a tensor of; one that is a tensor already doesn't go the long way."""
+    return value if type(value) is Tensor else keras.ops.convert_to_tensor(value)
+
+
+def cast(y_true: Any, y_pred: Tensor) -> Tensor:
+    """Return labels as a tensor of the predictions' type."""
+    return y_true.to(y_pred.dtype) if type(y_true) is Tensor else keras.ops.cast(y_true, y_pred.dtype)
 
 
 def takes(y_pred: Tensor) -> bool:
@@ -57,7 +73,7 @@ def broadcast(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 def rows(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Return the tensor with these axes as its last one; a view where its strides allow it."""
     last = tuple(range(tensor.dim() - len(axes), tensor.dim()))
-    tensor = tensor.movedim(axes, last)
+    tensor = tensor if axes == last else tensor.movedim(axes, last)
     return tensor if len(axes) == 1 else tensor.reshape(*tensor.shape[: last[0]], -1)
 
 
@@ -77,6 +93,13 @@ def zeros_and_ones(y_true: Tensor) -> bool:
     return bool(((y_true == 0) | (y_true == 1)).all())
 
 
+def bare(y_true: Any, y_pred: Any, dtype: str) -> bool:
+    """Return whether both are tensors that Keras would neither convert nor squeeze."""
+    if type(y_pred) is not Tensor or type(y_true) is not Tensor or NAMES.get(y_pred.dtype) != dtype:
+        return False
+    return y_true.dim() == y_pred.dim() or (y_true.dim() == y_pred.dim() - 1 and y_pred.shape[-1] != 1)
+
+
 def values(formula: Formula, y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Return the samples' values, of the predictions' type; their gradients come with them where one is asked for."""
 
@@ -88,5 +111,20 @@ def values(formula: Formula, y_true: Tensor, y_pred: Tensor) -> Tensor:
         )  # fmt: skip
         value = torch.from_numpy(np.asarray(found)).to(y_pred.dtype)
         return value, () if gradient is None else (gradient,)
+
+    return keep(compute, y_pred)
+
+
+def reduced(formula: Formula, y_true: Tensor, y_pred: Tensor, mean: bool) -> Tensor:
+    """Return the mean or the sum of the samples' values; its gradient comes with it where one is asked for."""
+    leading = tuple(y_pred.shape[:-1])
+
+    def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        gradient = torch.empty_like(y_pred) if wanted else None
+        found: Any = way("losses").evaluate(
+            formula, array(y_true), array(y_pred), None if gradient is None else array(gradient), leading=leading,
+            factor=1.0 / math.prod(leading) if mean else 1.0,
+        )  # fmt: skip
+        return torch.tensor(found, dtype=y_pred.dtype), () if gradient is None else (gradient,)
 
     return keep(compute, y_pred)

@@ -8,22 +8,22 @@ from typing import Any
 
 from keras import losses as theirs
 
-from fastopt.keras.losses.leniency import Axis, host, kept_by_name, opaque, pair
+from fastopt.keras.losses.base import Prepared, Reduced, by_kernels
+from fastopt.keras.losses.leniency import Axis, host, kept_by_name, pair
 from fastopt.kernels.losses import formulas
 
 
-@kept_by_name
-@opaque
-def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.mean_squared_error)
+def mean_squared_error(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.mean_squared_error`."""
     given = pair(y_true, y_pred, squeezed=True)
     if given is None:
-        return theirs.mean_squared_error(y_true, y_pred)
-    return host.values(formulas.mean_squared_error(), *given)
+        return None
+    return formulas.mean_squared_error(), *given
 
 
 @kept_by_name
-class MeanSquaredError(theirs.MeanSquaredError):
+class MeanSquaredError(Reduced, theirs.MeanSquaredError):
     """:class:`keras.losses.MeanSquaredError`.
 
     Examples
@@ -40,18 +40,17 @@ class MeanSquaredError(theirs.MeanSquaredError):
         self.fn = mean_squared_error
 
 
-@kept_by_name
-@opaque
-def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.mean_absolute_error)
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.mean_absolute_error`."""
     given = pair(y_true, y_pred, squeezed=True)
     if given is None:
-        return theirs.mean_absolute_error(y_true, y_pred)
-    return host.values(formulas.mean_absolute_error(), *given)
+        return None
+    return formulas.mean_absolute_error(), *given
 
 
 @kept_by_name
-class MeanAbsoluteError(theirs.MeanAbsoluteError):
+class MeanAbsoluteError(Reduced, theirs.MeanAbsoluteError):
     """:class:`keras.losses.MeanAbsoluteError`."""
 
     def __init__(
@@ -61,18 +60,17 @@ class MeanAbsoluteError(theirs.MeanAbsoluteError):
         self.fn = mean_absolute_error
 
 
-@kept_by_name
-@opaque
-def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.mean_absolute_percentage_error)
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.mean_absolute_percentage_error`."""
     given = pair(y_true, y_pred, squeezed=True)
     if given is None:
-        return theirs.mean_absolute_percentage_error(y_true, y_pred)
-    return host.values(formulas.mean_absolute_percentage_error(), *given)
+        return None
+    return formulas.mean_absolute_percentage_error(), *given
 
 
 @kept_by_name
-class MeanAbsolutePercentageError(theirs.MeanAbsolutePercentageError):
+class MeanAbsolutePercentageError(Reduced, theirs.MeanAbsolutePercentageError):
     """:class:`keras.losses.MeanAbsolutePercentageError`."""
 
     def __init__(
@@ -83,18 +81,17 @@ class MeanAbsolutePercentageError(theirs.MeanAbsolutePercentageError):
         self.fn = mean_absolute_percentage_error
 
 
-@kept_by_name
-@opaque
-def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.mean_squared_logarithmic_error)
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.mean_squared_logarithmic_error`."""
     given = pair(y_true, y_pred, squeezed=True)
     if given is None:
-        return theirs.mean_squared_logarithmic_error(y_true, y_pred)
-    return host.values(formulas.mean_squared_logarithmic_error(), *given)
+        return None
+    return formulas.mean_squared_logarithmic_error(), *given
 
 
 @kept_by_name
-class MeanSquaredLogarithmicError(theirs.MeanSquaredLogarithmicError):
+class MeanSquaredLogarithmicError(Reduced, theirs.MeanSquaredLogarithmicError):
     """:class:`keras.losses.MeanSquaredLogarithmicError`."""
 
     def __init__(
@@ -105,18 +102,17 @@ class MeanSquaredLogarithmicError(theirs.MeanSquaredLogarithmicError):
         self.fn = mean_squared_logarithmic_error
 
 
-@kept_by_name
-@opaque
-def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+@by_kernels(theirs.huber)
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Prepared:
     """:func:`keras.losses.huber`."""
     given = pair(y_true, y_pred, squeezed=True) if isinstance(delta, int | float) and delta > 0 else None
     if given is None:
-        return theirs.huber(y_true, y_pred, delta)
-    return host.values(formulas.huber(float(delta)), *given)
+        return None
+    return formulas.huber(float(delta)), *given
 
 
 @kept_by_name
-class Huber(theirs.Huber):
+class Huber(Reduced, theirs.Huber):
     """:class:`keras.losses.Huber`."""
 
     def __init__(
@@ -127,18 +123,17 @@ class Huber(theirs.Huber):
         self.fn = huber
 
 
-@kept_by_name
-@opaque
-def log_cosh(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.log_cosh)
+def log_cosh(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.log_cosh`."""
     given = pair(y_true, y_pred, squeezed=True)
     if given is None:
-        return theirs.log_cosh(y_true, y_pred)
-    return host.values(formulas.log_cosh(), *given)
+        return None
+    return formulas.log_cosh(), *given
 
 
 @kept_by_name
-class LogCosh(theirs.LogCosh):
+class LogCosh(Reduced, theirs.LogCosh):
     """:class:`keras.losses.LogCosh`."""
 
     def __init__(
@@ -148,18 +143,17 @@ class LogCosh(theirs.LogCosh):
         self.fn = log_cosh
 
 
-@kept_by_name
-@opaque
-def poisson(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.poisson)
+def poisson(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.poisson`."""
     given = pair(y_true, y_pred)
     if given is None:
-        return theirs.poisson(y_true, y_pred)
-    return host.values(formulas.poisson(), *given)
+        return None
+    return formulas.poisson(), *given
 
 
 @kept_by_name
-class Poisson(theirs.Poisson):
+class Poisson(Reduced, theirs.Poisson):
     """:class:`keras.losses.Poisson`."""
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "poisson", dtype: Any = None) -> None:
@@ -167,18 +161,17 @@ class Poisson(theirs.Poisson):
         self.fn = poisson
 
 
-@kept_by_name
-@opaque
-def hinge(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.hinge)
+def hinge(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.hinge`. Labels that are all 0 or 1 are taken for −1 and 1."""
     given = pair(y_true, y_pred)
     if given is None:
-        return theirs.hinge(y_true, y_pred)
-    return host.values(formulas.hinge(zeros=host.zeros_and_ones(given.y_true)), *given)
+        return None
+    return formulas.hinge(zeros=host.zeros_and_ones(given.y_true)), *given
 
 
 @kept_by_name
-class Hinge(theirs.Hinge):
+class Hinge(Reduced, theirs.Hinge):
     """:class:`keras.losses.Hinge`."""
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "hinge", dtype: Any = None) -> None:
@@ -186,18 +179,17 @@ class Hinge(theirs.Hinge):
         self.fn = hinge
 
 
-@kept_by_name
-@opaque
-def squared_hinge(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.squared_hinge)
+def squared_hinge(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.squared_hinge`. Labels that are all 0 or 1 are taken for −1 and 1."""
     given = pair(y_true, y_pred)
     if given is None:
-        return theirs.squared_hinge(y_true, y_pred)
-    return host.values(formulas.squared_hinge(zeros=host.zeros_and_ones(given.y_true)), *given)
+        return None
+    return formulas.squared_hinge(zeros=host.zeros_and_ones(given.y_true)), *given
 
 
 @kept_by_name
-class SquaredHinge(theirs.SquaredHinge):
+class SquaredHinge(Reduced, theirs.SquaredHinge):
     """:class:`keras.losses.SquaredHinge`."""
 
     def __init__(
@@ -207,20 +199,19 @@ class SquaredHinge(theirs.SquaredHinge):
         self.fn = squared_hinge
 
 
-@kept_by_name
-@opaque
+@by_kernels(theirs.binary_crossentropy)
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: Axis = -1
-) -> Any:
+) -> Prepared:
     """:func:`keras.losses.binary_crossentropy`."""
     given = pair(y_true, y_pred, axis, broadcast=False, clipped=not from_logits)
     if given is None:
-        return theirs.binary_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)
-    return host.values(formulas.binary_crossentropy(bool(from_logits), float(label_smoothing)), *given)
+        return None
+    return formulas.binary_crossentropy(bool(from_logits), float(label_smoothing)), *given
 
 
 @kept_by_name
-class BinaryCrossentropy(theirs.BinaryCrossentropy):
+class BinaryCrossentropy(Reduced, theirs.BinaryCrossentropy):
     """:class:`keras.losses.BinaryCrossentropy`."""
 
     def __init__(
@@ -234,27 +225,24 @@ class BinaryCrossentropy(theirs.BinaryCrossentropy):
         self.fn = binary_crossentropy
 
 
-@kept_by_name
-@opaque
+@by_kernels(theirs.binary_focal_crossentropy)
 def binary_focal_crossentropy(
     y_true: Any, y_pred: Any, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0,
     from_logits: bool = False, label_smoothing: float = 0.0, axis: Axis = -1,
-) -> Any:  # fmt: skip
+) -> Prepared:  # fmt: skip
     """:func:`keras.losses.binary_focal_crossentropy`. Logits are not clipped."""
     usual = isinstance(alpha, int | float) and isinstance(gamma, int | float) and gamma > 0
     given = pair(y_true, y_pred, axis, broadcast=False, clipped=not from_logits) if usual else None
     if given is None:
-        return theirs.binary_focal_crossentropy(
-            y_true, y_pred, apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis
-        )
+        return None
     formula = formulas.binary_focal_crossentropy(
         bool(apply_class_balancing), float(alpha), float(gamma), bool(from_logits), float(label_smoothing)
     )
-    return host.values(formula, *given)
+    return formula, *given
 
 
 @kept_by_name
-class BinaryFocalCrossentropy(theirs.BinaryFocalCrossentropy):
+class BinaryFocalCrossentropy(Reduced, theirs.BinaryFocalCrossentropy):
     """:class:`keras.losses.BinaryFocalCrossentropy`."""
 
     def __init__(

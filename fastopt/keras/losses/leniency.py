@@ -19,7 +19,6 @@ WAYS = {"torch": "by_torch", "numpy": "by_numpy"}  # what reads the arrays of Ke
 host: Any = import_module(f"fastopt.keras.losses.{WAYS.get(keras.backend.backend(), 'by_keras')}")
 HIGHEST = float(np.float32(1.0 - CLIP))
 Axis = int | tuple[int, ...] | None
-opaque = host.opaque  # a decorator
 kept_by_name = keras.saving.register_keras_serializable("fastopt")  # for classes and functions that a model saves
 
 
@@ -47,8 +46,8 @@ def pair(
     """
     if isinstance(y_pred, KerasTensor) or isinstance(y_true, KerasTensor) or keras.config.epsilon() != CLIP:
         return None
-    y_pred = keras.ops.convert_to_tensor(y_pred)
-    y_true = keras.ops.cast(y_true, y_pred.dtype)
+    y_pred = host.tensor(y_pred)
+    y_true = host.cast(y_true, y_pred)
     if squeezed:
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
     if not host.takes(y_pred) or not host.is_constant(y_true):
@@ -76,7 +75,7 @@ def with_labels(
     """
     if isinstance(y_pred, KerasTensor) or isinstance(y_true, KerasTensor) or keras.config.epsilon() != CLIP:
         return None
-    y_pred, y_true = keras.ops.convert_to_tensor(y_pred), keras.ops.convert_to_tensor(y_true)
+    y_pred, y_true = host.tensor(y_pred), host.tensor(y_true)
     if not host.takes(y_pred):
         return None
     axes = _from_the_front(axis, len(y_pred.shape))

@@ -10,22 +10,22 @@ import keras
 from keras import losses as theirs
 from keras.src.backend.common.masking import set_keras_mask
 
-from fastopt.keras.losses.leniency import Axis, host, kept_by_name, opaque, pair, with_labels
+from fastopt.keras.losses.base import Prepared, Reduced, by_kernels
+from fastopt.keras.losses.leniency import Axis, host, kept_by_name, pair, with_labels
 from fastopt.kernels.losses import formulas
 
 
-@kept_by_name
-@opaque
-def kl_divergence(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.kl_divergence)
+def kl_divergence(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.kl_divergence`."""
     given = pair(y_true, y_pred)
     if given is None:
-        return theirs.kl_divergence(y_true, y_pred)
-    return host.values(formulas.kullback_leibler_divergence(), *given)
+        return None
+    return formulas.kullback_leibler_divergence(), *given
 
 
 @kept_by_name
-class KLDivergence(theirs.KLDivergence):
+class KLDivergence(Reduced, theirs.KLDivergence):
     """:class:`keras.losses.KLDivergence`."""
 
     def __init__(
@@ -35,18 +35,17 @@ class KLDivergence(theirs.KLDivergence):
         self.fn = kl_divergence
 
 
-@kept_by_name
-@opaque
-def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+@by_kernels(theirs.cosine_similarity)
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Prepared:
     """:func:`keras.losses.cosine_similarity`."""
     given = pair(y_true, y_pred, axis, squeezed=True)
     if given is None:
-        return theirs.cosine_similarity(y_true, y_pred, axis)
-    return host.values(formulas.cosine_proximity(), *given)
+        return None
+    return formulas.cosine_proximity(), *given
 
 
 @kept_by_name
-class CosineSimilarity(theirs.CosineSimilarity):
+class CosineSimilarity(Reduced, theirs.CosineSimilarity):
     """:class:`keras.losses.CosineSimilarity`."""
 
     def __init__(
@@ -57,18 +56,17 @@ class CosineSimilarity(theirs.CosineSimilarity):
         self.fn = cosine_similarity
 
 
-@kept_by_name
-@opaque
-def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
+@by_kernels(theirs.categorical_hinge)
+def categorical_hinge(y_true: Any, y_pred: Any) -> Prepared:
     """:func:`keras.losses.categorical_hinge`."""
     given = pair(y_true, y_pred)
     if given is None:
-        return theirs.categorical_hinge(y_true, y_pred)
-    return host.values(formulas.categorical_hinge(), *given)
+        return None
+    return formulas.categorical_hinge(), *given
 
 
 @kept_by_name
-class CategoricalHinge(theirs.CategoricalHinge):
+class CategoricalHinge(Reduced, theirs.CategoricalHinge):
     """:class:`keras.losses.CategoricalHinge`."""
 
     def __init__(
@@ -78,21 +76,20 @@ class CategoricalHinge(theirs.CategoricalHinge):
         self.fn = categorical_hinge
 
 
-@kept_by_name
-@opaque
+@by_kernels(theirs.categorical_crossentropy)
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
-) -> Any:
+) -> Prepared:
     """:func:`keras.losses.categorical_crossentropy`."""
     given = pair(y_true, y_pred, axis, broadcast=False)
     if given is None or not _usual(y_pred, axis, label_smoothing):
-        return theirs.categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)
+        return None
     formula = formulas.categorical_crossentropy(given.y_pred.shape[-1], bool(from_logits), float(label_smoothing))
-    return host.values(formula, *given)
+    return formula, *given
 
 
 @kept_by_name
-class CategoricalCrossentropy(theirs.CategoricalCrossentropy):
+class CategoricalCrossentropy(Reduced, theirs.CategoricalCrossentropy):
     """:class:`keras.losses.CategoricalCrossentropy`."""
 
     def __init__(
@@ -106,24 +103,23 @@ class CategoricalCrossentropy(theirs.CategoricalCrossentropy):
         self.fn = categorical_crossentropy
 
 
-@kept_by_name
-@opaque
+@by_kernels(theirs.categorical_focal_crossentropy)
 def categorical_focal_crossentropy(
     y_true: Any, y_pred: Any, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False,
     label_smoothing: float = 0.0, axis: int = -1,
-) -> Any:  # fmt: skip
+) -> Prepared:  # fmt: skip
     """:func:`keras.losses.categorical_focal_crossentropy`. Logits are not clipped."""
     given = pair(y_true, y_pred, axis, broadcast=False) if isinstance(alpha, int | float) and gamma > 0 else None
     if given is None or not _usual(y_pred, axis, label_smoothing):
-        return theirs.categorical_focal_crossentropy(y_true, y_pred, alpha, gamma, from_logits, label_smoothing, axis)
+        return None
     formula = formulas.categorical_focal_crossentropy(
         given.y_pred.shape[-1], float(alpha), float(gamma), bool(from_logits), float(label_smoothing)
     )
-    return host.values(formula, *given)
+    return formula, *given
 
 
 @kept_by_name
-class CategoricalFocalCrossentropy(theirs.CategoricalFocalCrossentropy):
+class CategoricalFocalCrossentropy(Reduced, theirs.CategoricalFocalCrossentropy):
     """:class:`keras.losses.CategoricalFocalCrossentropy`."""
 
     def __init__(
@@ -145,25 +141,36 @@ def _usual(y_pred: Any, axis: int, label_smoothing: float) -> bool:
     return shape[-1] != 1 and (not label_smoothing or axis in (-1, len(shape) - 1))
 
 
+def _from_labels(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Prepared:
+    whole = ignore_class is None or isinstance(ignore_class, int)
+    given = with_labels(y_true, y_pred, axis, ignore_class, squeezed=True) if whole else None
+    if given is None:
+        return None
+    return formulas.sparse_categorical_crossentropy(given.y_pred.shape[-1], bool(from_logits), ignore_class), *given
+
+
 @kept_by_name
-@opaque
+@host.opaque
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Any:
     """:func:`keras.losses.sparse_categorical_crossentropy`. Samples of the class to ignore are masked."""
-    whole = ignore_class is None or isinstance(ignore_class, int)
-    given = with_labels(y_true, y_pred, axis, ignore_class, squeezed=True) if whole else None
-    if given is None:
+    found = _from_labels(y_true, y_pred, from_logits, ignore_class, axis)
+    if found is None:
         return theirs.sparse_categorical_crossentropy(y_true, y_pred, from_logits, ignore_class, axis)
-    formula = formulas.sparse_categorical_crossentropy(given.y_pred.shape[-1], bool(from_logits), ignore_class)
-    values = host.values(formula, *given)
+    values = host.values(*found)
     if ignore_class is not None:
-        set_keras_mask(values, given.y_true != ignore_class)
+        set_keras_mask(values, found[1] != ignore_class)
     return values
 
 
+sparse_categorical_crossentropy.prepared = _from_labels
+
+
 @kept_by_name
-class SparseCategoricalCrossentropy(theirs.SparseCategoricalCrossentropy):
+class SparseCategoricalCrossentropy(Reduced, theirs.SparseCategoricalCrossentropy):
     """:class:`keras.losses.SparseCategoricalCrossentropy`."""
 
     def __init__(
@@ -177,18 +184,17 @@ class SparseCategoricalCrossentropy(theirs.SparseCategoricalCrossentropy):
         self.fn = sparse_categorical_crossentropy
 
 
-@kept_by_name
-@opaque
-def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Any:
+@by_kernels(theirs.categorical_generalized_cross_entropy)
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Prepared:
     """:func:`keras.losses.categorical_generalized_cross_entropy`."""
     given = with_labels(y_true, y_pred, -1) if 0 < q < 1 else None
     if given is None:
-        return theirs.categorical_generalized_cross_entropy(y_true, y_pred, q)
-    return host.values(formulas.categorical_generalized_cross_entropy(float(q)), *given)
+        return None
+    return formulas.categorical_generalized_cross_entropy(float(q)), *given
 
 
 @kept_by_name
-class CategoricalGeneralizedCrossEntropy(theirs.CategoricalGeneralizedCrossEntropy):
+class CategoricalGeneralizedCrossEntropy(Reduced, theirs.CategoricalGeneralizedCrossEntropy):
     """:class:`keras.losses.CategoricalGeneralizedCrossEntropy`."""
 
     def __init__(
@@ -199,18 +205,17 @@ class CategoricalGeneralizedCrossEntropy(theirs.CategoricalGeneralizedCrossEntro
         self.fn = categorical_generalized_cross_entropy
 
 
-@kept_by_name
-@opaque
-def dice(y_true: Any, y_pred: Any, axis: Axis = None) -> Any:
+@by_kernels(theirs.dice)
+def dice(y_true: Any, y_pred: Any, axis: Axis = None) -> Prepared:
     """:func:`keras.losses.dice`."""
     given = pair(y_true, y_pred, axis)
     if given is None:
-        return theirs.dice(y_true, y_pred, axis)
-    return host.values(formulas.dice(), *given)
+        return None
+    return formulas.dice(), *given
 
 
 @kept_by_name
-class Dice(theirs.Dice):
+class Dice(Reduced, theirs.Dice):
     """:class:`keras.losses.Dice`."""
 
     def __init__(
@@ -220,18 +225,17 @@ class Dice(theirs.Dice):
         self.fn = dice
 
 
-@kept_by_name
-@opaque
-def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Axis = None) -> Any:
+@by_kernels(theirs.tversky)
+def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Axis = None) -> Prepared:
     """:func:`keras.losses.tversky`."""
     given = pair(y_true, y_pred, axis)
     if given is None:
-        return theirs.tversky(y_true, y_pred, alpha, beta, axis)
-    return host.values(formulas.tversky(float(alpha), float(beta)), *given)
+        return None
+    return formulas.tversky(float(alpha), float(beta)), *given
 
 
 @kept_by_name
-class Tversky(theirs.Tversky):
+class Tversky(Reduced, theirs.Tversky):
     """:class:`keras.losses.Tversky`."""
 
     def __init__(
