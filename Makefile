@@ -41,8 +41,9 @@ lint: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-.venv/installed-hosts: .venv/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[hosts,cuda]'
+.venv/installed-hosts: .venv/installed-test
+	$(BIN)/python tests/requirements.py hosts cuda > .venv/hosts.txt
+	$(BIN)/python -m pip install --quiet --requirement .venv/hosts.txt
 	touch $@
 
 clean:
