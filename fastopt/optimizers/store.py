@@ -348,7 +348,7 @@ class Store:
         Where the gradients are of the same types as in the last step, this is all there is to check.
         """
         bound = self._batches.get(self._kinds)
-        if bound is None or not self._fit(bound, gradients, zeroed) or not self._apart(bound, zeroed):
+        if bound is None or not self._fit(bound, gradients, zeroed, missing) or not self._apart(bound, zeroed):
             check_lent(self)
             refuse_gradients(self, self._starts, self._stops, gradients, zeroed, missing)
             gradients = [None if gradient is None else np.asarray(gradient) for gradient in gradients]
@@ -359,7 +359,7 @@ class Store:
                 while len(self._batches) >= KEPT:
                     del self._batches[next(iter(self._batches))]
                 bound = self._batches[self._kinds] = self._grouped(gradients)
-            if self._fit(bound, gradients, zeroed):
+            if self._fit(bound, gradients, zeroed, missing):
                 for each in bound:
                     each.seen[...] = each.jobs.pointers[:, [PARAM, each.grad]]
                 self._seen_zeroed = zeroed
@@ -375,12 +375,12 @@ class Store:
         for batch in batches:
             batch.jobs.release(batch.grad)
 
-    def _fit(self, bound: list[Bound], gradients: list[Any], zeroed: bool) -> bool:
+    def _fit(self, bound: list[Bound], gradients: list[Any], zeroed: bool, missing: set[int]) -> bool:
         """Bind parameters and gradients; True if every one is contiguous and as it was before."""
         fits = True
         for each in bound:
             own = gradients if len(bound) == 1 else [gradients[i] for i in each.members]
-            each.packed = each.jobs.bind(PARAM, writable=True) & each.jobs.bind(each.grad, own, zeroed)
+            each.packed = each.jobs.bind(PARAM, writable=True) & each.jobs.bind(each.grad, own, zeroed, not missing)
             if self.lent:
                 each.packed &= each.jobs.bind(each.names.index("copy"), writable=True)
             fits &= each.packed

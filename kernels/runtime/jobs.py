@@ -96,11 +96,16 @@ class Jobs:
         made.units, made.pointers = np.zeros(jobs, np.int64), np.zeros((jobs, slots), np.uintp)
         return made
 
-    def bind(self, column: int, arrays: list[np.ndarray] | None = None, writable: bool = False) -> bool:
-        """Bind a column, its own arrays again by default; True if every array is contiguous and as the first ones."""
+    def bind(
+        self, column: int, arrays: list[np.ndarray] | None = None, writable: bool = False, complete: bool = False
+    ) -> bool:
+        """Bind a column, its own arrays again by default; True if every array is contiguous and as the first ones.
+
+        None is nothing for a job, unless the column is to be `complete`.
+        """
         if arrays is not None:
             self.columns[column] = arrays
-        return bind(self.columns[column], self.like[column], self.pointers, column, writable) < 0
+        return bind(self.columns[column], self.like[column], self.pointers, column, writable, complete) < 0
 
     def release(self, column: int) -> None:
         """Forget a column's arrays, which may go then; its addresses are read no more until it is bound again."""

@@ -4,7 +4,12 @@ def tabulate(
     columns: list[list[np.ndarray]], pointers: np.ndarray, units: np.ndarray, writes: bool
 ) -> tuple[int, bool] | None: ...
 def bind(
-    arrays: list[np.ndarray] | None, like: list[np.ndarray], pointers: np.ndarray, column: int, writable: bool = False
+    arrays: list[np.ndarray] | None,
+    like: list[np.ndarray],
+    pointers: np.ndarray,
+    column: int,
+    writable: bool = False,
+    complete: bool = False,
 ) -> int: ...
 def first_overlap(
     starts: np.ndarray, stops: np.ndarray, pointers: np.ndarray, column: int, sizes: np.ndarray

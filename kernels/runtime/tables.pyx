@@ -116,11 +116,12 @@ cdef matches(const uintptr_t *table, const int64_t *sizes, Py_ssize_t rows, cnp.
         free(ranges)
 
 
-def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable=False):
+def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable=False, bint complete=False):
     """Write the arrays' addresses into a column of the pointer table, if every one can be used as it is.
 
     Returns the index of the first array that is not an aligned, C-contiguous (and writable) array of the shape
-    and dtype of its partner in `like` (the column is then incomplete), or -1.
+    and dtype of its partner in `like` (the column is then incomplete), or -1. None is nothing for a job whose units
+    are 0, and not to be found where the column is to be `complete`.
     """
     cdef Py_ssize_t i, n = len(arrays)
     cdef cnp.ndarray array, other
@@ -128,7 +129,9 @@ def bind(list arrays, list like, cnp.ndarray pointers, int column, bint writable
     cdef cnp.npy_intp width = cnp.PyArray_DIM(pointers, 1)
     cdef int axis
     for i in range(n):
-        if arrays[i] is None:           # nothing for this job, whose units are 0
+        if arrays[i] is None:
+            if complete:
+                return i
             table[i * width + column] = 0
             continue
         if not cnp.PyArray_CheckExact(arrays[i]):    # subclasses carry meaning of their own: they get a closer look

@@ -349,3 +349,20 @@ def test_refresh_begins_copies_and_averages_anew():
     opt.load_state_dict(saved)
     np.testing.assert_array_equal(opt.copies, 5.0)
     np.testing.assert_array_equal(opt.averages, 7.0)
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 5.0}, {"state_dtype": "bfloat16"}])
+def test_a_gradient_that_is_missing_in_a_later_step_is_refused_as_in_the_first(options):
+    params = [np.ones((4, 6)), np.ones(3)]
+    optimizer = fo.optimizers.SGD(params, lr=0.1, momentum=0.9, **options)
+    grads = [np.ones((4, 6)), np.ones(3)]
+    for _ in range(2):
+        optimizer.step(grads)
+        before = [param.copy() for param in params]
+        for k in range(2):
+            spoilt = [None if i == k else grad for i, grad in enumerate(grads)]
+            with pytest.raises(ValueError, match=rf"^grads\[{k}\]: expected a gradient for every parameter, got None"):
+                optimizer.step(spoilt)
+            np.testing.assert_equal(params, before)
+        optimizer.step([grads[0], None], skip_missing=True)
+    assert optimizer.steps == 4
