@@ -171,7 +171,7 @@ cdef class Table:
     odd : list of int
         Jobs that take part whose tensors are not in one order in memory.
     grads : list of tensor or None
-        Kept until the next `read`.
+        Kept until `release`.
     stepped : list of tensor
         The parameters that have a gradient.
     counts : int64 array
@@ -283,6 +283,12 @@ cdef class Table:
             pointers[job * width + grad_at] = other.data
         self.number_rows()
         return -1
+
+    def release(self):
+        """Let go of the gradients, whose memory may be given back then."""
+        cdef Py_ssize_t job
+        for job in range(len(self.grads)):
+            self.grads[job] = None
 
     cdef bint is_known(self, Py_ssize_t job, const Seen *seen) noexcept:
         """Whether a parameter has the shape and strides that it had."""

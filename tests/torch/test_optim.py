@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -457,22 +458,40 @@ def test_step_in_backward():
 
 
 def test_gradients_are_never_all_in_memory():
-    """While the backward pass steps parameters, it holds the gradient of one of them at most."""
+    """While the backward pass steps parameters, the gradient of one of them at most is alive."""
     model = torch.nn.Sequential(*[torch.nn.Linear(50, 50, bias=False) for _ in range(8)])
-    params, held = list(model.parameters()), []
+    params, made, alive = list(model.parameters()), [], []
 
     def count(param):
-        held.append(sum(p.grad is not None for p in params))
+        made.append(weakref.ref(param.grad))
+        alive.append(sum(gradient() is not None for gradient in made))
 
     for param in params:
         param.register_post_accumulate_grad_hook(count)
     model(torch.ones(2, 50)).sum().backward()
-    assert max(held) == len(params)
-    held.clear()
+    assert max(alive) == len(params)
     model.zero_grad()
+    made.clear()
+    alive.clear()
     optim.step_in_backward(model, optim.SGD, lr=0.1)
     model(torch.ones(2, 50)).sum().backward()
-    assert held == [1] * len(params)
+    assert alive == [1] * len(params)
+
+
+@pytest.mark.parametrize("name", [*DENSE, "Muon", *OWN], ids=str)
+@pytest.mark.parametrize("layout", ["packed", "strided"])
+def test_a_step_keeps_no_gradient(name, layout):
+    mine = params_of(((8, 6), (4, 3)))
+    optimizer = getattr(optim, name)(mine, clip_norm=1.0)
+    for step in range(2):
+        give(step, mine)
+        if layout == "strided":
+            for p in mine:
+                p.grad = LAYOUTS["strided"](p.grad)
+        gradients = [weakref.ref(p.grad) for p in mine]
+        optimizer.step()
+        optimizer.zero_grad()
+        assert [gradient() for gradient in gradients] == [None, None]
 
 
 def test_sparse_gradients_beside_options_are_right_or_refused():

@@ -120,3 +120,5 @@ class Jobs:
         own = [settings[number] for (number,) in self.table.settings]
         way("optimizers").step(self.batches, self.core, own, asked)
         torch.autograd.graph.increment_version(self.table.stepped)
+        self.table.release()
+        self.batches = []

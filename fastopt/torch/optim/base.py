@@ -148,6 +148,7 @@ class Fused(torch.optim.Optimizer):
             one.step(self.rule, core, recipe, hypers[one.group], self.options, factor)
         for batch in batches:
             torch.autograd.graph.increment_version(batch.table.stepped)
+            batch.table.release()
         if sparse:
             torch.autograd.graph.increment_version([one.param for one in sparse])
         if any([batch.fresh for batch in batches]):
