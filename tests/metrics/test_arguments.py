@@ -52,6 +52,29 @@ def test_a_function_gives_what_its_class_gives(op):
         np.testing.assert_array_equal(metric.result(), getattr(M, op.name)(**arrays, **options))
 
 
+def value_or_refusal(call):
+    try:
+        return repr(call())
+    except (ValueError, TypeError) as refusal:
+        return str(refusal)
+
+
+@pytest.mark.parametrize(("op", "name"), ARGUMENTS)
+def test_a_class_hears_each_option_as_its_function_does(op, name):
+    for options in op.options:
+        arrays = op.inputs(np.random.default_rng(2), (200,), "float64", options)
+        changed = {key: value for key, value in options.items() if key != "given"} | {name: OTHER[name]}
+
+        def by_class(arrays=arrays, changed=changed):
+            metric = class_of(op)(**changed)
+            metric.update_state(**arrays)
+            return metric.result()
+
+        assert value_or_refusal(by_class) == value_or_refusal(
+            lambda arrays=arrays, changed=changed: getattr(M, op.name)(**arrays, **changed)
+        )
+
+
 @pytest.mark.parametrize(("op", "name"), ARGUMENTS)
 def test_every_option_changes_something(op, name):
     for options in op.options:
