@@ -2,14 +2,15 @@
 # `make test-hosts` runs what needs other frameworks and their suites.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := $(shell find kernels fastopt -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+SOURCES := $(shell find kernels -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
 .PHONY: demo test test-hosts bench lint sanitize clean
 
 demo: .venv/installed-cli
 	$(BIN)/fastopt demo
 
-test: .venv/installed-test
+test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -19,13 +20,13 @@ test: .venv/installed-test
 test-hosts: .venv/installed-hosts
 	$(BIN)/python -m pytest tests/hosts tests/cuda -n auto --maxprocesses=2
 
-bench: .venv/installed-test
+bench: .venv/installed-dev
 	$(BIN)/fastopt bench --peers
 
-sanitize: .venv/installed-test
+sanitize: .venv/installed-dev
 	tests/sanitizer/run.sh
 
-lint: .venv/installed-test
+lint: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy
@@ -33,17 +34,19 @@ lint: .venv/installed-test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed-cli: .venv/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[cli]'
+# In place: Python's files are those of this folder, and the kernels are compiled once for all that follows.
+.venv/built: .venv/bin/python $(SOURCES)
+	$(INSTALL) --editable .
 	touch $@
 
-.venv/installed-test: .venv/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+# An extra of what is installed already brings its packages, and builds nothing.
+.venv/installed-%: .venv/built
+	$(INSTALL) 'fastopt[$*]'
 	touch $@
 
-.venv/installed-hosts: .venv/installed-test
+.venv/installed-hosts: .venv/installed-dev
 	$(BIN)/python tests/requirements.py hosts cuda > .venv/hosts.txt
-	$(BIN)/python -m pip install --quiet --requirement .venv/hosts.txt
+	$(INSTALL) --requirement .venv/hosts.txt
 	touch $@
 
 clean:

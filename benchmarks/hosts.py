@@ -7,6 +7,7 @@ unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE for this command. A host that is no
 """
 
 import argparse
+import os
 import statistics
 import time
 import warnings
@@ -137,7 +138,64 @@ def _stepping(apply, init, start, grads) -> Callable[[], object]:
     return run
 
 
-HOSTS = {"sklearn": sklearn_rows, "jax": jax_rows}
+def keras_rows(small: bool) -> Iterator[Row]:
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # where the kernels read the tensors
+    import keras
+    import torch
+
+    import fastopt.keras as ours
+
+    rng = np.random.default_rng(0)
+
+    def tensor(*shape):
+        return torch.tensor(rng.standard_normal(shape), dtype=torch.float32)
+
+    def slope(call, x):
+        def run():
+            x.grad = None
+            call(x).backward()
+
+        return run
+
+    for rows, columns, goal in ((64, 10, 1.0), (512, 100, 1.2), (256, 1000, 1.5) if small else (2048, 10_000, 1.5)):
+        logits, labels = tensor(rows, columns).requires_grad_(), torch.tensor(rng.integers(0, columns, rows))
+        losses = [room.losses.SparseCategoricalCrossentropy(from_logits=True) for room in (ours, keras)]
+        own, theirs = (slope(lambda x, loss=loss, labels=labels: loss(labels, x), logits) for loss in losses)
+        calls = 100 if rows * columns < 100_000 else 1
+        yield Row(f"keras cross-entropy and gradient, {rows} × {columns}", own, theirs, goal, calls)
+    for name in ("AdamW", "SGD", "Lamb"):
+        for count, size in ((8, 1000), (100, 10_000), (1, 100_000 if small else 10_000_000)):
+            steps = []
+            for room in (ours, keras):
+                variables = [keras.Variable(tensor(size)) for _ in range(count)]
+                optimizer, grads = getattr(room.optimizers, name)(), [tensor(size) for _ in variables]
+                optimizer.build(variables)
+                steps.append(lambda optimizer=optimizer, grads=grads: optimizer.apply(grads))
+            yield Row(f"keras {name}, {count} variables of {size}", *steps, 1.0, calls=20 if size < 100_000 else 1)
+    x = tensor(8, 16, 16, 32) if small else tensor(64, 32, 32, 64)
+    for name, options in (("BatchNormalization", {}), ("GroupNormalization", {"groups": 8}), ("LayerNormalization", {}),
+                          ("RMSNormalization", {})):  # fmt: skip
+        runs = []
+        for room in (ours, keras):
+            layer = getattr(room.layers, name)(**options)
+            layer.build(tuple(x.shape))
+            how = {"training": True} if name == "BatchNormalization" else {}
+            runs.append(slope(lambda x, layer=layer, how=how: layer(x, **how).sum(), x.clone().requires_grad_()))
+        yield Row(f"keras {name} and gradient, {' × '.join(map(str, x.shape))}", *runs, 1.0)
+    for n in (256, 10_000 if small else 1_000_000):
+        y, p = torch.tensor(rng.integers(0, 2, n)), torch.tensor(rng.random(n), dtype=torch.float32)
+        for name in ("AUC", "Precision"):
+            own, theirs = (getattr(room.metrics, name)().update_state for room in (ours, keras))
+            yield Row(
+                f"keras {name}.update_state, {n}",
+                lambda own=own, y=y, p=p: own(y, p),
+                lambda theirs=theirs, y=y, p=p: theirs(y, p),
+                1.0,
+                calls=20 if n < 1000 else 1,
+            )
+
+
+HOSTS = {"sklearn": sklearn_rows, "jax": jax_rows, "keras": keras_rows}
 
 
 def main() -> None:

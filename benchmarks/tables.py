@@ -25,31 +25,18 @@ def machine(threads: int) -> str:
     return f"{found['device']}, {found['instruction_set']}, {threads} threads; memory moves {memory}. {version}."
 
 
-def show(
-    name: str,
-    introduction: str,
-    headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    docs: Path | None,
-    notes: Sequence[str] = (),
-):
-    """Print a table and the sentences below it, and write them to the pages of a checkout if one is given.
-
-    Behind the first column stand numbers.
-    """
+def show(name: str, introduction: str, headings: Sequence[str], rows: Sequence[Sequence[str]], docs: Path | None):
+    """Print a table, and write it to the pages of a checkout if one is given; behind the first column stand numbers."""
     table = Table(*headings)
     for row in rows:
         table.add_row(*row)
     console = Console(width=max(160, Console().width))
     console.print(introduction)
     console.print(table)
-    for note in notes:
-        console.print(note, highlight=False, soft_wrap=True)
     if docs is not None:
         lines = [headings, ["---"] + ["--:"] * (len(headings) - 1), *rows]
         text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        below = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in notes)
-        pages.write(docs, name, f"{introduction}\n\n{text}\n{below}")
+        pages.write(docs, name, f"{introduction}\n\n{text}\n")
 
 
 def times(seconds: np.ndarray) -> str:

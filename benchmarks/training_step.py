@@ -105,8 +105,7 @@ def main(docs: tables.Docs = None) -> None:
             rows.append([what, name, tables.times(mine), tables.times(its), f"{ratio:.2f}×", f"{goal:g}×", met])
     introduction = f"A whole step, batch {BATCH}, float32, p20 / p50 / p80. {tables.machine(fo.get_num_threads())}"
     headings = ["network", "beside", "fastopt and NumPy", "peer", "faster by", "goal", ""]
-    sentences = company.lines(ROUNDS)
-    tables.show("training_step", introduction, headings, rows, docs, notes=sentences)
+    tables.show("training_step", introduction, headings, rows, docs)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.initializers.base import (
-    LAYOUTS,
-    Shape,
-    checked_seed,
-    fill_normal,
-    fill_uniform,
-    filled,
-    weights_to_fill,
-)
+from fastopt.initializers.base import LAYOUTS, Shape, checked_seed, fill_normal, fill_uniform, filled, weights_to_fill
 from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 

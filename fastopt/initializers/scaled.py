@@ -6,12 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.initializers.base import (
-    MODES,
-    Shape,
-    filled,
-    scaled,
-)
+from fastopt.initializers.base import MODES, Shape, filled, scaled
 
 
 @filled

@@ -5,13 +5,7 @@ from typing import Annotated
 from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
-from fastopt.losses.base import (
-    Axes,
-    Loss,
-    PlainLoss,
-    Reduction,
-    filled,
-)
+from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction, filled
 from fastopt.losses.options import function_of
 
 

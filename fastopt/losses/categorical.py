@@ -8,12 +8,7 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import NO_CLASS
 from fastopt.losses import checks
-from fastopt.losses.base import (
-    Axis,
-    Loss,
-    Reduction,
-    filled,
-)
+from fastopt.losses.base import Axis, Loss, Reduction, filled
 from fastopt.losses.options import function_of
 
 ClassWeight = Annotated[np.ndarray | None, checks.class_weight]

@@ -4,13 +4,7 @@ import numpy as np
 
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
-from fastopt.losses.base import (
-    Axes,
-    Loss,
-    PlainLoss,
-    Reduction,
-    filled,
-)
+from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction, filled
 from fastopt.losses.options import function_of
 
 

@@ -8,12 +8,7 @@ from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
-from fastopt.losses.base import (
-    Axes,
-    Loss,
-    Reduction,
-    filled,
-)
+from fastopt.losses.base import Axes, Loss, Reduction, filled
 from fastopt.losses.options import function_of
 
 

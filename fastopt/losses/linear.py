@@ -9,10 +9,7 @@ from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.products import Rows, tile
 from fastopt.kernels.runtime.targets import way
 from fastopt.losses import checks
-from fastopt.losses.base import (
-    Reduction,
-    filled,
-)
+from fastopt.losses.base import Reduction, filled
 from fastopt.losses.categorical import ClassWeight, SoftCap, check_weighed_smoothing
 from fastopt.losses.options import Options, function_of
 

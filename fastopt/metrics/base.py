@@ -11,13 +11,12 @@ from fastopt.kernels.runtime.targets import way
 
 State = Any
 
-filled = filler(
-    raises="""\
+RAISES = """\
 Raises
 ------
 TypeError, ValueError
-    As the function; `result()` also before any update.""",
-)
+    As the function; `result()` also before any update."""
+filled = filler(raises=RAISES)
 
 
 class Metric:

@@ -7,11 +7,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.metrics.base import (
-    Metric,
-    filled,
-    metric_of,
-)
+from fastopt.metrics.base import Metric, filled, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, sequence, whole
 
 MOST_CLASSES = 2**29  # a confusion matrix of more has no address

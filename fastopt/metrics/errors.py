@@ -7,11 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import (
-    Metric,
-    filled,
-    metric_of,
-)
+from fastopt.metrics.base import Metric, filled, metric_of
 from fastopt.metrics.inputs import errors, sequence, weights
 
 

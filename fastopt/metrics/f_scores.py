@@ -6,8 +6,8 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.metrics import results
-from fastopt.metrics.base import filled, metric_of
-from fastopt.metrics.ratios import Ratio
+from fastopt.metrics.base import metric_of
+from fastopt.metrics.ratios import Ratio, filled
 
 
 @filled
@@ -18,15 +18,13 @@ class F1Score(Ratio):
 
     Parameters
     ----------
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
+    {options}
 
     {raises}
 
     Notes
     -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
+    {state}
 
     Examples
     --------
@@ -40,6 +38,7 @@ class F1Score(Ratio):
     _ratio = results.f_score(1.0)
 
 
+@filled
 def f1_score(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -57,22 +56,12 @@ def f1_score(
 
     Parameters
     ----------
-    y_true, y_pred : arrays
-        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`precision`.
+    {arrays}
+    {options}
 
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
+    {result}
 
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`precision`.
+    {refused}
 
     Notes
     -----
@@ -109,15 +98,13 @@ class FBetaScore(Ratio):
     ----------
     beta : float ≥ 0 (finite), default 1.0
         How much more recall counts than precision.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
+    {options}
 
     {raises}
 
     Notes
     -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
+    {state}
 
     Examples
     --------
@@ -145,6 +132,7 @@ class FBetaScore(Ratio):
         self._ratio = results.f_score(beta)
 
 
+@filled
 def fbeta_score(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -163,24 +151,14 @@ def fbeta_score(
 
     Parameters
     ----------
-    y_true, y_pred : arrays
-        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
+    {arrays}
     beta : float ≥ 0 (finite), default 1.0
         How much more recall counts than precision.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`precision`.
+    {options}
 
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
+    {result}
 
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`precision`, and if `beta` is out of range.
+    {refused}
 
     Notes
     -----

@@ -5,11 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import (
-    Mean,
-    filled,
-    metric_of,
-)
+from fastopt.metrics.base import Mean, filled, metric_of
 from fastopt.metrics.inputs import checked, rows, samples, whole
 
 

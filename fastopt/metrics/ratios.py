@@ -6,17 +6,58 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
+from fastopt.docstrings import filler
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Samples
-from fastopt.metrics.base import (
-    filled,
-    metric_of,
-)
+from fastopt.metrics.base import RAISES, metric_of
 from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
 ZERO_DIVISION = expect.Domain(lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], or NaN")
+filled = filler(
+    raises=RAISES,
+    arrays="""\
+y_true, y_pred : arrays
+    Labels and predictions as :func:`accuracy` takes them, told by shape and dtype: labels ≥ 0 (N,), binary scores
+    (N,) or scores of classes (N, C); with `multi_label` rows (N, L). Scores are float32 or float64.
+sample_weight : float array (N,), optional
+    Finite weights ≥ 0, of y_pred's dtype if that is a float.""",
+    options="""\
+average : {"binary", "macro", "micro", "weighted", "samples"} or None, default "binary"
+    Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
+    together; the mean weighted by the classes' weight in y_true; the mean over rows of labels; or None: a value per
+    class.
+threshold : float (finite), or a growing sequence of such, default 0.5
+    Scores above it (not equal to it) mean class 1, or that a label is given. A sequence, with average="binary"
+    alone, gives a value for each.
+num_classes : int ≥ 2, optional
+    How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
+    said). Scores and rows have it by their shape.
+zero_division : float in [0, 1] or NaN, default 0.0
+    Value of 0/0. NaN is left out of means.
+labels : sequence of int ≥ 0, optional
+    The classes to take, in this order, whether they occur or not; by default all (that occur).
+multi_label : bool, default False
+    Whether both are rows (N, L) of labels, each 0 or 1 (y_pred also of scores).
+class_id : int ≥ 0, optional
+    The column of rows y_true and scores y_pred (N, C) to look at, as class 1 of two.""",
+    result="""\
+Returns
+-------
+float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
+    In [0, 1].""",
+    refused="""\
+Raises
+------
+TypeError, ValueError
+    If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
+    can't carry it), there is no sample, a weight is negative or not finite, an option is outside its domain, or
+    `average` does not suit the classes or another option.""",
+    state="""\
+State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
+to 2^53.""",
+)
 
 
 def _threshold(value: Any, average: str | None) -> float | tuple[float, ...]:
@@ -123,15 +164,13 @@ class Precision(Ratio):
 
     Parameters
     ----------
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
+    {options}
 
     {raises}
 
     Notes
     -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
+    {state}
 
     Examples
     --------
@@ -145,6 +184,7 @@ class Precision(Ratio):
     _ratio = results.PRECISION
 
 
+@filled
 def precision(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -162,41 +202,12 @@ def precision(
 
     Parameters
     ----------
-    y_true, y_pred : arrays
-        Labels and predictions as :func:`accuracy` takes them, told by shape and dtype: labels ≥ 0 (N,), binary scores
-        (N,) or scores of classes (N, C); with `multi_label` rows (N, L). Scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average : {"binary", "macro", "micro", "weighted", "samples"} or None, default "binary"
-        Class 1 of two; the mean over classes that occur (in y_true or y_pred, with weight); all classes' counts taken
-        together; the mean weighted by the classes' weight in y_true; the mean over rows of labels; or None: a value per
-        class.
-    threshold : float (finite), or a growing sequence of such, default 0.5
-        Scores above it (not equal to it) mean class 1, or that a label is given. A sequence, with average="binary"
-        alone, gives a value for each.
-    num_classes : int ≥ 2, optional
-        How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
-        said). Scores and rows have it by their shape.
-    zero_division : float in [0, 1] or NaN, default 0.0
-        Value of 0/0. NaN is left out of means.
-    labels : sequence of int ≥ 0, optional
-        The classes to take, in this order, whether they occur or not; by default all (that occur).
-    multi_label : bool, default False
-        Whether both are rows (N, L) of labels, each 0 or 1 (y_pred also of scores).
-    class_id : int ≥ 0, optional
-        The column of rows y_true and scores y_pred (N, C) to look at, as class 1 of two.
+    {arrays}
+    {options}
 
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
+    {result}
 
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes or dtypes are not as above, a label is out of range, a row is not one-hot, a score is NaN (a count
-        can't carry it), there is no sample, a weight is negative or not finite, or `average` does not suit the classes
-        or another option.
+    {refused}
 
     Notes
     -----
@@ -230,15 +241,13 @@ class Recall(Ratio):
 
     Parameters
     ----------
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`fastopt.metrics.precision`.
+    {options}
 
     {raises}
 
     Notes
     -----
-    State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
-    to 2^53.
+    {state}
 
     Examples
     --------
@@ -252,6 +261,7 @@ class Recall(Ratio):
     _ratio = results.RECALL
 
 
+@filled
 def recall(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -269,22 +279,12 @@ def recall(
 
     Parameters
     ----------
-    y_true, y_pred : arrays
-        As in :func:`precision`: labels or scores (N,), (N, C) or (N, L); scores are float32 or float64.
-    sample_weight : float array (N,), optional
-        Finite weights ≥ 0, of y_pred's dtype if that is a float.
-    average, threshold, num_classes, zero_division, labels, multi_label, class_id : optional
-        As in :func:`precision`.
+    {arrays}
+    {options}
 
-    Returns
-    -------
-    float, or float64 array (classes,) if average is None, (thresholds,) for a sequence of them
-        In [0, 1].
+    {result}
 
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`precision`.
+    {refused}
 
     Notes
     -----

@@ -7,11 +7,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.kernels.metrics.samples import Parts, Samples, joined
-from fastopt.metrics.base import (
-    Metric,
-    filled,
-    metric_of,
-)
+from fastopt.metrics.base import Metric, filled, metric_of
 from fastopt.metrics.inputs import checked, flat, rows, samples, sequence, whole
 
 AVERAGES = ("macro", "weighted", "micro", "samples")

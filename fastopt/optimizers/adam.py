@@ -4,10 +4,7 @@ from typing import Annotated, Any, Unpack
 
 from fastopt.expect import NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import (
-    Optimizer,
-    filled,
-)
+from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule
 

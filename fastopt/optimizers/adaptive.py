@@ -6,10 +6,7 @@ import numpy as np
 
 from fastopt.expect import FRACTION, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import (
-    Optimizer,
-    filled,
-)
+from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import Group, Rate, Rule, Schedule
 

@@ -6,10 +6,7 @@ import numpy as np
 
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE, UNIT, Domain
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.optimizers.base import (
-    Optimizer,
-    filled,
-)
+from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule
 

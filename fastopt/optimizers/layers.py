@@ -4,10 +4,7 @@ from typing import Annotated, Any, Unpack
 
 from fastopt.expect import FINITE, FRACTION, NOT_NEGATIVE, NOT_POSITIVE, POSITIVE
 from fastopt.kernels.optimizers import layers, reference, scalars
-from fastopt.optimizers.base import (
-    Optimizer,
-    filled,
-)
+from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import StepOptions
 from fastopt.optimizers.rule import BETAS, Group, Pair, Rate, Rule, Triple, as_float32
 

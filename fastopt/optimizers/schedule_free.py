@@ -9,10 +9,7 @@ from fastopt import expect
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.kernels.runtime.signals import signals_wait
-from fastopt.optimizers.base import (
-    Optimizer,
-    filled,
-)
+from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import Stats, StepOptions
 from fastopt.optimizers.rule import Group, Pair, Rate, Rule
 

@@ -5,13 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import (
-    GROWTH,
-    SHARE,
-    Checked,
-    checked_step,
-    filled,
-)
+from fastopt.schedules.base import GROWTH, SHARE, Checked, checked_step, filled
 
 
 @filled

@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import (
-    SHARE,
-    Checked,
-    checked_step,
-    filled,
-)
+from fastopt.schedules.base import SHARE, Checked, checked_step, filled
 
 
 @filled

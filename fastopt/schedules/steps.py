@@ -5,12 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import (
-    SHARE,
-    Checked,
-    checked_step,
-    filled,
-)
+from fastopt.schedules.base import SHARE, Checked, checked_step, filled
 
 
 @filled

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastopt.kernels.arrays import reference
 from fastopt.kernels.arrays.kernels import KERNELS
-from fastopt.table.op import Bad, Op
+from fastopt.table.op import Op, Wrong
 
 BESIDE = 5  # elements of the second set: small, so that the first one tells the time
 
@@ -78,11 +78,11 @@ def _bad(name):
     """Wrong arrays, called `name` in public and x in the table."""
     first = f"{name}[0]"
     return (
-        Bad("integer arrays", lambda o, a: a.update(x0=np.arange(9)), (first, "float32", "int64"), TypeError),
-        Bad("complex arrays", lambda o, a: a.update(x0=np.ones(9, complex)), (first, "complex"), TypeError),
-        Bad("object arrays", lambda o, a: a.update(x0=np.ones(9, object)), (first, "object"), TypeError),
-        Bad("a list for an array", lambda o, a: a.update(x1=[1.0, 2.0]), (f"{name}[1]", "NumPy array"), TypeError),
-        Bad("big-endian arrays", lambda o, a: a.update(x0=a["x0"].astype(">f4")), (first, ">f4"), TypeError),
+        Wrong("integer arrays", lambda o, a: a.update(x0=np.arange(9)), (first, "float32", "int64"), TypeError),
+        Wrong("complex arrays", lambda o, a: a.update(x0=np.ones(9, complex)), (first, "complex"), TypeError),
+        Wrong("object arrays", lambda o, a: a.update(x0=np.ones(9, object)), (first, "object"), TypeError),
+        Wrong("a list for an array", lambda o, a: a.update(x1=[1.0, 2.0]), (f"{name}[1]", "NumPy array"), TypeError),
+        Wrong("big-endian arrays", lambda o, a: a.update(x0=a["x0"].astype(">f4")), (first, ">f4"), TypeError),
     )
 
 
@@ -101,22 +101,24 @@ def _small(a):
     return a["x1"].copy()
 
 
-OUT_BAD = (
-    Bad("out of another shape", _given(out0=lambda a: a["x0"][1:].copy(), out1=_small), ("out[0]", "shape")),
-    Bad("integer out", _given(out0=lambda a: a["x0"].astype(int), out1=_small), ("out[0]", "int64"), TypeError),
-    Bad("read-only out", _given(out0=_read_only, out1=_small), ("out[0]", "writable")),
-    Bad(
+OUT_WRONG = (
+    Wrong("out of another shape", _given(out0=lambda a: a["x0"][1:].copy(), out1=_small), ("out[0]", "shape")),
+    Wrong("integer out", _given(out0=lambda a: a["x0"].astype(int), out1=_small), ("out[0]", "int64"), TypeError),
+    Wrong("read-only out", _given(out0=_read_only, out1=_small), ("out[0]", "writable")),
+    Wrong(
         "broadcast out",
         _given(out0=lambda a: np.lib.stride_tricks.as_strided(a["x0"].copy(), a["x0"].shape, (0,)), out1=_small),
         ("out[0]", "broadcast"),
     ),
-    Bad("a list for out", _given(out0=lambda a: a["x0"].copy(), out1=lambda a: [1.0]), ("out[1]", "array"), TypeError),
-    Bad("out partly an input", _given(out0=lambda a: a["x0"][::-1], out1=_small), ("out[0]", "apart")),
-    Bad("out the input of another", _given(out0=lambda a: a["x0"], out1=lambda a: a["x0"][:5]), ("out", "apart")),
+    Wrong(
+        "a list for out", _given(out0=lambda a: a["x0"].copy(), out1=lambda a: [1.0]), ("out[1]", "array"), TypeError
+    ),
+    Wrong("out partly an input", _given(out0=lambda a: a["x0"][::-1], out1=_small), ("out[0]", "apart")),
+    Wrong("out the input of another", _given(out0=lambda a: a["x0"], out1=lambda a: a["x0"][:5]), ("out", "apart")),
 )  # fmt: skip
 
 
-def _op(name, kernels, source, options, tolerance, passes, bad, bench):
+def _op(name, kernels, source, options, tolerance, passes, wrong, bench):
     writes = name in ("scale", "axpby")
     return Op(
         name=name,
@@ -129,7 +131,7 @@ def _op(name, kernels, source, options, tolerance, passes, bad, bench):
         call=partial(_call if writes else _call_sums, name),
         expect=partial(_expect if writes else _expect_sums, name),
         tolerance=tolerance,
-        bad=bad,
+        wrong=wrong,
         traffic=partial(_traffic, passes),
         bench=tuple((bench, (n,)) for n in (1000, 1_000_000, 20_000_000)),
     )
@@ -144,10 +146,12 @@ OPS = (
         ),
         SCALE_TOLERANCE, 2,
         (
-            *_bad("arrays"), *OUT_BAD,
-            Bad("factor NaN", lambda o, a: o.update(factor=float("nan")), ("factor", "finite", "nan")),
-            Bad("factor a word", lambda o, a: o.update(factor="half"), ("factor", "finite", "half"), TypeError),
-            Bad("flag a number", lambda o, a: o.update(return_finite=1), ("return_finite", "True or False"), TypeError),
+            *_bad("arrays"), *OUT_WRONG,
+            Wrong("factor NaN", lambda o, a: o.update(factor=float("nan")), ("factor", "finite", "nan")),
+            Wrong("factor a word", lambda o, a: o.update(factor="half"), ("factor", "finite", "half"), TypeError),
+            Wrong(
+                "flag a number", lambda o, a: o.update(return_finite=1), ("return_finite", "True or False"), TypeError
+            ),
         ),
         {"factor": -1.0, "given": "in place"},
     ),
@@ -159,11 +163,11 @@ OPS = (
         ),
         AXPBY_TOLERANCE, 3,
         (
-            *_bad("x"), *OUT_BAD,
-            Bad("y of another shape", lambda o, a: a.update(y0=a["y0"][1:]), ("y[0]", "shape")),
-            Bad("integer y", lambda o, a: a.update(y0=a["y0"].astype(int)), ("y[0]", "int64"), TypeError),
-            Bad("a infinite", lambda o, a: o.update(a=float("inf")), ("a", "finite", "inf")),
-            Bad("b a word", lambda o, a: o.update(b="half"), ("b", "finite", "half"), TypeError),
+            *_bad("x"), *OUT_WRONG,
+            Wrong("y of another shape", lambda o, a: a.update(y0=a["y0"][1:]), ("y[0]", "shape")),
+            Wrong("integer y", lambda o, a: a.update(y0=a["y0"].astype(int)), ("y[0]", "int64"), TypeError),
+            Wrong("a infinite", lambda o, a: o.update(a=float("inf")), ("a", "finite", "inf")),
+            Wrong("b a word", lambda o, a: o.update(b="half"), ("b", "finite", "half"), TypeError),
         ),
         {"a": 0.5, "b": 0.5, "given": "in place"},
     ),

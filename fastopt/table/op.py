@@ -16,7 +16,7 @@ Bench = tuple[tuple[dict[str, Any], tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Bad:
+class Wrong:
     """One way to call an op wrongly: what it is, how to spoil a good call, and words its error must hold."""
 
     what: str
@@ -49,7 +49,7 @@ class Op:
         The reference's results for the same arguments, from float64 copies of the inputs.
     tolerance : mapping dtype -> (rtol, atol)
         |got - expected| <= atol + rtol |expected|; the reason stands beside the number.
-    bad : tuple of Bad
+    wrong : tuple of Wrong
         Wrong calls and the words of their errors.
     traffic : callable (options, arrays) -> int
         Bytes that cross memory at the least: every input read once, every output written once.
@@ -69,7 +69,7 @@ class Op:
     call: Callable[[Mapping[str, Any], Arrays], Arrays]
     expect: Callable[[Mapping[str, Any], Arrays], Arrays]
     tolerance: Mapping[str, tuple[float, float]]
-    bad: tuple[Bad, ...]
+    wrong: tuple[Wrong, ...]
     traffic: Callable[[Mapping[str, Any], Arrays], int]
     bench: Bench
     exact: bool = True

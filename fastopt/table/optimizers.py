@@ -6,7 +6,7 @@ import numpy as np
 
 from fastopt.kernels.optimizers import reference
 from fastopt.kernels.optimizers.kernels import KERNELS
-from fastopt.table.op import Bad, Bench, Op
+from fastopt.table.op import Bench, Op, Wrong
 
 STEPS = 3  # steps that a case takes, so that state matters
 
@@ -65,32 +65,36 @@ RMSPROP_TOLERANCE = {"float32": (2e-6, 2e-5), "float64": (4e-15, 4e-14)}
 # Small singular values grow by up to 3.4445 an iteration, 485 in all, and their roundings with them.
 MUON_TOLERANCE = {"float32": (1e-4, 1e-4), "float64": (4e-13, 4e-13)}
 
-SHARED_BAD = (
-    Bad("lr negative", lambda o, a: o.update(lr=-1.0), ("lr", "≥ 0", "-1.0")),
-    Bad("lr not a number", lambda o, a: o.update(lr="fast"), ("lr", "fast"), TypeError),
-    Bad("lr NaN", lambda o, a: o.update(lr=float("nan")), ("lr", "nan")),
-    Bad("weight_decay negative", lambda o, a: o.update(weight_decay=-0.1), ("weight_decay", "≥ 0")),
-    Bad("maximize not a flag", lambda o, a: o.update(maximize="yes"), ("maximize", "True or False"), TypeError),
-    Bad("integer parameters", lambda o, a: a.update(param=np.arange(9)), ("params[0]", "float32", "int64"), TypeError),
-    Bad("complex parameters", lambda o, a: a.update(param=np.ones(9, complex)), ("params[0]", "complex"), TypeError),
-    Bad("object parameters", lambda o, a: a.update(param=np.ones(9, object)), ("params[0]", "object"), TypeError),
-    Bad("a list for a parameter", lambda o, a: a.update(param=[1.0, 2.0]), ("params[0]", "NumPy array"), TypeError),
-    Bad("read-only parameters", lambda o, a: a["param"].setflags(write=False), ("params[0]", "writable")),
-    Bad(
+SHARED_WRONG = (
+    Wrong("lr negative", lambda o, a: o.update(lr=-1.0), ("lr", "≥ 0", "-1.0")),
+    Wrong("lr not a number", lambda o, a: o.update(lr="fast"), ("lr", "fast"), TypeError),
+    Wrong("lr NaN", lambda o, a: o.update(lr=float("nan")), ("lr", "nan")),
+    Wrong("weight_decay negative", lambda o, a: o.update(weight_decay=-0.1), ("weight_decay", "≥ 0")),
+    Wrong("maximize not a flag", lambda o, a: o.update(maximize="yes"), ("maximize", "True or False"), TypeError),
+    Wrong(
+        "integer parameters", lambda o, a: a.update(param=np.arange(9)), ("params[0]", "float32", "int64"), TypeError
+    ),
+    Wrong("complex parameters", lambda o, a: a.update(param=np.ones(9, complex)), ("params[0]", "complex"), TypeError),
+    Wrong("object parameters", lambda o, a: a.update(param=np.ones(9, object)), ("params[0]", "object"), TypeError),
+    Wrong("a list for a parameter", lambda o, a: a.update(param=[1.0, 2.0]), ("params[0]", "NumPy array"), TypeError),
+    Wrong("read-only parameters", lambda o, a: a["param"].setflags(write=False), ("params[0]", "writable")),
+    Wrong(
         "broadcast parameters", lambda o, a: a.update(param=np.lib.stride_tricks.as_strided(a["param"], (9,), (0,))),
         ("params[0]", "broadcast"),
     ),
-    Bad("gradient of another shape", lambda o, a: a.update(grad1=a["grad1"][:-1]), ("grads[0]", "shape")),
-    Bad("integer gradient", lambda o, a: a.update(grad1=a["grad1"].astype(np.int32)), ("grads[0]", "int32"), TypeError),
-    Bad("gradient missing", lambda o, a: a.update(grad1=None), ("grads[0]", "None")),
-    Bad("gradient overlapping", lambda o, a: a.update(grad1=a["param"]), ("grads[0]", "overlap")),
+    Wrong("gradient of another shape", lambda o, a: a.update(grad1=a["grad1"][:-1]), ("grads[0]", "shape")),
+    Wrong(
+        "integer gradient", lambda o, a: a.update(grad1=a["grad1"].astype(np.int32)), ("grads[0]", "int32"), TypeError
+    ),
+    Wrong("gradient missing", lambda o, a: a.update(grad1=None), ("grads[0]", "None")),
+    Wrong("gradient overlapping", lambda o, a: a.update(grad1=a["param"]), ("grads[0]", "overlap")),
 )  # fmt: skip
-BETAS = Bad("betas outside [0, 1)", lambda o, a: o.update(betas=(0.9, 1.0)), ("betas[1]", "[0, 1)", "1.0"))
-EPS = Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0"))
+BETAS = Wrong("betas outside [0, 1)", lambda o, a: o.update(betas=(0.9, 1.0)), ("betas[1]", "[0, 1)", "1.0"))
+EPS = Wrong("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0"))
 
 
 def _op(
-    public, names, source, options, bad=(), tolerance=TOLERANCE, without=(), shapes=SHAPES, traffic=None, bench=BENCH
+    public, names, source, options, wrong=(), tolerance=TOLERANCE, without=(), shapes=SHAPES, traffic=None, bench=BENCH
 ):
     kernels = tuple(KERNELS[name] for name in names.split())
     return Op(
@@ -104,7 +108,7 @@ def _op(
         call=partial(_call, public),
         expect=partial(_expect, public),
         tolerance=tolerance,
-        bad=(*(shared for shared in SHARED_BAD if shared.what not in without), *bad),
+        wrong=(*(shared for shared in SHARED_WRONG if shared.what not in without), *wrong),
         traffic=traffic or partial(_traffic, kernels[0]),
         bench=bench,
     )
@@ -119,25 +123,25 @@ OPS = (
             {"lr": 0.1, "momentum": 0.9, "nesterov": True, "lr_in_momentum": True},
         ),
         (
-            Bad(
+            Wrong(
                 "nesterov without momentum", lambda o, a: o.update(nesterov=True, momentum=0.0),
                 ("nesterov", "momentum"),
             ),
-            Bad("momentum of 1", lambda o, a: o.update(momentum=1.0), ("momentum", "[0, 1)")),
+            Wrong("momentum of 1", lambda o, a: o.update(momentum=1.0), ("momentum", "[0, 1)")),
         ),
     ),
     _op(
         "Momentum", "momentum", "Polyak 1964, as a running average",
         ({}, {"lr": 0.1, "beta": 0.5, "weight_decay": 0.1, "maximize": True}),
-        (Bad("beta of 1", lambda o, a: o.update(beta=1.0), ("beta", "[0, 1)")),),
+        (Wrong("beta of 1", lambda o, a: o.update(beta=1.0), ("beta", "[0, 1)")),),
     ),
     _op(
         "Rprop", "rprop", "Riedmiller and Braun 1993; Igel and Hüsken 2000, iRprop-",
         ({}, {"lr": 0.1, "etas": (0.25, 1.5), "step_sizes": (0.05, 0.12), "maximize": True}),
         (
-            Bad("etas swapped", lambda o, a: o.update(etas=(1.2, 0.5)), ("etas[0]", "(0, 1)", "1.2")),
-            Bad("one eta", lambda o, a: o.update(etas=(0.5,)), ("etas", "two numbers in (0, 1) and > 1")),
-            Bad("step_sizes swapped", lambda o, a: o.update(step_sizes=(2.0, 1.0)), ("step_sizes", "shortest")),
+            Wrong("etas swapped", lambda o, a: o.update(etas=(1.2, 0.5)), ("etas[0]", "(0, 1)", "1.2")),
+            Wrong("one eta", lambda o, a: o.update(etas=(0.5,)), ("etas", "two numbers in (0, 1) and > 1")),
+            Wrong("step_sizes swapped", lambda o, a: o.update(step_sizes=(2.0, 1.0)), ("step_sizes", "shortest")),
         ),
         without=("weight_decay negative",),
     ),
@@ -145,8 +149,8 @@ OPS = (
         "ASGD", "asgd", "Polyak and Juditsky 1992, equation 2",
         ({}, {"lr": 0.1, "lambd": 0.1, "t0": 0, "weight_decay": 0.1}, {"alpha": 1.0, "t0": 0.5, "maximize": True}),
         (
-            Bad("lambd negative", lambda o, a: o.update(lambd=-1.0), ("lambd", "≥ 0")),
-            Bad("t0 NaN", lambda o, a: o.update(t0=float("nan")), ("t0", "nan")),
+            Wrong("lambd negative", lambda o, a: o.update(lambd=-1.0), ("lambd", "≥ 0")),
+            Wrong("t0 NaN", lambda o, a: o.update(t0=float("nan")), ("t0", "nan")),
         ),
     ),
     _op(
@@ -183,7 +187,7 @@ OPS = (
         ),
         (
             BETAS, EPS,
-            Bad("momentum_decay negative", lambda o, a: o.update(momentum_decay=-1.0), ("momentum_decay", "≥ 0")),
+            Wrong("momentum_decay negative", lambda o, a: o.update(momentum_decay=-1.0), ("momentum_decay", "≥ 0")),
         ),
     ),
     _op(
@@ -201,8 +205,8 @@ OPS = (
             {"betas": (0.0, 0.9, 0.99), "beta3_warmup": 9, "alpha": 0.5, "maximize": True},
         ),
         (
-            EPS, Bad("two betas", lambda o, a: o.update(betas=(0.9, 0.999)), ("betas", "three numbers in [0, 1)")),
-            Bad("alpha negative", lambda o, a: o.update(alpha=-1.0), ("alpha", "≥ 0")),
+            EPS, Wrong("two betas", lambda o, a: o.update(betas=(0.9, 0.999)), ("betas", "three numbers in [0, 1)")),
+            Wrong("alpha negative", lambda o, a: o.update(alpha=-1.0), ("alpha", "≥ 0")),
         ),
     ),
     _op(
@@ -211,7 +215,7 @@ OPS = (
             {}, {"lr": 0.1, "betas": (0.5, 0.6), "weight_decay": 0.1, "warmup_steps": 2},
             {"r": 1.0, "weight_lr_power": 0.0, "maximize": True},
         ),
-        (EPS, Bad("no average", lambda o, a: o.update(betas=(0.0, 0.9)), ("betas[0]", "(0, 1)", "0.0"))),
+        (EPS, Wrong("no average", lambda o, a: o.update(betas=(0.0, 0.9)), ("betas[0]", "(0, 1)", "0.0"))),
     ),
     _op(
         "RMSprop", "rmsprop rmsprop_momentum rmsprop_centered rmsprop_centered_momentum",
@@ -221,7 +225,7 @@ OPS = (
             {"centered": True, "momentum": 0.5, "maximize": True}, {"eps_in_root": True},
             {"centered": True, "momentum": 0.5, "eps_in_root": True, "lr_in_momentum": True},
         ),
-        (EPS, Bad("alpha of 1", lambda o, a: o.update(alpha=1.0), ("alpha", "[0, 1)"))),
+        (EPS, Wrong("alpha of 1", lambda o, a: o.update(alpha=1.0), ("alpha", "[0, 1)"))),
         RMSPROP_TOLERANCE,
     ),
     _op(
@@ -230,12 +234,12 @@ OPS = (
             {}, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.1, "weight_decay": 0.1, "maximize": True},
             {"eps_in_root": True, "eps": 1e-3},
         ),
-        (EPS, Bad("lr_decay negative", lambda o, a: o.update(lr_decay=-1.0), ("lr_decay", "≥ 0"))),
+        (EPS, Wrong("lr_decay negative", lambda o, a: o.update(lr_decay=-1.0), ("lr_decay", "≥ 0"))),
     ),
     _op(
         "Adadelta", "adadelta", "Zeiler 2012, Algorithm 1",
         ({}, {"lr": 0.5, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
-        (EPS, Bad("rho of 1", lambda o, a: o.update(rho=1.0), ("rho", "[0, 1)"))),
+        (EPS, Wrong("rho of 1", lambda o, a: o.update(rho=1.0), ("rho", "[0, 1)"))),
     ),
     _op(
         "FTRL", "ftrl", "McMahan et al. 2013, Algorithm 1",
@@ -244,8 +248,8 @@ OPS = (
             {"lr": 0.5, "beta": 0.0, "initial_accumulator_value": 0.1, "maximize": True},
         ),
         (
-            Bad("lr zero", lambda o, a: o.update(lr=0.0), ("lr", "> 0", "0.0")),
-            Bad("l1 negative", lambda o, a: o.update(l1=-1.0), ("l1", "≥ 0")),
+            Wrong("lr zero", lambda o, a: o.update(lr=0.0), ("lr", "> 0", "0.0")),
+            Wrong("l1 negative", lambda o, a: o.update(l1=-1.0), ("l1", "≥ 0")),
         ),
         without=("lr negative",),
     ),
@@ -256,8 +260,8 @@ OPS = (
             {"momentum": 0.0, "eps": 0.1, "maximize": True},
         ),
         (
-            Bad("momentum of 1", lambda o, a: o.update(momentum=1.0), ("momentum", "[0, 1)")),
-            Bad("no trust", lambda o, a: o.update(trust_coefficient=0.0), ("trust_coefficient", "> 0")),
+            Wrong("momentum of 1", lambda o, a: o.update(momentum=1.0), ("momentum", "[0, 1)")),
+            Wrong("no trust", lambda o, a: o.update(trust_coefficient=0.0), ("trust_coefficient", "> 0")),
         ),
         traffic=lambda options, arrays: 7 * arrays["param"].nbytes,
     ),
@@ -275,9 +279,9 @@ OPS = (
             {"eps": (0.1, 0.5), "d": 0.5, "maximize": True},
         ),
         (
-            Bad("one eps", lambda o, a: o.update(eps=1e-3), ("eps", "two numbers")),
-            Bad("beta2_decay positive", lambda o, a: o.update(beta2_decay=0.8), ("beta2_decay", "≤ 0", "0.8")),
-            Bad("d zero", lambda o, a: o.update(d=0.0), ("d", "> 0")),
+            Wrong("one eps", lambda o, a: o.update(eps=1e-3), ("eps", "two numbers")),
+            Wrong("beta2_decay positive", lambda o, a: o.update(beta2_decay=0.8), ("beta2_decay", "≤ 0", "0.8")),
+            Wrong("d zero", lambda o, a: o.update(d=0.0), ("d", "> 0")),
         ),
         shapes=(*SHAPES, (1, 1), (300, 200), (64, 1), (1, 600), (2, 200, 300), (5, 4, 3, 3), (0, 4), (3, 0)),
         traffic=lambda options, arrays: 6 * arrays["param"].nbytes,
@@ -290,10 +294,10 @@ OPS = (
             {"momentum": 0.5, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 3, "eps": 1e-3, "maximize": True},
         ),
         (
-            EPS, Bad("no iterations", lambda o, a: o.update(ns_steps=0), ("ns_steps", "[1, 101)")),
-            Bad("two coefficients", lambda o, a: o.update(ns_coefficients=(1.0, 2.0)), ("ns_coefficients", "three")),
-            Bad("adjust_lr_fn unknown", lambda o, a: o.update(adjust_lr_fn="rms"), ("adjust_lr_fn", "'original'")),
-            Bad("a vector", lambda o, a: o.update() or a.update(param=np.ones(9)), ("params[0]", "a matrix", "(9,)")),
+            EPS, Wrong("no iterations", lambda o, a: o.update(ns_steps=0), ("ns_steps", "[1, 101)")),
+            Wrong("two coefficients", lambda o, a: o.update(ns_coefficients=(1.0, 2.0)), ("ns_coefficients", "three")),
+            Wrong("adjust_lr_fn unknown", lambda o, a: o.update(adjust_lr_fn="rms"), ("adjust_lr_fn", "'original'")),
+            Wrong("a vector", lambda o, a: o.update() or a.update(param=np.ones(9)), ("params[0]", "a matrix", "(9,)")),
         ),
         MUON_TOLERANCE,
         shapes=((0, 4), (3, 0), (1, 1), (1, 7), (16, 17), (33, 31), (100, 300), (513, 40)),

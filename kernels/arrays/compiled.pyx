@@ -2,9 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 
 from kernels.runtime.abi cimport cloned_void, real
-
-cdef enum:
-    LANES = 32                  # partial sums of a block, folded in halves: the same bits on every instruction set
+from kernels.runtime.lanes cimport LANES, folded
 
 
 cdef cloned_void scale(real **buffers, const int64_t *dims, const double *scalars,
@@ -35,7 +33,6 @@ cdef cloned_void squares(real **buffers, const int64_t *dims, const double *scal
     cdef double zeros[LANES]
     cdef double value
     cdef int64_t i, k
-    cdef int half = LANES // 2
     for k in range(LANES):
         lanes[k] = zeros[k] = 0
     for i in range(start, stop - LANES + 1, 32):
@@ -47,13 +44,8 @@ cdef cloned_void squares(real **buffers, const int64_t *dims, const double *scal
         value = x[i]
         lanes[0] += value * value
         zeros[0] += value * 0
-    while half:
-        for k in range(half):
-            lanes[k] += lanes[k + half]
-            zeros[k] += zeros[k + half]
-        half //= 2
-    partials[0] += lanes[0]
-    partials[1] += zeros[0]
+    partials[0] += folded(lanes)
+    partials[1] += folded(zeros)
 
 
 cdef cloned_void not_finite(real **buffers, const int64_t *dims, const double *scalars,

@@ -4,9 +4,9 @@
 
 import numpy as np
 
-PIECES = ()  # modules of this room whose text stands in front of the loops
+from fastopt.kernels.runtime.lanes import LANES, folded
 
-LANES = 32
+PIECES = ()  # modules of this room whose text stands in front of the loops
 
 
 def squares(x, dims, scalars, start, stop, partials):
@@ -36,12 +36,3 @@ def not_finite(x, dims, scalars, start, stop, partials):
     for i in range(stop - start):
         count += np.int32(x[i] * 0.0 != 0.0)
     partials[0] += count
-
-
-def folded(lanes):
-    half = LANES // 2
-    while half:
-        for k in range(half):
-            lanes[k] += lanes[k + half]
-        half //= 2
-    return lanes[0]

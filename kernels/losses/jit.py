@@ -11,19 +11,9 @@ from fastopt.kernels.losses.jit_categorical import (
     softmax,
     softmax_sparse,
 )
-from fastopt.kernels.losses.jit_checks import (
-    labels_outside,
-    not_distributions,
-    outside,
-    signs,
-)
+from fastopt.kernels.losses.jit_checks import labels_outside, not_distributions, outside, signs
 from fastopt.kernels.losses.jit_planes import softmax_sparse_planes
-from fastopt.kernels.losses.jit_rows import (
-    categorical_hinge,
-    cosine_proximity,
-    multi_margin,
-    overlap,
-)
+from fastopt.kernels.losses.jit_rows import categorical_hinge, cosine_proximity, multi_margin, overlap
 from fastopt.kernels.losses.jit_stages import (
     drop_ignored,
     drop_rows,

@@ -8,6 +8,7 @@ from libc.math cimport INFINITY, copysign, copysignf, fabs, fabsf, frexp, ldexp
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
+from kernels.runtime.lanes cimport folded
 
 cdef extern from "simd.h" nogil:
     float exp_float(float)
@@ -107,13 +108,7 @@ cdef inline double lane_sum(const real *x, int64_t size) noexcept nogil:
         i = last - (last - first) % 32
         for l in range(last - i):
             lanes[l] += x[i + l]
-        for l in range(16):
-            lanes[l] += lanes[l + 16]
-        for l in range(8):
-            lanes[l] += lanes[l + 8]
-        for l in range(4):
-            lanes[l] += lanes[l + 4]
-        total += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+        total += folded(lanes)
     return total
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numba import carray
 
 from fastopt.kernels.losses.rules import EPSILON, HIGH
+from fastopt.kernels.runtime.lanes import folded
 
 SHORT = 32
 CHUNK = 1024
@@ -32,12 +33,7 @@ def lane_sum(x):
             step = x[i : min(i + 32, last)]
             for k in range(step.size):
                 lanes[k] += step[k]
-        width = 16
-        while width > 0:
-            for k in range(width):
-                lanes[k] += lanes[k + width]
-            width //= 2
-        total += lanes[0]
+        total += folded(lanes)
     return total
 
 

@@ -3,8 +3,8 @@ valid input.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.metrics.pieces cimport LANES, folded
 from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.lanes cimport LANES, folded
 
 
 cdef cloned_void ones(real **buffers, const int64_t *dims, const double *scalars,

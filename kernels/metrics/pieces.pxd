@@ -16,7 +16,6 @@ cdef extern from "simd.h" nogil:
     uint64_t ordered_double(double)
 
 cdef enum:
-    LANES = 32              # partial sums of a block, folded in halves: the same bits on every instruction set
     DIGIT = 11              # bits of one pass of the radix sort
     BUCKETS = 2048          # 2 ** DIGIT
     SORT_COUNTS = 12288     # BUCKETS times the 6 digits of 64 bits
@@ -69,16 +68,6 @@ cdef inline int64_t first_maximum(const real *row, int64_t classes) noexcept nog
             at = k
             best = row[k]
     return at
-
-
-cdef inline double folded(double *lanes) noexcept nogil:
-    cdef int width = LANES // 2
-    cdef int k
-    while width > 0:
-        for k in range(width):
-            lanes[k] += lanes[k + width]
-        width //= 2
-    return lanes[0]
 
 
 cdef inline void place(const int64_t *y_true, const real *y_pred, const real *sample_weight, real *scores,

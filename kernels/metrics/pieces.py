@@ -4,7 +4,6 @@
 
 import numpy as np
 
-LANES = 32
 DIGIT = 11
 BUCKETS = 2048
 SORT_COUNTS = 12288
@@ -14,15 +13,6 @@ NOT_A_LABEL = np.int64(-(2**62))
 def clipped(p, eps, one_minus_eps):
     p = p if p > eps else eps
     return p if p < one_minus_eps else one_minus_eps
-
-
-def folded(lanes):
-    width = LANES // 2
-    while width > 0:
-        for k in range(width):
-            lanes[k] += lanes[k + width]
-        width //= 2
-    return lanes[0]
 
 
 def place(y_true, y_pred, sample_weight, scores, weights, weighted, samples, start, stop, partials):

@@ -9,10 +9,11 @@ from libc.stdint cimport int64_t, uintptr_t
 
 from kernels.normalization.elements cimport clear, correction, load_affine, load_slopes
 from kernels.normalization.planes cimport (
-    HELD, LANES, LINE, TILE, Run, add_deviations, add_gradients, begin_run, first_center, gradient_plane, merge_part,
+    HELD, LINE, TILE, Run, add_deviations, add_gradients, begin_run, first_center, gradient_plane, merge_part,
     normalize_plane, planes_together, way_to_the_next, worth_streaming,
 )
 from kernels.runtime.abi cimport cloned_void, inlined_void, real
+from kernels.runtime.lanes cimport LANES
 
 cdef enum:
     GROUP = 16          # channels that take turns

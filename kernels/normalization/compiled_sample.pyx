@@ -9,8 +9,9 @@ from libc.stdint cimport int64_t, uintptr_t
 from kernels.normalization.sample cimport (
     ahead_of, gradient_piece, gradient_rows, leave_row, normalize_row, rows_in_cache, scale_row, square_sum, statistics)
 from kernels.normalization.elements cimport clear, correction, load_affine, residual
-from kernels.normalization.planes cimport HELD, LANES, LINE, TILE, Run, add_gradients, begin_run, normalize_plane
+from kernels.normalization.planes cimport HELD, LINE, TILE, Run, add_gradients, begin_run, normalize_plane
 from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.lanes cimport LANES
 
 
 cdef cloned_void layer_forward(real **buffers, const int64_t *dims, const double *scalars,

@@ -11,7 +11,6 @@ import numpy as np
 from numba import carray
 
 from fastopt.kernels.normalization.planes import (
-    LANES,
     add_gradients,
     clear,
     gradient_channel,
@@ -23,6 +22,7 @@ from fastopt.kernels.normalization.planes import (
 from fastopt.kernels.normalization.rows import gradient_all, normalize_all, row_statistics, sum_gradients
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
 from fastopt.kernels.normalization.sample import gradient_rows, leave_row, square_sum, statistics
+from fastopt.kernels.runtime.lanes import LANES
 
 PIECES = ("planes", "rows", "sample")  # modules of this room whose text stands in front of the loops
 

@@ -22,6 +22,7 @@ from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport direction, finish, passed
 from kernels.runtime.abi cimport inlined_void, real
+from kernels.runtime.lanes cimport LANES, folded
 
 cdef extern from "fetch.h" nogil:
     void fetch(const void *, int64_t size) noexcept
@@ -35,24 +36,11 @@ cdef extern from "stream.h" nogil:
 
 
 cdef enum:
-    LANES = 32          # sums run side by side in the kernel's type ...
-    BLOCK = 1024        # ... over at most this many elements, then go on in double precision
+    BLOCK = 1024        # lanes sum at most this many elements in the kernel's type, then go on in double precision
     TILE = 256          # results on the stack
     HELD = 1024         # results that go around the cache together
     LINE = 16           # elements of a cache line at the most
     PAGE = 4096         # of memory: prefetchers don't look beyond
-
-
-cdef inline double fold(real *lanes) noexcept nogil:
-    """Halve the lanes until one is left; loops of a known length are single instructions."""
-    cdef int j
-    for j in range(16):
-        lanes[j] = lanes[j] + lanes[16 + j]
-    for j in range(8):
-        lanes[j] = lanes[j] + lanes[8 + j]
-    for j in range(4):
-        lanes[j] = lanes[j] + lanes[4 + j]
-    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
 
 
 cdef inline inlined_void fetch_share(const real *ahead, int64_t k, int passes) noexcept nogil:
@@ -80,7 +68,7 @@ cdef inline double sum_of(const real *x, const real *ahead, int passes, int64_t 
             k += LANES
         for j in range(<int> (last - k)):
             lane[j] = lane[j] + x[k + j]
-        total += fold(lane)
+        total += folded(lane)
         k = last
     return total
 
@@ -117,8 +105,8 @@ cdef inline inlined_void add_deviations(const real *x, const real *ahead, int pa
             square[j] = square[j] + d * d
         k = last
         if folds or k < count:
-            total[0] += fold(lane)
-            total_square[0] += fold(square)
+            total[0] += folded(lane)
+            total_square[0] += folded(square)
             for j in range(LANES):
                 lane[j] = 0
                 square[j] = 0
@@ -248,8 +236,8 @@ cdef inline inlined_void add_gradients(const real *dy, const real *x, const real
             product[j] = product[j] + slope[i + j] * ((values[i + j] - center) * inv)
         k += size
         if folds or k < count:
-            total[0] += fold(lane)
-            total_product[0] += fold(product)
+            total[0] += folded(lane)
+            total_product[0] += folded(product)
             for j in range(LANES):
                 lane[j] = 0
                 product[j] = 0

@@ -9,18 +9,9 @@ import numpy as np
 from numba import carray
 
 from fastopt.kernels.normalization.rules import correction, direction, passed
+from fastopt.kernels.runtime.lanes import LANES, folded
 
-LANES = 32
 BLOCK = 1024
-
-
-def fold(lanes):
-    width = 16
-    while width > 0:
-        for j in range(width):
-            lanes[j] += lanes[width + j]
-        width //= 2
-    return np.float64(lanes[0])
 
 
 def clear(lanes):
@@ -59,7 +50,7 @@ def sum_of(x):
         values = block[whole:]
         for j in range(values.size):
             lane[j] += values[j]
-        total += fold(lane)
+        total += folded(lane)
     return total
 
 
@@ -83,8 +74,8 @@ def add_deviations(x, center, folds, lane, square, sums, squares, at):
             lane[j] += d
             square[j] += d * d
         if folds or first + BLOCK < x.size:
-            sums[at] += fold(lane)
-            squares[at] += fold(square)
+            sums[at] += folded(lane)
+            squares[at] += folded(square)
             clear(lane)
             clear(square)
 
@@ -132,8 +123,8 @@ def add_gradients(dy, x, added, center, inv, scale, shift, adds, relu, folds, la
             lane[j] += d
             product[j] += d * ((values[j] - center) * inv)
         if folds or last < x.size:
-            sums[at] += fold(lane)
-            products[at] += fold(product)
+            sums[at] += folded(lane)
+            products[at] += folded(product)
             clear(lane)
             clear(product)
 

@@ -6,9 +6,11 @@ from libc.stdint cimport int64_t
 
 from kernels.normalization.elements cimport clear, correction, direction, residual, standardized
 from kernels.normalization.planes cimport (
-    BLOCK, HELD, LANES, LINE, TILE, Run, add_deviations, begin_run, fetch, fetch_share, fold, stream_held, sum_of)
+    BLOCK, HELD, LINE, TILE, Run, add_deviations, begin_run, fetch, fetch_share, stream_held, sum_of,
+)
 from kernels.normalization.rows cimport ROWS
 from kernels.runtime.abi cimport inlined_void, real
+from kernels.runtime.lanes cimport LANES, folded
 
 cdef enum:
     AHEAD = 8192        # elements from what is worked on to what is fetched
@@ -69,7 +71,7 @@ cdef inline double square_sum(const real *x, const real *ahead, int64_t count) n
             k += LANES
         for j in range(<int> (last - k)):
             square[j] = square[j] + x[k + j] * x[k + j]
-        total += fold(square)
+        total += folded(square)
         k = last
     return total
 
@@ -158,8 +160,8 @@ cdef inline inlined_void add_weighted(const real *dy, const real *x, const real 
             d = dy[k + j] * gamma[k + j]
             lane[j] = lane[j] + d
             product[j] = product[j] + d * ((x[k + j] - center) * inv)
-        total[0] += fold(lane)
-        total_product[0] += fold(product)
+        total[0] += folded(lane)
+        total_product[0] += folded(product)
         k = last
 
 

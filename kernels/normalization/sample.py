@@ -10,9 +10,10 @@ from math import sqrt
 import numpy as np
 from numba import carray
 
-from fastopt.kernels.normalization.planes import BLOCK, LANES, add_deviations, clear, fold, sum_of
+from fastopt.kernels.normalization.planes import BLOCK, add_deviations, clear, sum_of
 from fastopt.kernels.normalization.rows import ROWS
 from fastopt.kernels.normalization.rules import correction, direction, residual, standardized
+from fastopt.kernels.runtime.lanes import LANES, folded
 
 
 def statistics(x, eps, mean, invstd, i):
@@ -50,7 +51,7 @@ def square_sum(x):
         values = block[whole:]
         for j in range(values.size):
             square[j] += values[j] * values[j]
-        total += fold(square)
+        total += folded(square)
     return total
 
 
@@ -73,8 +74,8 @@ def add_weighted(dy, x, gamma, center, inv, totals):
             d = slope[j] * weight[j]
             lane[j] += d
             product[j] += d * ((values[j] - center) * inv)
-        totals[0] += fold(lane)
-        totals[1] += fold(product)
+        totals[0] += folded(lane)
+        totals[1] += folded(product)
 
 
 def finish_row(dy, x, dx, gamma, center, rest, inv, mean_slope, mean_product, sums, products):

@@ -5,8 +5,9 @@ jit.py, in the same order of operations.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.optimizers.pieces cimport folded, gradient, lamb_direction, root, squares
+from kernels.optimizers.pieces cimport gradient, lamb_direction, root, squares
 from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.lanes cimport folded
 
 
 cdef cloned_void lars_norms(real **buffers, const int64_t *dims, const double *scalars,

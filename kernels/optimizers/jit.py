@@ -9,14 +9,9 @@ from math import sqrt
 
 import numpy as np
 
+from fastopt.kernels.runtime.lanes import folded
+
 PIECES = ()  # modules of this room whose text stands in front of the loops
-
-
-def folded(lanes):
-    for half in (16, 8, 4, 2, 1):
-        for k in range(half):
-            lanes[k] += lanes[k + half]
-    return lanes[0]
 
 
 def lars_norms(param, grad, dims, scalars, start, stop, partials):

@@ -3,6 +3,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 
 from kernels.runtime.abi cimport real
+from kernels.runtime.lanes cimport folded
 
 cdef extern from "<math.h>" nogil:
     float fabsf(float)
@@ -35,16 +36,6 @@ cdef inline real lamb_direction(real param, real exp_avg, real exp_avg_sq, real 
     if weight_decay != 0:
         direction = direction + weight_decay * param
     return direction
-
-
-cdef inline double folded(double *lanes) noexcept nogil:
-    """The sum of 32 lanes, in halves."""
-    cdef int half = 16, k
-    while half:
-        for k in range(half):
-            lanes[k] += lanes[k + half]
-        half //= 2
-    return lanes[0]
 
 
 cdef inline double squares(const real *values, int64_t count) noexcept nogil:

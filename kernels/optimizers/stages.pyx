@@ -4,8 +4,8 @@ They work on the block while it is in L1, so none of them costs another pass ove
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, uintptr_t
 
-from kernels.optimizers.pieces cimport folded
 from kernels.runtime.abi cimport cloned_void, real
+from kernels.runtime.lanes cimport folded
 
 ctypedef fused item:
     int16_t

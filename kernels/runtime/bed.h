@@ -7,7 +7,15 @@
 #include <stdint.h>
 #include <time.h>
 
-#if defined(__linux__)
+/* Linux wakes by a futex; where its headers or Linux itself are missing, a condition variable does. */
+#ifndef BED_FUTEX
+#if defined(__linux__) && __has_include(<linux/futex.h>)
+#define BED_FUTEX 1
+#else
+#define BED_FUTEX 0
+#endif
+#endif
+#if BED_FUTEX
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,7 +26,7 @@
 
 struct bed {
     _Alignas(64) _Atomic uint32_t asleep;
-#if !defined(__linux__)
+#if !BED_FUTEX
     pthread_mutex_t mutex;
     pthread_cond_t woken;
 #endif
@@ -43,7 +51,7 @@ static inline void bed_pause(void)
 static void bed_make(struct bed *bed)
 {
     atomic_store(&bed->asleep, 0);
-#if !defined(__linux__)
+#if !BED_FUTEX
     pthread_mutex_init(&bed->mutex, NULL);
     pthread_cond_init(&bed->woken, NULL);
 #endif
@@ -52,7 +60,7 @@ static void bed_make(struct bed *bed)
 /* Sleep until somebody wakes this bed; it may also return for no reason. */
 static void bed_sleep(struct bed *bed)
 {
-#if defined(__linux__)
+#if BED_FUTEX
     syscall(SYS_futex, &bed->asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
 #else
     pthread_mutex_lock(&bed->mutex);
@@ -65,7 +73,7 @@ static void bed_sleep(struct bed *bed)
 static void bed_wake(struct bed *bed)
 {
     if (!atomic_load(&bed->asleep) || !atomic_exchange(&bed->asleep, 0)) return;
-#if defined(__linux__)
+#if BED_FUTEX
     syscall(SYS_futex, &bed->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 #else
     pthread_mutex_lock(&bed->mutex);

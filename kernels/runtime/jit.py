@@ -3,7 +3,8 @@
 Every Numba option of the project stands here. A kernel is compiled from a module file that is written once into
 a cache folder and named by the hash of all it contains, for three reasons: Numba's own disk cache works for
 module files alone, it overlooks edits in files that a kernel merely calls, and first-class functions are slow.
-The file holds the exp and log of the kernel's type, the room's rules, and a loop: read it when in doubt.
+The file holds the exp and log of the kernel's type, the fold of lanes, the room's rules, and a loop: read it when in
+doubt.
 """
 
 import ast
@@ -152,8 +153,8 @@ def load(name: str, dtype: str, *parts: str):
     """Return the module made of these parts of text, compiled, from the cache where it has been made before."""
     import numba
 
-    elementary = typed_source(Path(__file__).with_name(f"elementary_{dtype}.py"))
-    text = "\n\n".join([HEADER.format(name=name, dtype=dtype), elementary, *parts])
+    shared = [typed_source(Path(__file__).with_name(f"{stem}.py")) for stem in (f"elementary_{dtype}", "lanes")]
+    text = "\n\n".join([HEADER.format(name=name, dtype=dtype), *shared, *parts])
     key = hashlib.sha256(f"{numba.__version__}\n{sys.version}\n{text}".encode()).hexdigest()[:16]
     with _lock:
         if key not in _modules:

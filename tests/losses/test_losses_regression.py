@@ -1,10 +1,5 @@
-"""The rest of the losses of regression and of two classes: Keras, torch and scikit-learn as judges, extremes, ends."""
+"""The rest of the losses of regression and of two classes: torch and scikit-learn as judges, extremes, ends."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "torch")  # before keras is imported
-
-import keras
 import numpy as np
 import pytest
 import torch
@@ -28,36 +23,6 @@ def given(kind, rng=None):
         "labels": (labels, rng.uniform(0.01, 0.99, (50, 7))),
         "logits": (labels, 3 * normal),
     }[kind]
-
-
-FOCAL = {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5, "label_smoothing": 0.1}
-KERAS = [
-    ("SquaredHinge", "signs", {}),
-    ("LogCosh", "real", {}),
-    ("MeanSquaredLogarithmicError", "positive", {}),
-    ("MeanAbsolutePercentageError", "real", {}),
-    ("Poisson", "positive", {}),
-    ("BinaryFocalCrossentropy", "labels", {}),
-    ("BinaryFocalCrossentropy", "labels", FOCAL),
-    ("BinaryFocalCrossentropy", "logits", {"from_logits": True, **FOCAL}),
-    ("BinaryFocalCrossentropy", "logits", {"from_logits": True, "gamma": 0.0}),
-]
-
-
-@for_each_target
-@pytest.mark.parametrize(("name", "kind", "options"), KERAS)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_keras_is_the_same(name, kind, options, weighted, target):
-    y_true, y_pred = given(kind)
-    weight = np.random.default_rng(1).uniform(0, 2, 50) if weighted else None
-    prediction = torch.tensor(y_pred, requires_grad=True)
-    judge = getattr(keras.losses, name)(**options)
-    value = judge(torch.tensor(y_true), prediction, None if weight is None else torch.tensor(weight))
-    value.backward()
-    with fo.target(target):
-        own, gradient = getattr(L, name)(**options).value_and_grad(y_true, y_pred, weight)
-    assert own == pytest.approx(value.item(), rel=3e-6)  # Keras computes in float32
-    np.testing.assert_allclose(gradient, prediction.grad.numpy(), rtol=2e-5, atol=1e-7)
 
 
 @for_each_target

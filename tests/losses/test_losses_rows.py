@@ -1,10 +1,5 @@
-"""Further losses of rows and the Gaussian likelihood: Keras and torch as judges, finite differences, extremes."""
+"""Further losses of rows and the Gaussian likelihood: torch as judge, finite differences, extremes."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "torch")  # before keras is imported
-
-import keras
 import numpy as np
 import pytest
 import torch
@@ -49,36 +44,6 @@ def test_gradients_agree_with_finite_differences(name, options, columns):
         y_pred[index] = kept
         numeric[index] = (ends[0] - ends[1]) / (2 * step)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-6)
-
-
-@for_each_target
-@pytest.mark.parametrize(
-    ("name", "options"), [(n, o) for n, o in LOSSES if n not in ("Tversky", "Dice", "MultiMargin")]
-)
-def test_keras_is_the_same(name, options, target):
-    y_true, y_pred = given(name, options)
-    weight = np.random.default_rng(1).uniform(0, 2, len(y_pred))
-    prediction = torch.tensor(y_pred, requires_grad=True)
-    value = getattr(keras.losses, name)(**options)(torch.tensor(y_true), prediction, torch.tensor(weight))
-    value.backward()
-    with fo.target(target):
-        own, gradient = getattr(L, name)(**options).value_and_grad(y_true, y_pred, weight)
-    assert own == pytest.approx(value.item(), rel=3e-6)  # Keras computes in float32
-    np.testing.assert_allclose(gradient, prediction.grad.numpy(), rtol=3e-5, atol=1e-6)
-
-
-@for_each_target
-@pytest.mark.parametrize(("name", "options"), [("Tversky", {"alpha": 0.7, "beta": 0.2}), ("Dice", {})])
-def test_keras_overlaps_are_the_same_for_one_set(name, options, target):
-    rng = np.random.default_rng(2)
-    y_true, y_pred = rng.integers(0, 2, (5, 50)).astype(float), rng.random((5, 50))
-    prediction = torch.tensor(y_pred, requires_grad=True)
-    value = getattr(keras.losses, name)(**options)(torch.tensor(y_true), prediction)
-    value.backward()
-    with fo.target(target):
-        own, gradient = getattr(L, name)(**options).value_and_grad(y_true.reshape(1, -1), y_pred.reshape(1, -1))
-    assert own == pytest.approx(value.item(), rel=3e-6)
-    np.testing.assert_allclose(gradient.reshape(5, 50), prediction.grad.numpy(), rtol=3e-5, atol=1e-8)
 
 
 @for_each_target

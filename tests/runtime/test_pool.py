@@ -192,22 +192,12 @@ def test_calls_within_a_call():
     assert python(code, FASTOPT_NUM_THREADS="3") == "{1.0} True True"
 
 
+@pytest.mark.parametrize("wait", [[], ["-DBED_FUTEX=0"]], ids=["futex", "condition variables"])
 @pytest.mark.parametrize("sanitizer", [[], ["-fsanitize=thread"]], ids=["plain", "ThreadSanitizer"])
-def test_every_chunk_is_run_once_and_no_memory_is_raced_for(tmp_path, sanitizer):
+def test_every_chunk_is_run_once_and_no_memory_is_raced_for(tmp_path, sanitizer, wait):
     program = str(tmp_path / "stress")
-    command = [
-        COMPILER,
-        "-std=gnu11",
-        "-O1",
-        "-g",
-        *sanitizer,
-        f"-I{RUNTIME}",
-        str(STRESS),
-        "-o",
-        program,
-        "-pthread",
-        "-ldl",
-    ]
+    flags = ["-std=gnu11", "-O1", "-g", *sanitizer, *wait, f"-I{RUNTIME}"]
+    command = [COMPILER, *flags, str(STRESS), "-o", program, "-pthread", "-ldl"]
     built = subprocess.run(command, capture_output=True, text=True)
     if sanitizer and built.returncode:
         pytest.skip(f"this compiler has no ThreadSanitizer: {built.stderr.splitlines()[-1]}")

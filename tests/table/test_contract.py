@@ -186,8 +186,8 @@ def test_rows_of_ops_are_complete(op):
     assert op.tolerance.keys() == set(DTYPES)
     assert all(0 <= part <= 1e-4 for part in op.tolerance["float32"])
     assert all(0 <= part <= 1e-11 for part in op.tolerance["float64"])
-    assert len({bad.what for bad in op.bad}) == len(op.bad) >= 3
-    assert all(bad.words for bad in op.bad)
+    assert len({wrong.what for wrong in op.wrong}) == len(op.wrong) >= 3
+    assert all(wrong.words for wrong in op.wrong)
     assert op.bench
 
 
@@ -331,6 +331,13 @@ def test_modules_say_what_they_are(path):
     if path.read_text().strip() in ("", "OPS = ()"):
         pytest.skip("an empty file")
     assert ast.get_docstring(ast.parse(path.read_text())), "a module docstring"
+
+
+def test_the_readme_names_every_file_of_the_kernels():
+    named = set(re.findall(r"`([\w*]+)", (ROOT / "kernels" / "README.md").read_text()))
+    files = [path for path in SOURCES if path.parts[-3] == "kernels" and path.name != "__init__.py"]
+    unnamed = [path for path in files if path.stem not in named and path.stem.split("_")[0] + "_*" not in named]
+    assert unnamed == []
 
 
 def test_the_kernels_import_under_their_own_name_alone():

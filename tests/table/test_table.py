@@ -19,7 +19,7 @@ THREADS = (1, 2, 3, 7, 7)  # the last twice: two runs give the same bits too
 MANY_GRAINS = 1_100_000  # elements of the largest case
 CASES = [pytest.param(op, k, id=f"{op.name}-{k}") for op in OPS for k in range(len(op.options))]
 EACH_OP = [pytest.param(op, id=op.name) for op in OPS]
-BAD = [pytest.param(op, bad, id=f"{op.name}-{bad.what}") for op in OPS for bad in op.bad]
+WRONG = [pytest.param(op, wrong, id=f"{op.name}-{wrong.what}") for op in OPS for wrong in op.wrong]
 SENTENCE = re.compile(r"[^\n:]+: expected [^\n]+, got [^\n]+")
 
 for_each_target = pytest.mark.parametrize("target", CPU_TARGETS)
@@ -218,17 +218,17 @@ def assert_threads_agree(op, options, arrays, target, threads):
 
 
 @for_each_target
-@pytest.mark.parametrize(("op", "bad"), BAD)
-def test_a_wrong_call_gets_one_sentence_and_changes_nothing(op, bad, target):
+@pytest.mark.parametrize(("op", "wrong"), WRONG)
+def test_a_wrong_call_gets_one_sentence_and_changes_nothing(op, wrong, target):
     options = dict(op.options[0])
     arrays = {name: array.copy() for name, array in case(op, 0, "float32", middling(op))[0].items()}
-    bad.spoil(options, arrays)
+    wrong.spoil(options, arrays)
     before = {name: np.array(value) for name, value in arrays.items()}
-    with fo.target(target), pytest.raises(bad.error) as caught:
+    with fo.target(target), pytest.raises(wrong.error) as caught:
         op.call(options, arrays)
     message = str(caught.value)
     assert SENTENCE.fullmatch(message), message
-    for word in bad.words:
+    for word in wrong.words:
         assert word in message, f"{word!r} is not in {message!r}"
     for name, value in arrays.items():
         np.testing.assert_array_equal(np.array(value), before[name], err_msg=f"{name} was written")

@@ -180,7 +180,7 @@ def op(
         call=partial(_call, name),
         expect=partial(_expect, name),
         tolerance=tolerance,
-        bad=(*wrong.SHARED, *spoiled),
+        wrong=(*wrong.SHARED, *spoiled),
         traffic=_traffic,
         bench=bench,
     )

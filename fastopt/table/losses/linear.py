@@ -4,7 +4,7 @@ import numpy as np
 
 from fastopt.kernels.losses import reference
 from fastopt.kernels.runtime.kernel import Kernel
-from fastopt.table.op import Bad, Op
+from fastopt.table.op import Op, Wrong
 
 # Products of rows of up to 300 elements and sums of up to 600 of them, whose roundings mostly cancel, pass on to exp.
 TOLERANCE = {"float32": (1e-5, 1e-5), "float64": (2e-14, 2e-14)}
@@ -71,41 +71,45 @@ def _traffic(options, arrays):
     return 2 * sum(array.nbytes for array in arrays.values())
 
 
-BAD = (
-    Bad("unknown reduction", lambda o, a: o.update(reduction="median"), ("reduction", "'mean'", "'median'")),
-    Bad("unknown layout", lambda o, a: o.update(layout="wide"), ("layout", "'out_in'", "'wide'")),
-    Bad("no memory", lambda o, a: o.update(max_bytes=0), ("max_bytes", "≥ 1", "0")),
-    Bad("too little memory", lambda o, a: o.update(max_bytes=10), ("max_bytes", "at least", "got 10")),
-    Bad("ignore_class a float", lambda o, a: o.update(ignore_class=0.5), ("ignore_class", "integer"), TypeError),
-    Bad("integers", lambda o, a: a.update(x=a["x"].astype(int)), ("x", "float32", "int64"), TypeError),
-    Bad("complex", lambda o, a: a.update(x=a["x"].astype(complex)), ("x", "complex"), TypeError),
-    Bad("object", lambda o, a: a.update(x=a["x"].astype(object)), ("x", "object"), TypeError),
-    Bad("float16", lambda o, a: a.update(x=a["x"].astype(np.float16)), ("x", "float16"), TypeError),
-    Bad("a list", lambda o, a: a.update(x=[1.0]), ("x", "NumPy array", "list"), TypeError),
-    Bad("no samples", lambda o, a: a.update(x=a["x"][:0], y_true=a["y_true"][:0]), ("x", "at least one element")),
-    Bad("one axis alone", lambda o, a: a.update(x=a["x"][0]), ("x", "at least 2 axes")),
-    Bad("weight of other features", lambda o, a: a.update(weight=a["weight"][:, 1:].copy()), ("weight", "(classes, ")),
-    Bad("weight of another dtype", lambda o, a: a.update(weight=a["weight"].astype("f8")), ("weight", "f"), TypeError),
-    Bad("bias of another shape", lambda o, a: a.update(bias=a["bias"][1:]), ("bias", "shape")),
-    Bad("a label too large", lambda o, a: a["y_true"].fill(10**6), ("y_true", "labels in [0, ")),
-    Bad("a label below 0", lambda o, a: a["y_true"].fill(-1), ("y_true", "labels in [0, ", "-1")),
-    Bad("float labels", lambda o, a: a.update(y_true=a["y_true"] * 1.0), ("y_true", "integer"), TypeError),
-    Bad("labels of another shape", lambda o, a: a.update(y_true=a["y_true"][1:]), ("y_true", "shape")),
-    Bad(
+WRONG = (
+    Wrong("unknown reduction", lambda o, a: o.update(reduction="median"), ("reduction", "'mean'", "'median'")),
+    Wrong("unknown layout", lambda o, a: o.update(layout="wide"), ("layout", "'out_in'", "'wide'")),
+    Wrong("no memory", lambda o, a: o.update(max_bytes=0), ("max_bytes", "≥ 1", "0")),
+    Wrong("too little memory", lambda o, a: o.update(max_bytes=10), ("max_bytes", "at least", "got 10")),
+    Wrong("ignore_class a float", lambda o, a: o.update(ignore_class=0.5), ("ignore_class", "integer"), TypeError),
+    Wrong("integers", lambda o, a: a.update(x=a["x"].astype(int)), ("x", "float32", "int64"), TypeError),
+    Wrong("complex", lambda o, a: a.update(x=a["x"].astype(complex)), ("x", "complex"), TypeError),
+    Wrong("object", lambda o, a: a.update(x=a["x"].astype(object)), ("x", "object"), TypeError),
+    Wrong("float16", lambda o, a: a.update(x=a["x"].astype(np.float16)), ("x", "float16"), TypeError),
+    Wrong("a list", lambda o, a: a.update(x=[1.0]), ("x", "NumPy array", "list"), TypeError),
+    Wrong("no samples", lambda o, a: a.update(x=a["x"][:0], y_true=a["y_true"][:0]), ("x", "at least one element")),
+    Wrong("one axis alone", lambda o, a: a.update(x=a["x"][0]), ("x", "at least 2 axes")),
+    Wrong(
+        "weight of other features", lambda o, a: a.update(weight=a["weight"][:, 1:].copy()), ("weight", "(classes, ")
+    ),
+    Wrong(
+        "weight of another dtype", lambda o, a: a.update(weight=a["weight"].astype("f8")), ("weight", "f"), TypeError
+    ),
+    Wrong("bias of another shape", lambda o, a: a.update(bias=a["bias"][1:]), ("bias", "shape")),
+    Wrong("a label too large", lambda o, a: a["y_true"].fill(10**6), ("y_true", "labels in [0, ")),
+    Wrong("a label below 0", lambda o, a: a["y_true"].fill(-1), ("y_true", "labels in [0, ", "-1")),
+    Wrong("float labels", lambda o, a: a.update(y_true=a["y_true"] * 1.0), ("y_true", "integer"), TypeError),
+    Wrong("labels of another shape", lambda o, a: a.update(y_true=a["y_true"][1:]), ("y_true", "shape")),
+    Wrong(
         "weights negative", lambda o, a: a.update(sample_weight=np.full(len(a["x"]), -1, a["x"].dtype)),
         ("sample_weight", "≥ 0"),
     ),
-    Bad("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
-    Bad("logit_softcap zero", lambda o, a: o.update(logit_softcap=0.0), ("logit_softcap", "> 0", "0.0")),
-    Bad("class_weight a list", lambda o, a: o.update(class_weight=[1.0]), ("class_weight", "NumPy array"), TypeError),
-    Bad(
+    Wrong("z_loss negative", lambda o, a: o.update(z_loss=-1.0), ("z_loss", "≥ 0", "-1.0")),
+    Wrong("logit_softcap zero", lambda o, a: o.update(logit_softcap=0.0), ("logit_softcap", "> 0", "0.0")),
+    Wrong("class_weight a list", lambda o, a: o.update(class_weight=[1.0]), ("class_weight", "NumPy array"), TypeError),
+    Wrong(
         "class_weight of another length", lambda o, a: o.update(class_weight=np.ones(99, a["x"].dtype)),
         ("class_weight", "shape", "(99,)"),
     ),
-    Bad("mask of another shape", lambda o, a: a.update(mask=np.ones(len(a["x"]) + 1, bool)), ("mask", "shape")),
-    Bad("mask of numbers", lambda o, a: a.update(mask=np.ones(len(a["x"]))), ("mask", "bool"), TypeError),
-    Bad("out of another shape", lambda o, a: a.update(out=a["x"][1:].copy()), ("out[0]", "shape")),
-    Bad(
+    Wrong("mask of another shape", lambda o, a: a.update(mask=np.ones(len(a["x"]) + 1, bool)), ("mask", "shape")),
+    Wrong("mask of numbers", lambda o, a: a.update(mask=np.ones(len(a["x"]))), ("mask", "bool"), TypeError),
+    Wrong("out of another shape", lambda o, a: a.update(out=a["x"][1:].copy()), ("out[0]", "shape")),
+    Wrong(
         "out in an argument's memory", lambda o, a: a.update(out=a["x"]),
         ("out[0]", "apart from x", "overlap"),
     ),
@@ -128,7 +132,7 @@ def op(kernels: tuple[Kernel, ...]) -> Op:
         call=_call,
         expect=_expect,
         tolerance=TOLERANCE,
-        bad=BAD,
+        wrong=WRONG,
         traffic=_traffic,
         bench=(({"biased": False}, (128, 64, 10)), ({"biased": False}, (512, 768, 8000))),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from fastopt.table.losses.cases import (
     real,
     signs,
 )
-from fastopt.table.op import Bad
+from fastopt.table.op import Wrong
 
 # log1p and 1 / (1 + p) of numbers of order 1, squared; a percentage divides by |t|, of at least 0.5 here.
 PERCENT_TOLERANCE = {"float32": (3e-6, 1e-4), "float64": (6e-15, 2e-13)}
@@ -54,18 +54,18 @@ def _labels_and_scores(rng, shape, dtype, options):
 EXP_TOLERANCE = {"float32": (3e-6, 3e-5), "float64": (6e-15, 6e-14)}
 
 SMOOTH = (
-    Bad("beta negative", lambda o, a: o.update(beta=-1.0), ("beta", "≥ 0", "-1.0")),
-    Bad("beta a string", lambda o, a: o.update(beta="wide"), ("beta", "wide"), TypeError),
+    Wrong("beta negative", lambda o, a: o.update(beta=-1.0), ("beta", "≥ 0", "-1.0")),
+    Wrong("beta a string", lambda o, a: o.update(beta="wide"), ("beta", "wide"), TypeError),
 )
 QUANTILE = (
-    Bad("quantile of 1", lambda o, a: o.update(quantile=1.0), ("quantile", "(0, 1)", "1.0")),
-    Bad("quantile a string", lambda o, a: o.update(quantile="median"), ("quantile", "median"), TypeError),
+    Wrong("quantile of 1", lambda o, a: o.update(quantile=1.0), ("quantile", "(0, 1)", "1.0")),
+    Wrong("quantile a string", lambda o, a: o.update(quantile="median"), ("quantile", "median"), TypeError),
 )
-MARGIN = (Bad("margin infinite", lambda o, a: o.update(margin=np.inf), ("margin", "finite", "inf")),)
+MARGIN = (Wrong("margin infinite", lambda o, a: o.update(margin=np.inf), ("margin", "finite", "inf")),)
 FOCAL = (
-    Bad("alpha above 1", lambda o, a: o.update(alpha=1.5), ("alpha", "[0, 1]", "1.5")),
-    Bad("gamma negative", lambda o, a: o.update(gamma=-1.0), ("gamma", "≥ 0", "-1.0")),
-    Bad(
+    Wrong("alpha above 1", lambda o, a: o.update(alpha=1.5), ("alpha", "[0, 1]", "1.5")),
+    Wrong("gamma negative", lambda o, a: o.update(gamma=-1.0), ("gamma", "≥ 0", "-1.0")),
+    Wrong(
         "apply_class_balancing not a flag", lambda o, a: o.update(apply_class_balancing=1),
         ("apply_class_balancing", "True or False"), TypeError,
     ),
@@ -113,7 +113,7 @@ OPS = (
     ),
     op(
         "gamma", f"gamma_log_means {REDUCING}", "Nelder and Wedderburn 1972", _positive_targets, REDUCTIONS[:4],
-        (*wrong.DENSE, Bad("a target of 0", lambda o, a: a["y_true"].fill(0.0), ("y_true", "> 0", "0.0"))),
+        (*wrong.DENSE, Wrong("a target of 0", lambda o, a: a["y_true"].fill(0.0), ("y_true", "> 0", "0.0"))),
         EXP_TOLERANCE,
     ),
     op(

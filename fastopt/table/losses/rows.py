@@ -17,7 +17,7 @@ from fastopt.table.losses.cases import (
     op,
     real,
 )
-from fastopt.table.op import Bad, Bench
+from fastopt.table.op import Bench, Wrong
 
 # A power of 1 - p, whose logarithm is multiplied by gamma, and a slope that is a difference of such over p of 0.02 and
 # more: rounding shows 50 times as large.
@@ -46,35 +46,37 @@ def _variances(rng, shape, dtype, options):
 
 
 TWO_SETS = (
-    Bad("a label above 1", lambda o, a: a["y_true"].fill(2.0), ("y_true", "[0, 1]", "2.0")),
-    Bad("a label NaN", lambda o, a: a["y_true"].fill(np.nan), ("y_true", "[0, 1]", "nan")),
+    Wrong("a label above 1", lambda o, a: a["y_true"].fill(2.0), ("y_true", "[0, 1]", "2.0")),
+    Wrong("a label NaN", lambda o, a: a["y_true"].fill(np.nan), ("y_true", "[0, 1]", "nan")),
 )
 TVERSKY = (
-    Bad("alpha negative", lambda o, a: o.update(alpha=-1.0), ("alpha", "≥ 0", "-1.0")),
-    Bad("beta a string", lambda o, a: o.update(beta="some"), ("beta", "some"), TypeError),
+    Wrong("alpha negative", lambda o, a: o.update(alpha=-1.0), ("alpha", "≥ 0", "-1.0")),
+    Wrong("beta a string", lambda o, a: o.update(beta="some"), ("beta", "some"), TypeError),
 )
 MARGIN = (
-    Bad("p of 3", lambda o, a: o.update(p=3), ("p", "1 or 2", "3")),
-    Bad("p of 0", lambda o, a: o.update(p=0), ("p", "≥ 1", "0")),
-    Bad("p a float", lambda o, a: o.update(p=1.0), ("p", "integer", "1.0"), TypeError),
-    Bad("margin NaN", lambda o, a: o.update(margin=np.nan), ("margin", "finite", "nan")),
+    Wrong("p of 3", lambda o, a: o.update(p=3), ("p", "1 or 2", "3")),
+    Wrong("p of 0", lambda o, a: o.update(p=0), ("p", "≥ 1", "0")),
+    Wrong("p a float", lambda o, a: o.update(p=1.0), ("p", "integer", "1.0"), TypeError),
+    Wrong("margin NaN", lambda o, a: o.update(margin=np.nan), ("margin", "finite", "nan")),
 )
 GENERALIZED = (
-    Bad("q of 1", lambda o, a: o.update(q=1.0), ("q", "(0, 1)", "1.0")),
-    Bad("q a string", lambda o, a: o.update(q="half"), ("q", "half"), TypeError),
+    Wrong("q of 1", lambda o, a: o.update(q=1.0), ("q", "(0, 1)", "1.0")),
+    Wrong("q a string", lambda o, a: o.update(q="half"), ("q", "half"), TypeError),
 )
 FOCAL = (
-    Bad("alpha negative", lambda o, a: o.update(alpha=-0.5), ("alpha", "≥ 0", "-0.5")),
-    Bad("gamma negative", lambda o, a: o.update(gamma=-1.0), ("gamma", "≥ 0", "-1.0")),
+    Wrong("alpha negative", lambda o, a: o.update(alpha=-0.5), ("alpha", "≥ 0", "-0.5")),
+    Wrong("gamma negative", lambda o, a: o.update(gamma=-1.0), ("gamma", "≥ 0", "-1.0")),
 )
 GAUSSIAN = (
-    Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
-    Bad("full not a flag", lambda o, a: o.update(full=1), ("full", "True or False"), TypeError),
-    Bad("a variance below 0", lambda o, a: a["var"].fill(-1.0), ("var", "≥ 0", "-1.0")),
-    Bad("variances of another shape", lambda o, a: a.update(var=a["var"][:-1]), ("var", "shape")),
-    Bad("variances of another dtype", lambda o, a: a.update(var=a["var"].astype("f8")), ("var", "float64"), TypeError),
-    Bad("one output for both", lambda o, a: a.update(out=a["y_pred"], out_var=a["y_pred"]), ("out_var", "y_pred")),
-    Bad("out in the variances' memory", lambda o, a: a.update(out=a["var"]), ("out", "var", "overlap")),
+    Wrong("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
+    Wrong("full not a flag", lambda o, a: o.update(full=1), ("full", "True or False"), TypeError),
+    Wrong("a variance below 0", lambda o, a: a["var"].fill(-1.0), ("var", "≥ 0", "-1.0")),
+    Wrong("variances of another shape", lambda o, a: a.update(var=a["var"][:-1]), ("var", "shape")),
+    Wrong(
+        "variances of another dtype", lambda o, a: a.update(var=a["var"].astype("f8")), ("var", "float64"), TypeError
+    ),
+    Wrong("one output for both", lambda o, a: a.update(out=a["y_pred"], out_var=a["y_pred"]), ("out_var", "y_pred")),
+    Wrong("out in the variances' memory", lambda o, a: a.update(out=a["var"]), ("out", "var", "overlap")),
 )
 NO_IGNORED = tuple(wrong for wrong in wrong.LABEL if "ignore_class" not in wrong.what)
 WIDE: Bench = (({}, (128, 10)), ({}, (4096, 1000)))

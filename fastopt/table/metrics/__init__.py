@@ -102,7 +102,7 @@ RATIOS = f"{COUNTS} bin_of ones label_counts row_ratios"
 RANKS = "bin_of counts counts_weighted part part_weighted sort_parts sort_parts_weighted rank_sums rank_sums_weighted"
 
 
-def _op(name, kernels, source, options, bad, tolerance=COUNT_TOLERANCE, inputs=_label_inputs, shapes=SHAPES):
+def _op(name, kernels, source, options, wrong, tolerance=COUNT_TOLERANCE, inputs=_label_inputs, shapes=SHAPES):
     """A row; its first option is what the benchmarks time."""
     return Op(
         name=name,
@@ -115,7 +115,7 @@ def _op(name, kernels, source, options, bad, tolerance=COUNT_TOLERANCE, inputs=_
         call=partial(_call, name),
         expect=partial(_expect, name),
         tolerance=tolerance,
-        bad=bad,
+        wrong=wrong,
         traffic=_traffic,
         bench=((options[0], (1000,)), (options[0], (1_000_000,))),
     )
@@ -159,15 +159,15 @@ BOOK = "Manning, Raghavan and Schütze 2008, section 8.3"
 OPS = (
     _op(
         "mean_squared_error", f"squared_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
-        wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (), (3, 5)),
+        wrong.REAL_WRONG, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (), (3, 5)),
     ),
     _op(
         "mean_absolute_error", f"absolute_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
-        wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (3, 5)),
+        wrong.REAL_WRONG, ERROR_TOLERANCE, _real_inputs, (*SHAPES, (3, 5)),
     ),
     _op(
         "root_mean_squared_error", f"squared_error {ERRORS}", "Bickel and Doksum, section 1.3", ERROR_OPTIONS,
-        wrong.REAL_BAD, ERROR_TOLERANCE, _real_inputs,
+        wrong.REAL_WRONG, ERROR_TOLERANCE, _real_inputs,
         (*SHAPES, (3, 5)),
     ),
     _op(
@@ -177,21 +177,21 @@ OPS = (
             {"given": "classes"}, {"given": "classes one-hot weights"}, {"given": "rows", "multi_label": True},
             {"given": "rows bits weights", "multi_label": True},
         ),
-        wrong.ACCURACY_BAD,
+        wrong.ACCURACY_WRONG,
     ),
     _op(
         "top_k_categorical_accuracy", f"one_hot in_top_k same {MEANS}", "Russakovsky et al. 2015, section 4.1",
         ({"given": "classes one-hot", "k": 3}, {"given": "classes one-hot weights", "k": 1}),
-        wrong.TOP_K_ONE_HOT_BAD,
+        wrong.TOP_K_ONE_HOT_WRONG,
     ),
     _op(
         "sparse_top_k_categorical_accuracy", f"in_top_k same {MEANS}", "Russakovsky et al. 2015, section 4.1",
         ({"given": "classes", "k": 3}, {"given": "classes weights", "k": 2}),
-        wrong.TOP_K_SPARSE_BAD,
+        wrong.TOP_K_SPARSE_WRONG,
     ),
-    _op("precision", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
-    _op("recall", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_BAD),
-    _op("f1_score", RATIOS, "van Rijsbergen 1979, chapter 7", RATIO_OPTIONS, wrong.RATIO_BAD),
+    _op("precision", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_WRONG),
+    _op("recall", RATIOS, BOOK, RATIO_OPTIONS, wrong.RATIO_WRONG),
+    _op("f1_score", RATIOS, "van Rijsbergen 1979, chapter 7", RATIO_OPTIONS, wrong.RATIO_WRONG),
     _op(
         "fbeta_score", RATIOS, "van Rijsbergen 1979, chapter 7",
         (
@@ -199,7 +199,7 @@ OPS = (
             {"given": "rows", "beta": 1.5, "multi_label": True, "average": "samples"},
             {"given": "classes", "beta": 0.0, "average": None},
         ),
-        wrong.FBETA_BAD,
+        wrong.FBETA_WRONG,
     ),
     _op(
         "class_counts", f"{COUNTS} ones label_counts", BOOK,
@@ -208,7 +208,7 @@ OPS = (
             {"given": "rows weights", "multi_label": True, "threshold": 0.3},
             {"given": "rows bits", "multi_label": True},
         ),
-        wrong.COUNTS_BAD,
+        wrong.COUNTS_WRONG,
     ),
     _op(
         "confusion_matrix", COUNTS, "Stehman 1997",
@@ -218,7 +218,7 @@ OPS = (
             {"given": "labels weights", "num_classes": 6, "normalize": "true"},
             {"given": "classes", "labels": (3, 1), "normalize": "all"}, {"given": "labels two", "normalize": "pred"},
         ),
-        wrong.CONFUSION_BAD,
+        wrong.CONFUSION_WRONG,
     ),
     _op(
         "log_loss", f"one_hot binary_log_loss log_loss {MEANS}", "Bishop 2006, equations 4.90 and 4.108",
@@ -226,15 +226,15 @@ OPS = (
             {}, {"given": "weights"}, {"given": "classes"}, {"given": "classes one-hot weights"},
             {"given": "rows weights", "multi_label": True},
         ),
-        wrong.LOG_LOSS_BAD,
+        wrong.LOG_LOSS_WRONG,
         LOG_TOLERANCE,
     ),
     _op(
         "auc", RANKS, "Hanley and McNeil 1982", (*RANK_OPTIONS, *ROW_OPTIONS, *AREA_OPTIONS),
-        wrong.AUC_BAD,
+        wrong.AUC_WRONG,
         shapes=SHAPES[1:],
     ),
     _op(
-        "average_precision", RANKS, "Zhu 2004", (*RANK_OPTIONS, *ROW_OPTIONS), wrong.RANK_BAD,
+        "average_precision", RANKS, "Zhu 2004", (*RANK_OPTIONS, *ROW_OPTIONS), wrong.RANK_WRONG,
     ),
 )  # fmt: skip

@@ -143,7 +143,7 @@ def _op(
     options,
     inputs,
     tolerance,
-    bad,
+    wrong,
     passes,
     bench=(({}, (32, 64, 56, 56)), ({}, (4, 32, 64, 64))),
 ):
@@ -158,7 +158,7 @@ def _op(
         call=partial(_call, name),
         expect=partial(_expect, name),
         tolerance=tolerance,
-        bad=bad,
+        wrong=wrong,
         traffic=partial(_traffic, passes),
         bench=bench,
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastopt.kernels.normalization import reference
 from fastopt.kernels.normalization.kernels import KERNELS
-from fastopt.table.op import Bad, Bench, Op, Options
+from fastopt.table.op import Bench, Op, Options, Wrong
 
 RESULTS = {
     "layer_norm_forward": ("y", "mean", "invstd"), "layer_norm_backward": ("dx", "dgamma", "dbeta"),
@@ -84,59 +84,64 @@ def _read_only(array):
 
 def _shared_bad(vectors):
     return (
-        Bad("integer x", _spoil(x=lambda x: x.astype(np.int64)), ("x", "float32, float64", "int64"), TypeError),
-        Bad("complex x", _spoil(x=lambda x: x.astype(complex)), ("x", "complex128"), TypeError),
-        Bad("object x", _spoil(x=lambda x: x.astype(object)), ("x", "object"), TypeError),
-        Bad("a list for x", _spoil(x=lambda x: x.tolist()), ("x", "NumPy array", "list"), TypeError),
-        Bad("empty x", _spoil(x=lambda x: x[:0]), ("x", "at least one element", "(0, ")),
-        *(Bad(f"{name} too short", _spoil(**{name: lambda a: a[:-1]}), (name, "shape")) for name in vectors),
+        Wrong("integer x", _spoil(x=lambda x: x.astype(np.int64)), ("x", "float32, float64", "int64"), TypeError),
+        Wrong("complex x", _spoil(x=lambda x: x.astype(complex)), ("x", "complex128"), TypeError),
+        Wrong("object x", _spoil(x=lambda x: x.astype(object)), ("x", "object"), TypeError),
+        Wrong("a list for x", _spoil(x=lambda x: x.tolist()), ("x", "NumPy array", "list"), TypeError),
+        Wrong("empty x", _spoil(x=lambda x: x[:0]), ("x", "at least one element", "(0, ")),
+        *(Wrong(f"{name} too short", _spoil(**{name: lambda a: a[:-1]}), (name, "shape")) for name in vectors),
         *(
-            Bad(f"{name} of another dtype", _spoil(**{name: lambda a: a.astype(np.int32)}), (name, "int32"), TypeError)
+            Wrong(
+                f"{name} of another dtype", _spoil(**{name: lambda a: a.astype(np.int32)}), (name, "int32"), TypeError
+            )
             for name in vectors
         ),
-        Bad("mixed dtypes", _spoil(gamma=lambda a: a.astype(np.float64)), ("gamma", "float32", "float64"), TypeError),
-        Bad("gamma a number", _spoil(gamma=lambda a: 1.0), ("gamma", "NumPy array", "float 1.0"), TypeError),
-        Bad("read-only out", lambda o, a: a.update(out=_read_only(np.zeros_like(a["x"]))), ("out", "read-only")),
-        Bad("out of another shape", lambda o, a: a.update(out=np.zeros((3, 3), a["x"].dtype)), ("out", "shape")),
-        Bad("out of another dtype", lambda o, a: a.update(out=a["x"].astype("f8")), ("out", "float64"), TypeError),
-        Bad("out overlapping x", lambda o, a: a.update(out=a["x"][::-1]), ("out", "apart from x")),
+        Wrong("mixed dtypes", _spoil(gamma=lambda a: a.astype(np.float64)), ("gamma", "float32", "float64"), TypeError),
+        Wrong("gamma a number", _spoil(gamma=lambda a: 1.0), ("gamma", "NumPy array", "float 1.0"), TypeError),
+        Wrong("read-only out", lambda o, a: a.update(out=_read_only(np.zeros_like(a["x"]))), ("out", "read-only")),
+        Wrong("out of another shape", lambda o, a: a.update(out=np.zeros((3, 3), a["x"].dtype)), ("out", "shape")),
+        Wrong("out of another dtype", lambda o, a: a.update(out=a["x"].astype("f8")), ("out", "float64"), TypeError),
+        Wrong("out overlapping x", lambda o, a: a.update(out=a["x"][::-1]), ("out", "apart from x")),
     )
 
 
 EPS = (
-    Bad("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
-    Bad("eps negative", lambda o, a: o.update(eps=-1e-5), ("eps", "> 0")),
-    Bad("eps NaN", lambda o, a: o.update(eps=np.nan), ("eps", "> 0", "nan")),
-    Bad("eps a word", lambda o, a: o.update(eps="small"), ("eps", "'small'"), TypeError),
+    Wrong("eps zero", lambda o, a: o.update(eps=0.0), ("eps", "> 0", "0.0")),
+    Wrong("eps negative", lambda o, a: o.update(eps=-1e-5), ("eps", "> 0")),
+    Wrong("eps NaN", lambda o, a: o.update(eps=np.nan), ("eps", "> 0", "nan")),
+    Wrong("eps a word", lambda o, a: o.update(eps="small"), ("eps", "'small'"), TypeError),
 )
 SHAPED = (
-    Bad("another shape", lambda o, a: o.update(normalized_shape=(99,)), ("normalized_shape", "last axes of x", "99")),
-    Bad("no axis", lambda o, a: o.update(normalized_shape=()), ("normalized_shape", "last axes of x", "()")),
-    Bad("half an axis", lambda o, a: o.update(normalized_shape=2.5), ("normalized_shape", "tuple", "2.5"), TypeError),
-    Bad("gamma without axes", _spoil(gamma=lambda a: a[:1].reshape(())), ("gamma", "last axes of x", "()")),
+    Wrong("another shape", lambda o, a: o.update(normalized_shape=(99,)), ("normalized_shape", "last axes of x", "99")),
+    Wrong("no axis", lambda o, a: o.update(normalized_shape=()), ("normalized_shape", "last axes of x", "()")),
+    Wrong("half an axis", lambda o, a: o.update(normalized_shape=2.5), ("normalized_shape", "tuple", "2.5"), TypeError),
+    Wrong("gamma without axes", _spoil(gamma=lambda a: a[:1].reshape(())), ("gamma", "last axes of x", "()")),
 )
 CHANNELS = (
-    Bad("one axis", _spoil(x=np.ravel), ("x", "two or more axes")),
-    Bad("no such axis", lambda o, a: o.update(channel_axis=7), ("channel_axis", "7")),
-    Bad("the samples' axis", lambda o, a: o.update(channel_axis=0), ("channel_axis", "behind its first", "0")),
-    Bad("half an axis", lambda o, a: o.update(channel_axis=0.5), ("channel_axis", "integer"), TypeError),
+    Wrong("one axis", _spoil(x=np.ravel), ("x", "two or more axes")),
+    Wrong("no such axis", lambda o, a: o.update(channel_axis=7), ("channel_axis", "7")),
+    Wrong("the samples' axis", lambda o, a: o.update(channel_axis=0), ("channel_axis", "behind its first", "0")),
+    Wrong("half an axis", lambda o, a: o.update(channel_axis=0.5), ("channel_axis", "integer"), TypeError),
 )
 GROUPED = (
     *CHANNELS,
-    Bad("no group", lambda o, a: o.update(num_groups=0), ("num_groups", "≥ 1", "0")),
-    Bad("groups that don't divide", lambda o, a: o.update(num_groups=77), ("num_groups", "divisor", "77")),
-    Bad("half a group", lambda o, a: o.update(num_groups=0.5), ("num_groups", "integer", "0.5"), TypeError),
+    Wrong("no group", lambda o, a: o.update(num_groups=0), ("num_groups", "≥ 1", "0")),
+    Wrong("groups that don't divide", lambda o, a: o.update(num_groups=77), ("num_groups", "divisor", "77")),
+    Wrong("half a group", lambda o, a: o.update(num_groups=0.5), ("num_groups", "integer", "0.5"), TypeError),
 )
 
 
 def _backward_bad(statistics):
     return (
-        Bad("dy of another shape", _spoil(dy=lambda a: a[:-1]), ("dy", "shape")),
-        Bad("dy of another dtype", _spoil(dy=lambda a: a.astype("f8")), ("dy", "float32", "float64"), TypeError),
-        *(Bad(f"rounded {n}", _spoil(**{n: lambda a: a.astype("f4")}), (n, "float64"), TypeError) for n in statistics),
-        *(Bad(f"{n} too short", _spoil(**{n: lambda a: a[:-1]}), (n, "shape")) for n in statistics),
-        Bad("out is x", lambda o, a: a.update(out=a["x"]), ("out", "apart from x")),
-        Bad("out overlapping dy", lambda o, a: a.update(out=a["dy"][::-1]), ("out", "apart from dy")),
+        Wrong("dy of another shape", _spoil(dy=lambda a: a[:-1]), ("dy", "shape")),
+        Wrong("dy of another dtype", _spoil(dy=lambda a: a.astype("f8")), ("dy", "float32", "float64"), TypeError),
+        *(
+            Wrong(f"rounded {n}", _spoil(**{n: lambda a: a.astype("f4")}), (n, "float64"), TypeError)
+            for n in statistics
+        ),
+        *(Wrong(f"{n} too short", _spoil(**{n: lambda a: a[:-1]}), (n, "shape")) for n in statistics),
+        Wrong("out is x", lambda o, a: a.update(out=a["x"]), ("out", "apart from x")),
+        Wrong("out overlapping dy", lambda o, a: a.update(out=a["dy"][::-1]), ("out", "apart from dy")),
     )
 
 
@@ -195,7 +200,7 @@ def _rows(name):
         call=partial(_call, forward),
         expect=partial(_expect, forward),
         tolerance=FORWARD_TOLERANCE,
-        bad=(*_shared_bad(("gamma",) if rms else ("gamma", "beta")), *EPS, *own),
+        wrong=(*_shared_bad(("gamma",) if rms else ("gamma", "beta")), *EPS, *own),
         traffic=partial(_traffic, 2),
         **shared,
     )
@@ -207,7 +212,7 @@ def _rows(name):
         call=partial(_call, backward),
         expect=partial(_expect, backward),
         tolerance=BACKWARD_TOLERANCE,
-        bad=(*_shared_bad(("gamma",)), *own, *_backward_bad(("invrms",) if rms else ("mean", "invstd"))),
+        wrong=(*_shared_bad(("gamma",)), *own, *_backward_bad(("invrms",) if rms else ("mean", "invstd"))),
         traffic=partial(_traffic, 3),
         **shared,
     )

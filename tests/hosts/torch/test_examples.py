@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "examples" / "torch"
+FOLDER = Path(__file__).parents[3] / "examples" / "torch"
 EXAMPLES = {
     "digits": ["--epochs", "1"],
     "language_model": ["--steps", "12", "--width", "32", "--layers", "1"],
