@@ -121,15 +121,15 @@ cdef cloned_void bin_of(real **buffers, const int64_t *dims, const double *scala
     cdef int64_t columns = dims[0]
     cdef real low = <real> scalars[0]
     cdef real high = <real> scalars[1]
-    cdef int64_t i, first, last, middle
+    cdef int64_t i, first, left, half
     for i in range(start, stop):
-        first, last = 0, columns - 1
-        while first < last:
-            middle = (first + last) // 2
-            if thresholds[middle] < y_pred[i]:
-                first = middle + 1
-            else:
-                last = middle
+        first, left = 0, columns - 1
+        while left > 1:     # halves are added without a branch, which would be mispredicted every other time
+            half = left // 2
+            first += half * (thresholds[first + half - 1] < y_pred[i])
+            left -= half
+        if left:
+            first += thresholds[first] < y_pred[i]
         label[i] = first if (y_pred[i] >= low) & (y_pred[i] <= high) else NOT_A_LABEL
 
 

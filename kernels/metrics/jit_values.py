@@ -87,13 +87,13 @@ def bin_of(y_pred, thresholds, label, dims, scalars, start, stop, partials):
     high = real(scalars[1])
     for i in range(start, stop):
         first = np.int64(0)
-        last = columns - 1
-        while first < last:
-            middle = (first + last) // 2
-            if thresholds[middle] < y_pred[i]:
-                first = middle + 1
-            else:
-                last = middle
+        left = columns - 1
+        while left > 1:  # halves are added without a branch, which would be mispredicted every other time
+            half = left // 2
+            first += half * np.int64(thresholds[first + half - 1] < y_pred[i])
+            left -= half
+        if left > 0:
+            first += np.int64(thresholds[first] < y_pred[i])
         label[i] = first if (y_pred[i] >= low) & (y_pred[i] <= high) else NOT_A_LABEL
 
 

@@ -3,7 +3,8 @@
 A layer is Keras's of the same name, with its arguments, weights, configuration and results. On the torch backend the
 kernels run, and keep what the backward pass needs; a second derivative is refused. Layer and RMS norm of axes that
 aren't the last ones work, too, where Keras's own fail under torch. Keras's own code runs on other backends and devices,
-for symbolic and empty inputs, batch renormalization, masks beside an axis that isn't the last, and `rms_scaling`.
+for symbolic and empty inputs, batch renormalization, masks beside an axis that isn't the last, `rms_scaling`, and layer
+norm of the last axes in float32 and float64, which is torch's own kernel there.
 
 `UnitNormalization` and `SpectralNormalization` are Keras's alone.
 """

@@ -42,6 +42,8 @@ def row_norm(norm: str, x: Any, gamma: Any, beta: Any, axis: Any, eps: float) ->
         return None
     axes = sorted(one % x.dim() for one in (axis if isinstance(axis, list | tuple) else [axis]))
     last, gamma, beta = range(x.dim() - len(axes), x.dim()), _value(gamma), _value(beta)
+    if norm == "layer" and axes == list(last) and x.dtype in WIDE:  # Keras calls torch's own, which is fast
+        return None
     rows = x if axes == list(last) else x.movedim(axes, tuple(last))
     shape = tuple(rows.shape[last.start :])
     if norm == "rms":

@@ -10,6 +10,7 @@ import torch
 
 from fastopt.keras import layers as ours
 from fastopt.keras.layers import normalization
+from fastopt.kernels.runtime.targets import way
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's to NumPy
 
@@ -112,11 +113,11 @@ def test_a_frozen_layer_uses_its_statistics():
     ("RMSNormalization", "sample_forward"), ("GroupNormalization", "sample_forward"),
 ])  # fmt: skip
 def test_the_kernels_run(name, kernel, monkeypatch):
-    from fastopt.kernels.normalization import cpu
-
-    called, before = [], getattr(cpu, kernel)
-    monkeypatch.setattr(cpu, kernel, lambda *args, **keywords: called.append(1) or before(*args, **keywords))
-    layer = getattr(ours, name)(**({"groups": 2} if name == "GroupNormalization" else {}))
+    door = way("normalization")
+    called, before = [], getattr(door, kernel)
+    monkeypatch.setattr(door, kernel, lambda *args, **keywords: called.append(1) or before(*args, **keywords))
+    options = {"GroupNormalization": {"groups": 2}, "LayerNormalization": {"axis": 1}}.get(name, {})
+    layer = getattr(ours, name)(**options)
     layer(torch.tensor(X), **({"training": True} if name == "BatchNormalization" else {}))
     assert called
 
