@@ -3,8 +3,9 @@
 Nothing is written before all is checked.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+import sys
+import warnings
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ import numpy as np
 
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.checks import all_fit, are_labels, fits, may_overlap, takes
+from fastopt.kernels.runtime.names import Named as Named
+from fastopt.kernels.runtime.names import nearest as nearest
+from fastopt.kernels.runtime.names import unknown as unknown
 
 FLOAT64 = np.dtype(np.float64)
 DTYPES = (np.dtype(np.float32), FLOAT64)
@@ -163,12 +167,12 @@ def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
     return value
 
 
-def unknown(name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
-    """Return the sentence for an argument that there is not: the nearest that there is, and all of them."""
-    names = list(known)
-    near = [(synonyms or {}).get(name, ""), *get_close_matches(name, names, 1)]
-    meant = next((f"; did you mean {each!r}?" for each in near if each in names), "")
-    return f"expected one of {', '.join(names)}, got {name!r}{meant}"
+def caution(sentence: str) -> None:
+    """Warn of what a call has done, at the line of the caller's that is outside of fastopt."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fastopt."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(sentence, RuntimeWarning, stacklevel=level)
 
 
 class Domain(NamedTuple):

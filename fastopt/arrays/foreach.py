@@ -16,6 +16,7 @@ from fastopt.kernels.runtime.targets import way
 __all__ = ["all_finite", "axpby", "global_norm", "norms", "scale"]
 
 
+@expect.nearest
 def scale(arrays: Any, factor: float, out: Any = None, return_finite: bool = False) -> Any:
     """Multiply every array by a number: out = factor · array.
 
@@ -64,6 +65,7 @@ def scale(arrays: Any, factor: float, out: Any = None, return_finite: bool = Fal
     return (out, finite) if checks else out
 
 
+@expect.nearest
 def axpby(a: float, x: Any, b: float, y: Any, out: Any = None) -> Any:
     """Add two sets of arrays, each times a number: out = a x + b y.
 
@@ -110,6 +112,7 @@ def axpby(a: float, x: Any, b: float, y: Any, out: Any = None) -> Any:
     return out
 
 
+@expect.nearest
 def global_norm(arrays: Any) -> float:
     """Return the Euclidean norm of all arrays together.
 
@@ -142,6 +145,7 @@ def global_norm(arrays: Any) -> float:
     return way("arrays").global_norm(*sets.read_only(arrays))
 
 
+@expect.nearest
 def norms(arrays: Any) -> np.ndarray:
     """Return the Euclidean norm of every array.
 
@@ -173,6 +177,7 @@ def norms(arrays: Any) -> np.ndarray:
     return way("arrays").norms(*sets.read_only(arrays))
 
 
+@expect.nearest
 def all_finite(arrays: Any) -> bool:
     """Return whether no element of any array is NaN or infinite.
 

@@ -11,6 +11,7 @@ from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 
 
+@expect.nearest
 @filled
 def uniform(
     shape: Shape,
@@ -60,6 +61,7 @@ def uniform(
     return fill_uniform(*weights_to_fill(shape, dtype, out), seed, low, high, "high")
 
 
+@expect.nearest
 @filled
 def normal(
     shape: Shape,
@@ -105,6 +107,7 @@ def normal(
     return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, False, "std")
 
 
+@expect.nearest
 @filled
 def truncated_normal(
     shape: Shape,
@@ -149,6 +152,7 @@ def truncated_normal(
     return fill_normal(*weights_to_fill(shape, dtype, out), seed, mean, std, True, "std")
 
 
+@expect.nearest
 @filled
 def orthogonal(
     shape: Shape,
@@ -203,6 +207,7 @@ def orthogonal(
     return weights
 
 
+@expect.nearest
 @filled
 def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None) -> np.ndarray:
     """All 0: for biases, and batch normalization's beta.
@@ -228,6 +233,7 @@ def zeros(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None
     return _filled(np.zeros, shape, dtype, out)
 
 
+@expect.nearest
 @filled
 def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None) -> np.ndarray:
     """All 1: for batch normalization's gamma.

@@ -9,6 +9,7 @@ from fastopt import expect
 from fastopt.initializers.base import MODES, Shape, filled, scaled
 
 
+@expect.nearest
 @filled
 def glorot_uniform(
     shape: Shape,
@@ -55,6 +56,7 @@ def glorot_uniform(
     return scaled("uniform", shape, seed, gain, "average", False, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def glorot_normal(
     shape: Shape,
@@ -96,6 +98,7 @@ def glorot_normal(
     return scaled("normal", shape, seed, gain, "average", truncated, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def he_uniform(
     shape: Shape,
@@ -140,6 +143,7 @@ def he_uniform(
     return scaled("uniform", shape, seed, gain, expect.choice(mode, "mode", MODES), False, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def he_normal(
     shape: Shape,
@@ -184,6 +188,7 @@ def he_normal(
     return scaled("normal", shape, seed, gain, expect.choice(mode, "mode", MODES), truncated, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def lecun_uniform(
     shape: Shape,
@@ -220,6 +225,7 @@ def lecun_uniform(
     return scaled("uniform", shape, seed, 1.0, "fan_in", False, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def lecun_normal(
     shape: Shape,
@@ -259,6 +265,7 @@ def lecun_normal(
     return scaled("normal", shape, seed, 1.0, "fan_in", truncated, dtype, layout, out)
 
 
+@expect.nearest
 @filled
 def fan_in_uniform(
     shape: Shape,

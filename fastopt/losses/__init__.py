@@ -28,7 +28,7 @@ from fastopt.losses.categorical import (
     categorical_focal_crossentropy,
     sparse_categorical_crossentropy,
 )
-from fastopt.losses.deviances import Gamma, Poisson, gamma, poisson
+from fastopt.losses.deviances import Gamma, Poisson, Tweedie, gamma, poisson, tweedie
 from fastopt.losses.gaussian import (
     GaussianNLL,
     gaussian_nll,
@@ -111,6 +111,7 @@ __all__ = [
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
     "Tversky",
+    "Tweedie",
     "binary_crossentropy",
     "exponential",
     "binary_focal_crossentropy",
@@ -142,4 +143,5 @@ __all__ = [
     "sparse_categorical_crossentropy",
     "squared_hinge",
     "tversky",
+    "tweedie",
 ]

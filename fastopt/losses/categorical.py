@@ -31,15 +31,19 @@ class _ClassLoss(Loss):
                 raise ValueError(f"{name}: expected from_logits=True beside it, got {options[name]} with probabilities")
 
     def _more(self, y_pred, classes):
-        if self.class_weight is None:
-            return {}
-        expect.array(self.class_weight, "class_weight", dtype=y_pred.dtype, shape=(classes,))
-        return {"class_weight": self.class_weight}
+        return of_classes(self.class_weight, "class_weight", y_pred, classes)
 
     def _plan(self, by, y_true, y_pred, samples):
         if not self.from_logits:
             checks.within(by, y_pred, "y_pred", 0.0, 1.0, checks.PROBABILITIES, nan=True)
         return super()._plan(by, y_true, y_pred, samples)
+
+
+def of_classes(value: Any, name: str, y_pred: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Return an option that is an array of a number for each class as kernels take it; nothing, if it is none."""
+    if not isinstance(value, np.ndarray):
+        return {}
+    return {"class_weight": expect.array(value, name, dtype=y_pred.dtype, shape=(classes,))}
 
 
 def check_weighed_smoothing(options: dict[str, Any]) -> None:
@@ -225,8 +229,8 @@ class CategoricalFocalCrossentropy(Loss):
 
     Parameters
     ----------
-    alpha : float ≥ 0, default 0.25
-        Factor of all classes.
+    alpha : float ≥ 0, or array (classes,) of numbers ≥ 0, dtype of y_pred, default 0.25
+        Factor of all classes, or of each one; of an array a copy is kept.
     gamma : float ≥ 0, default 2.0
         How much less samples count that are right already.
     from_logits, label_smoothing
@@ -255,7 +259,7 @@ class CategoricalFocalCrossentropy(Loss):
     (0.043322, array([[-0.074572,  0.074572]]))
     """
 
-    alpha: float
+    alpha: float | np.ndarray
     gamma: float
     from_logits: bool
     label_smoothing: float
@@ -263,7 +267,7 @@ class CategoricalFocalCrossentropy(Loss):
 
     def __init__(
         self,
-        alpha: Annotated[float, expect.NOT_NEGATIVE] = 0.25,
+        alpha: Annotated[float | np.ndarray, checks.factors] = 0.25,
         gamma: Annotated[float, expect.NOT_NEGATIVE] = 2.0,
         from_logits: bool = False,
         label_smoothing: Annotated[float, expect.UNIT] = 0.0,
@@ -275,9 +279,13 @@ class CategoricalFocalCrossentropy(Loss):
         )
 
     def _formula(self, classes):
+        alpha = None if isinstance(self.alpha, np.ndarray) else self.alpha
         return formulas.categorical_focal_crossentropy(
-            classes, self.alpha, self.gamma, self.from_logits, self.label_smoothing
+            classes, alpha, self.gamma, self.from_logits, self.label_smoothing
         )
+
+    def _more(self, y_pred, classes):
+        return of_classes(self.alpha, "alpha", y_pred, classes)
 
     def _plan(self, by, y_true, y_pred, samples):
         checks.distributions(by, y_true, samples.leading)

@@ -95,6 +95,12 @@ def any_class(value: Any, name: str) -> int | None:
     return None if value is None else expect.integer(value, name)
 
 
+def factors(value: Any, name: str) -> float | np.ndarray:
+    """Return a number, or an array of one for each class, a copy of its own."""
+    found = class_weight(value, name) if isinstance(value, np.ndarray) else None
+    return expect.number(value, name, expect.NOT_NEGATIVE) if found is None else found
+
+
 def class_weight(value: Any, name: str) -> np.ndarray | None:
     """Return a copy of its own that can't be written, so that what was checked stays so."""
     if value is None:

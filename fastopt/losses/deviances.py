@@ -1,11 +1,16 @@
 """Losses of counts and of positive targets: likelihoods whose mean is predicted. A class each, and its function."""
 
+from typing import Annotated
+
 import numpy as np
 
+from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.losses import checks
 from fastopt.losses.base import Axes, Loss, PlainLoss, Reduction, filled
 from fastopt.losses.options import function_of
+
+POWER = expect.Domain(lambda x: -np.inf < x <= 0 or 1 <= x < np.inf, "a finite number ≤ 0 or ≥ 1")
 
 
 @filled
@@ -79,9 +84,67 @@ class Gamma(PlainLoss):
         return formulas.gamma()
 
     def _plan(self, by, y_true, y_pred, samples):
-        least = float(np.finfo(y_true.dtype).smallest_subnormal)
-        checks.within(by, y_true, "y_true", least, checks.LARGEST[y_true.dtype], "finite targets > 0")
+        checks.within(by, y_true, "y_true", _least(y_true), checks.LARGEST[y_true.dtype], "finite targets > 0")
         return super()._plan(by, y_true, y_pred, samples)
 
 
 gamma = function_of(Gamma, "gamma")
+
+
+class Tweedie(Loss):
+    """Tweedie loss of the logarithm x of the mean: mean over a sample of exp(b x) / b − y_true exp(a x) / a.
+
+    a = 1 − power, b = 2 − power; in the limits, exp(x) − y_true x at power 1 and x + y_true exp(−x) at power 2.
+
+    Parameters
+    ----------
+    power : float ≤ 0 or ≥ 1, default 1.5
+        Of the mean, which the variance is proportional to: 0 is the normal distribution, 1 Poisson's, 2 gamma's, 3 the
+        inverse normal one; between 1 and 2 there are sums of gammas, with a share of exact zeros.
+    reduction, axis
+        As in :class:`Loss`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as it should be.
+
+    Notes
+    -----
+    Arrays as in :class:`MeanSquaredError`; targets ≥ 0 for powers of 1 and more, > 0 from 2 on. Half the deviance,
+    without the terms that know no prediction, as scikit-learn's HalfTweedieLoss. torch and Keras have no such loss.
+
+    References
+    ----------
+    Jørgensen, "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987, section 4.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt as fo
+    >>> fo.losses.Tweedie().value_and_grad(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
+    (3.0, array([[0. , 0.5]]))
+    """
+
+    power: float
+
+    def __init__(
+        self, power: Annotated[float, POWER] = 1.5, reduction: Reduction = "mean", *, axis: Axes = -1
+    ):  # fmt: skip
+        super().__init__(reduction, axis=axis, power=power)
+
+    def _formula(self, classes):
+        return formulas.tweedie(self.power)
+
+    def _plan(self, by, y_true, y_pred, samples):
+        if self.power >= 1:
+            least, wanted = (0.0, "≥ 0") if self.power < 2 else (_least(y_true), "> 0")
+            checks.within(by, y_true, "y_true", least, checks.LARGEST[y_true.dtype], f"finite targets {wanted}")
+        return super()._plan(by, y_true, y_pred, samples)
+
+
+tweedie = function_of(Tweedie, "tweedie")
+
+
+def _least(y_true: np.ndarray) -> float:
+    """Return the smallest number above 0 of an array's type."""
+    return float(np.finfo(y_true.dtype).smallest_subnormal)

@@ -13,7 +13,7 @@ from fastopt import expect
 Check = Callable[[Any, str], Any]  # (value, name) -> the value, checked
 
 
-class Options:
+class Options(expect.Named):
     """Base of what has options: the arguments of the constructor, each with its domain, are its attributes."""
 
     _checks: ClassVar[dict[str, Check]]  # of the constructor's arguments, from their annotations
@@ -24,12 +24,6 @@ class Options:
             code, stated = cls.__init__.__code__, cls.__init__.__annotations__
             names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
             cls._checks = {name: check_of(stated.get(name), f"{cls.__name__}.{name}") for name in names}
-
-    def __new__(cls, *args: Any, **options: Any) -> Any:
-        for name in options:
-            if name not in cls._checks:
-                raise TypeError(f"{name}: {expect.unknown(name, cls._checks)}")
-        return super().__new__(cls)
 
     def __init__(self, **options: Any):
         self._set(options)

@@ -293,5 +293,4 @@ class Quantile(Loss):
 
 quantile = function_of(Quantile, "quantile")
 
-
 PinballLoss, pinball_loss = Quantile, quantile

@@ -7,6 +7,7 @@ all others refuse NaN, since a count or a rank can't carry it.
 
 from fastopt.metrics.base import Metric
 from fastopt.metrics.counts import ClassCounts, ConfusionMatrix, class_counts, confusion_matrix
+from fastopt.metrics.determination import R2Score, r2_score
 from fastopt.metrics.errors import (
     MeanAbsoluteError,
     MeanSquaredError,
@@ -41,6 +42,7 @@ __all__ = [
     "MeanSquaredError",
     "Metric",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
     "SparseTopKCategoricalAccuracy",
@@ -57,6 +59,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "precision",
+    "r2_score",
     "recall",
     "root_mean_squared_error",
     "sparse_top_k_categorical_accuracy",

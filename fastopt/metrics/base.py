@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastopt import expect
 from fastopt.docstrings import filler
 from fastopt.kernels.runtime.targets import way
 
@@ -19,7 +20,7 @@ TypeError, ValueError
 filled = filler(raises=RAISES)
 
 
-class Metric:
+class Metric(expect.Named):
     """Base of all metrics: sums of what came, from which the result is made.
 
     `update_state` takes a batch, `result` gives the metric of all batches, `merge_state` takes the batches of another
@@ -55,6 +56,11 @@ class Metric:
     def __init__(self, **options: Any):
         self._options = options
         self._state: State = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name[0] != "_":
+            raise AttributeError(f"{name}: expected the options that the metric was made with; make another {self!r}")
+        super().__setattr__(name, value)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch, with the arguments of the metric's function."""
@@ -106,10 +112,10 @@ class Metric:
             return state + more
 
     def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> State:
-        raise NotImplementedError
+        raise NotImplementedError("Metric: expected one of the metrics, such as Accuracy(), got their base")
 
     def _value(self, by: Any, state: State) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError("Metric: expected one of the metrics, such as Accuracy(), got their base")
 
 
 class Mean(Metric):

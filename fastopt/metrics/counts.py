@@ -97,6 +97,7 @@ class ClassCounts(Counts):
         return state.copy()
 
 
+@expect.nearest
 def class_counts(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -209,6 +210,7 @@ class ConfusionMatrix(Counts):
         return state.copy() if normalize is None else results.normalized(state, normalize)
 
 
+@expect.nearest
 def confusion_matrix(
     y_true: np.ndarray,
     y_pred: np.ndarray,

@@ -11,6 +11,24 @@ from fastopt.metrics.base import Metric, filled, metric_of
 from fastopt.metrics.inputs import errors, sequence, weights
 
 
+def averaging(value: Any, among: tuple[str, ...]) -> str | tuple[float, ...]:
+    """Return how columns are averaged: one of these words, or a weight for each."""
+    if isinstance(value, str):
+        return expect.choice(value, "multioutput", among)
+    wanted = f"{', '.join(map(repr, among))} or numbers ≥ 0"
+    shares = tuple(expect.number(x, "multioutput", expect.NOT_NEGATIVE) for x in sequence(value, "multioutput", wanted))
+    if sum(shares) == 0:
+        raise ValueError("multioutput: expected a positive sum, got 0.0")
+    return shares
+
+
+def expect_columns(y_true: np.ndarray, multioutput: str | tuple[float, ...]) -> None:
+    """Refuse arrays without columns, or with others than there are weights of."""
+    columns = "C" if isinstance(multioutput, str) else len(multioutput)
+    if y_true.ndim != 2 or columns not in ("C", y_true.shape[1]):
+        raise ValueError(f"y_true: expected shape (N, {columns}) with multioutput={multioutput!r}, got {y_true.shape}")
+
+
 @filled
 class MeanSquaredError(Metric):
     """Mean of squared errors over batches: Σ w (y_pred − y_true)² / Σ w.
@@ -44,26 +62,14 @@ class MeanSquaredError(Metric):
     _last: Callable[[float], float] = staticmethod(float)
 
     def __init__(self, multioutput: Any = "uniform_average"):
-        if not isinstance(multioutput, str):
-            given = sequence(multioutput, "multioutput", "'uniform_average', 'raw_values' or numbers ≥ 0")
-            multioutput = tuple(expect.number(x, "multioutput", expect.NOT_NEGATIVE) for x in given)
-            if sum(multioutput) == 0:
-                raise ValueError("multioutput: expected a positive sum, got 0.0")
-        elif multioutput not in ("uniform_average", "raw_values"):
-            expect.choice(multioutput, "multioutput", ("uniform_average", "raw_values"))
-        super().__init__(multioutput=multioutput)
+        super().__init__(multioutput=averaging(multioutput, ("uniform_average", "raw_values")))
 
     def _measured(self, by: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> np.ndarray:
         errors(y_true, y_pred)
         if self._options["multioutput"] == "uniform_average":
             w = weights(sample_weight, y_true.shape, y_true.dtype)
             return by.error_sums(self._kernel, y_true, y_pred, w)
-        multioutput = self._options["multioutput"]
-        if y_true.ndim != 2 or (multioutput != "raw_values" and len(multioutput) != y_true.shape[1]):
-            columns = "C" if multioutput == "raw_values" else len(multioutput)
-            raise ValueError(
-                f"y_true: expected shape (N, {columns}) with multioutput={multioutput!r}, got {y_true.shape}"
-            )
+        expect_columns(y_true, self._options["multioutput"])
         w = weights(sample_weight, y_true.shape[:1], y_true.dtype)
         return by.error_columns(self._kernel, y_true, y_pred, w)
 
@@ -85,6 +91,7 @@ class MeanSquaredError(Metric):
         return math.fsum(share * mean for share, mean in zip(shares, means, strict=True)) / math.fsum(shares)
 
 
+@expect.nearest
 def mean_squared_error(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -164,6 +171,7 @@ class MeanAbsoluteError(MeanSquaredError):
     _kernel = "absolute_error"
 
 
+@expect.nearest
 def mean_absolute_error(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -239,6 +247,7 @@ class RootMeanSquaredError(MeanSquaredError):
     _last = staticmethod(math.sqrt)
 
 
+@expect.nearest
 def root_mean_squared_error(
     y_true: np.ndarray,
     y_pred: np.ndarray,

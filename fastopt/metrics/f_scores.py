@@ -7,7 +7,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.metrics import results
 from fastopt.metrics.base import metric_of
-from fastopt.metrics.ratios import Ratio, filled
+from fastopt.metrics.ratios import Ratio, ZeroDivision, filled
 
 
 @filled
@@ -38,6 +38,7 @@ class F1Score(Ratio):
     _ratio = results.f_score(1.0)
 
 
+@expect.nearest
 @filled
 def f1_score(
     y_true: np.ndarray,
@@ -47,7 +48,7 @@ def f1_score(
     average: str | None = "binary",
     threshold: Any = 0.5,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: ZeroDivision = "warn",
     labels: Any = None,
     multi_label: bool = False,
     class_id: int | None = None,
@@ -121,7 +122,7 @@ class FBetaScore(Ratio):
         average: str | None = "binary",
         threshold: Any = 0.5,
         num_classes: int | None = None,
-        zero_division: float = 0.0,
+        zero_division: ZeroDivision = "warn",
         labels: Any = None,
         multi_label: bool = False,
         class_id: int | None = None,
@@ -132,6 +133,7 @@ class FBetaScore(Ratio):
         self._ratio = results.f_score(beta)
 
 
+@expect.nearest
 @filled
 def fbeta_score(
     y_true: np.ndarray,
@@ -142,7 +144,7 @@ def fbeta_score(
     average: str | None = "binary",
     threshold: Any = 0.5,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: ZeroDivision = "warn",
     labels: Any = None,
     multi_label: bool = False,
     class_id: int | None = None,

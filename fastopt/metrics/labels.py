@@ -51,6 +51,7 @@ class Accuracy(Mean):
         return checked(by.matches(given), given)
 
 
+@expect.nearest
 def accuracy(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -157,6 +158,7 @@ class TopKCategoricalAccuracy(Mean):
         return checked(by.top_k_matches(given, k), given)
 
 
+@expect.nearest
 def top_k_categorical_accuracy(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, k: int = 5
 ) -> float:
@@ -235,6 +237,7 @@ class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     _targets = "labels"
 
 
+@expect.nearest
 def sparse_top_k_categorical_accuracy(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, k: int = 5
 ) -> float:

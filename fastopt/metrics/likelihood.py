@@ -47,6 +47,7 @@ class LogLoss(Mean):
         return checked(by.log_losses(given), given, "distribution")
 
 
+@expect.nearest
 def log_loss(
     y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None, *, multi_label: bool = False
 ) -> float:

@@ -1,7 +1,7 @@
 """Ratios of counts: what they share, precision and recall. A function stands under its class."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from fastopt.metrics.counts import Counts, bound, class_labels, class_number
 from fastopt.metrics.inputs import KINDS, checked, rows, samples, sequence, whole
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
-ZERO_DIVISION = expect.Domain(lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], or NaN")
+ZERO_DIVISION = expect.Domain(lambda x: 0 <= x <= 1 or x != x, "a number in [0, 1], NaN or 'warn'")
+ZeroDivision = float | Literal["warn"]
 filled = filler(
     raises=RAISES,
     arrays="""\
@@ -34,8 +35,8 @@ threshold : float (finite), or a growing sequence of such, default 0.5
 num_classes : int ≥ 2, optional
     How many classes predicted labels come from; by default the largest label + 1 (labels beyond 65 535 need it
     said). Scores and rows have it by their shape.
-zero_division : float in [0, 1] or NaN, default 0.0
-    Value of 0/0. NaN is left out of means.
+zero_division : float in [0, 1], NaN or "warn", default "warn"
+    Value of 0/0. NaN is left out of means. "warn" is 0.0, and a RuntimeWarning where that makes a difference.
 labels : sequence of int ≥ 0, optional
     The classes to take, in this order, whether they occur or not; by default all (that occur).
 multi_label : bool, default False
@@ -58,6 +59,12 @@ TypeError, ValueError
 State: three float64 numbers per class (two per threshold and one more with average="binary"), exact for counts up
 to 2^53.""",
 )
+
+
+def _zero_division(value: Any) -> ZeroDivision:
+    if isinstance(value, str) and value == "warn":
+        return "warn"
+    return expect.number(value, "zero_division", ZERO_DIVISION)
 
 
 def _threshold(value: Any, average: str | None) -> float | tuple[float, ...]:
@@ -83,7 +90,7 @@ class Ratio(Counts):
         average: str | None = "binary",
         threshold: Any = 0.5,
         num_classes: int | None = None,
-        zero_division: float = 0.0,
+        zero_division: ZeroDivision = "warn",
         labels: Any = None,
         multi_label: bool = False,
         class_id: int | None = None,
@@ -93,7 +100,7 @@ class Ratio(Counts):
             average=average,
             threshold=_threshold(threshold, average),
             num_classes=class_number(num_classes),
-            zero_division=expect.number(zero_division, "zero_division", ZERO_DIVISION),
+            zero_division=_zero_division(zero_division),
             labels=class_labels(labels),
             multi_label=expect.flag(multi_label, "multi_label"),
             class_id=None if class_id is None else whole(class_id, "class_id", 0, None),
@@ -142,7 +149,18 @@ class Ratio(Counts):
         return checked(by.by_bin(given, thresholds, -np.inf, np.inf), given)
 
     def _value(self, by: Any, state: np.ndarray) -> Any:
-        average, zero_division = self._options["average"], self._options["zero_division"]
+        if self._options["zero_division"] != "warn":
+            return self._ratios(state, self._options["zero_division"])
+        found = self._ratios(state, 0.0)
+        if np.any(found != self._ratios(state, 1.0)):
+            expect.caution(
+                f"{type(self).__name__}: a class that is never predicted, or never true, makes it 0/0, which counts as "
+                "0.0; zero_division=0.0 says so, 1.0 or NaN something else"
+            )
+        return found
+
+    def _ratios(self, state: np.ndarray, zero_division: float) -> Any:
+        average = self._options["average"]
         if average == "samples":
             total, defined, weight = state.tolist()
             if zero_division != zero_division:
@@ -184,6 +202,7 @@ class Precision(Ratio):
     _ratio = results.PRECISION
 
 
+@expect.nearest
 @filled
 def precision(
     y_true: np.ndarray,
@@ -193,7 +212,7 @@ def precision(
     average: str | None = "binary",
     threshold: Any = 0.5,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: ZeroDivision = "warn",
     labels: Any = None,
     multi_label: bool = False,
     class_id: int | None = None,
@@ -261,6 +280,7 @@ class Recall(Ratio):
     _ratio = results.RECALL
 
 
+@expect.nearest
 @filled
 def recall(
     y_true: np.ndarray,
@@ -270,7 +290,7 @@ def recall(
     average: str | None = "binary",
     threshold: Any = 0.5,
     num_classes: int | None = None,
-    zero_division: float = 0.0,
+    zero_division: ZeroDivision = "warn",
     labels: Any = None,
     multi_label: bool = False,
     class_id: int | None = None,

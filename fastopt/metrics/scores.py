@@ -232,6 +232,7 @@ class AUC(_Rank):
         return pairs / (positives * negatives)
 
 
+@expect.nearest
 def auc(
     y_true: np.ndarray,
     y_pred: np.ndarray,
@@ -356,6 +357,7 @@ class AveragePrecision(_Rank):
         return precision / positives
 
 
+@expect.nearest
 def average_precision(
     y_true: np.ndarray,
     y_pred: np.ndarray,

@@ -11,6 +11,7 @@ from fastopt.kernels.runtime.targets import way
 Activation = Literal["relu"] | None
 
 
+@expect.nearest
 def batch_norm_forward(
     x: np.ndarray,
     gamma: np.ndarray,
@@ -127,6 +128,7 @@ def batch_norm_forward(
     return y, mean, invstd
 
 
+@expect.nearest
 def batch_norm_backward(
     dy: np.ndarray,
     x: np.ndarray,

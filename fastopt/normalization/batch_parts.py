@@ -14,6 +14,7 @@ from fastopt.normalization.batch import Activation
 Statistics = tuple[np.ndarray, np.ndarray, int]
 
 
+@expect.nearest
 def batch_norm_stats(x: np.ndarray, *, channel_axis: int = 1) -> Statistics:
     """Return mean, biased variance and number of values of every channel.
 
@@ -55,6 +56,7 @@ def batch_norm_stats(x: np.ndarray, *, channel_axis: int = 1) -> Statistics:
     return *way("normalization").batch_statistics(x, axis=axis), x.size // channels
 
 
+@expect.nearest
 def merge_stats(stats: Sequence[Statistics]) -> Statistics:
     """Return the statistics of a whole batch from those of its parts.
 
@@ -110,6 +112,7 @@ def merge_stats(stats: Sequence[Statistics]) -> Statistics:
     return mean, variance, int(total)
 
 
+@expect.nearest
 def batch_norm_apply(
     x: np.ndarray,
     gamma: np.ndarray,
@@ -185,6 +188,7 @@ def batch_norm_apply(
     return y, way("normalization").batch_normalize(x, gamma, beta, mean, variance, y, **options)
 
 
+@expect.nearest
 def batch_norm_gradient_sums(
     dy: np.ndarray,
     x: np.ndarray,
@@ -243,6 +247,7 @@ def batch_norm_gradient_sums(
     return sums[0], sums[1]
 
 
+@expect.nearest
 def batch_norm_gradient_apply(
     dy: np.ndarray,
     x: np.ndarray,

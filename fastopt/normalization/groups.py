@@ -7,6 +7,7 @@ from fastopt.kernels.runtime.targets import way
 from fastopt.normalization.sample import channels, divisor, output, slopes, vectors
 
 
+@expect.nearest
 def group_norm_forward(
     x: np.ndarray,
     num_groups: int,
@@ -67,6 +68,7 @@ def group_norm_forward(
     return _group_forward(x, axis, divisor(num_groups, x.shape[axis]), gamma, beta, eps, out)
 
 
+@expect.nearest
 def group_norm_backward(
     dy: np.ndarray,
     x: np.ndarray,
@@ -129,6 +131,7 @@ def group_norm_backward(
     return _group_backward(dy, x, axis, divisor(num_groups, x.shape[axis]), gamma, mean, invstd, out)
 
 
+@expect.nearest
 def instance_norm_forward(
     x: np.ndarray,
     gamma: np.ndarray | None = None,
@@ -176,6 +179,7 @@ def instance_norm_forward(
     return _group_forward(x, axis, x.shape[axis], gamma, beta, eps, out)
 
 
+@expect.nearest
 def instance_norm_backward(
     dy: np.ndarray,
     x: np.ndarray,

@@ -12,7 +12,7 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 Check = Callable[[Any, str], Any]
 
 
-class Layer:
+class Layer(expect.Named):
     """Parameters, their gradients, and what a backward needs of the last forward; for one thread at a time.
 
     Arrays can be assigned to: values are checked and copied into the layer's own array, which an optimizer may hold.

@@ -8,6 +8,7 @@ from fastopt.kernels.runtime.targets import way
 from fastopt.normalization.sample import normalized, output, slopes, vectors
 
 
+@expect.nearest
 def layer_norm_forward(
     x: np.ndarray,
     gamma: np.ndarray | None = None,
@@ -73,6 +74,7 @@ def layer_norm_forward(
     return y, mean, invstd
 
 
+@expect.nearest
 def layer_norm_backward(
     dy: np.ndarray,
     x: np.ndarray,
@@ -139,6 +141,7 @@ def layer_norm_backward(
     return dx, dgamma, dbeta
 
 
+@expect.nearest
 def rms_norm_forward(
     x: np.ndarray,
     gamma: np.ndarray | None = None,
@@ -198,6 +201,7 @@ def rms_norm_forward(
     return y, invrms
 
 
+@expect.nearest
 def rms_norm_backward(
     dy: np.ndarray,
     x: np.ndarray,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Unpack
 
 import numpy as np
 
-from fastopt.expect import FRACTION, NOT_NEGATIVE, POSITIVE
+from fastopt.expect import FRACTION, NOT_NEGATIVE, NOT_POSITIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
 from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import StepOptions
@@ -223,8 +223,8 @@ class Adadelta(Optimizer):
 class FTRL(Optimizer):
     """Follow the regularized leader, proximal: per-coordinate rates, and weights that are exactly 0 where l1 says so.
 
-    σ = (√(n + g²) − √n) / lr;  z ← z + g − σ θ;  n ← n + g²;
-    θ ← 0 where |z| ≤ l1, else −(z − l1 sign(z)) / ((beta + √n) / lr + l2).
+    σ = (√(n + g²) − √n) / lr;  z ← z + g + l2_shrinkage θ − σ θ;  n ← n + g²;
+    θ ← 0 where |z| ≤ l1, else −(z − l1 sign(z)) / ((beta + √n) / lr + l2), with n^−lr_power for √n.
 
     Parameters
     ----------
@@ -242,6 +242,10 @@ class FTRL(Optimizer):
         Where n starts, in squared units of the gradient.
     weight_decay : float ≥ 0, default 0
         Coupled (L2) decay, per step: added to the gradient.
+    lr_power : float ≤ 0, default -0.5
+        Power of n by which rates shrink; 0 keeps them.
+    l2_shrinkage : float ≥ 0, default 0
+        Strength of a squared L2 norm whose gradient n does not see.
     maximize, **options
         As in :class:`Optimizer`.
 
@@ -250,7 +254,8 @@ class FTRL(Optimizer):
     Notes
     -----
     State: `z`, `n`, of the parameter's shape. Keras calls them `linear` and `accumulator`, starts n at 0.1,
-    has a beta of 0, and an l2 of half ours; its learning_rate_power is −½ here. torch has no such class.
+    has a beta of 0, and an l2 and l2_shrinkage of half ours; its learning_rate_power is `lr_power`. torch has no such
+    class.
 
     References
     ----------
@@ -266,7 +271,8 @@ class FTRL(Optimizer):
     """
 
     rule = Rule(
-        "ftrl", scalars.ftrl, reference.ftrl, start=_accumulated, only_at_start=("initial_accumulator_value",)
+        lambda group: "ftrl" if group["lr_power"] == -0.5 else "ftrl_power", scalars.ftrl, reference.ftrl,
+        start=_accumulated, only_at_start=("initial_accumulator_value",),
     )  # fmt: skip
 
     def __init__(
@@ -278,6 +284,8 @@ class FTRL(Optimizer):
         l2: Annotated[float, NOT_NEGATIVE] = 0.0,
         initial_accumulator_value: Annotated[float, NOT_NEGATIVE] = 0.0,
         weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+        lr_power: Annotated[float, NOT_POSITIVE] = -0.5,
+        l2_shrinkage: Annotated[float, NOT_NEGATIVE] = 0.0,
         maximize: bool = False,
         **options: Unpack[StepOptions],
     ):
@@ -290,5 +298,7 @@ class FTRL(Optimizer):
             l2=l2,
             initial_accumulator_value=initial_accumulator_value,
             weight_decay=weight_decay,
+            lr_power=lr_power,
+            l2_shrinkage=l2_shrinkage,
             maximize=maximize,
         )

@@ -116,6 +116,8 @@ class Optimizer:
             cls.rule = cls.rule.of_class(cls)
 
     def __init__(self, params: Any, options: StepOptions | None = None, **hyper: Any):
+        if type(self) is Optimizer:
+            raise TypeError("Optimizer: expected one of the optimizers, such as AdamW(params), got their base")
         given: Mapping[str, Any] = options or {}
         known = (*hyper, *Options.__dataclass_fields__, *APART)
         for name in given:

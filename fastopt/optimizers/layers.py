@@ -245,9 +245,10 @@ class Muon(Optimizer):
 
     Notes
     -----
-    State: `momentum_buffer`, of the parameter's shape. The products of matrices are NumPy's, whose BLAS has threads of
-    its own; they need three matrices of the largest parameter's size beside it. torch iterates in bfloat16, this class
-    in the type that it computes in. Keras's has an AdamW for other parameters built in.
+    State: `momentum_buffer`, of the parameter's shape. Beside it every parameter's update is kept, so that nothing is
+    written before all of them are known; the products of matrices, which are NumPy's, whose BLAS has threads of its
+    own, need three more of the largest one. torch iterates in bfloat16, this class in the type that it computes in.
+    Keras's has an AdamW for other parameters built in.
 
     References
     ----------

@@ -25,6 +25,7 @@ def grouped(tree: Tree, overrides: Overrides) -> tuple[list[int], list[dict[str,
     return members, [group for _, group in found]
 
 
+@expect.nearest
 def no_decay_of_vectors(key: str, array: Any) -> dict[str, float]:
     """Return a weight decay of 0 for biases and scales of norms: for arrays of fewer than two axes.
 
@@ -55,6 +56,7 @@ def no_decay_of_vectors(key: str, array: Any) -> dict[str, float]:
     return {} if array.ndim >= 2 else {"weight_decay": 0.0}
 
 
+@expect.nearest
 def layerwise_rates(lr: float, decay: float, depth: Callable[[str], int]) -> Overrides:
     """Return overrides that shrink the learning rate from layer to layer: lr decay^depth.
 

@@ -1,6 +1,7 @@
 """State to and from `torch.optim`: names, the form of the dict, and what each keeps that the other computes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -229,10 +230,12 @@ def _said(key: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return an option without tensors."""
+    """Return an option without tensors; one that holds no single number stays, and is refused as what it is."""
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
-    return value.item() if hasattr(value, "item") else value
+    with suppress(RuntimeError, ValueError):
+        return value.item() if hasattr(value, "item") else value
+    return value
 
 
 def _number(value: Any, name: str) -> float:

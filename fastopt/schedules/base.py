@@ -21,7 +21,7 @@ def checked_step(step: int) -> int:
     return expect.integer(step, "step", 0)
 
 
-class Checked:
+class Checked(expect.Named):
     """Base that checks the fields named in a class's domains, and keeps them as floats and ints."""
 
     def _numbers(self, **domains: expect.Domain) -> None:

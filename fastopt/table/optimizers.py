@@ -242,14 +242,16 @@ OPS = (
         (EPS, Wrong("rho of 1", lambda o, a: o.update(rho=1.0), ("rho", "[0, 1)"))),
     ),
     _op(
-        "FTRL", "ftrl", "McMahan et al. 2013, Algorithm 1",
+        "FTRL", "ftrl ftrl_power", "McMahan et al. 2013, Algorithm 1",
         (
             {}, {"lr": 0.1, "l1": 0.5, "l2": 0.1, "weight_decay": 0.1},
             {"lr": 0.5, "beta": 0.0, "initial_accumulator_value": 0.1, "maximize": True},
+            {"lr": 0.1, "lr_power": -0.8, "l2_shrinkage": 0.1}, {"lr_power": 0.0, "l1": 0.5, "weight_decay": 0.1},
         ),
         (
             Wrong("lr zero", lambda o, a: o.update(lr=0.0), ("lr", "> 0", "0.0")),
             Wrong("l1 negative", lambda o, a: o.update(l1=-1.0), ("l1", "≥ 0")),
+            Wrong("lr_power positive", lambda o, a: o.update(lr_power=0.5), ("lr_power", "≤ 0", "0.5")),
         ),
         without=("lr negative",),
     ),
@@ -288,7 +290,7 @@ OPS = (
         bench=(({}, (1000,)), ({}, (1000, 1000)), ({}, (5000, 4000))),
     ),
     _op(
-        "Muon", "muon muon_momentum", "Jordan et al. 2024",
+        "Muon", "muon muon_direction", "Jordan et al. 2024",
         (
             {}, {"lr": 0.1, "nesterov": False, "weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"},
             {"momentum": 0.5, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 3, "eps": 1e-3, "maximize": True},

@@ -14,6 +14,7 @@ from fastopt.kernels.arrays.kernels import KERNELS
 from fastopt.kernels.arrays.recipe import build
 from fastopt.kernels.runtime.checks import all_within
 from fastopt.kernels.runtime.jobs import BLOCK, SUM_BLOCK, Jobs
+from fastopt.kernels.runtime.lengths import length
 from fastopt.kernels.runtime.pipeline import GRAIN
 
 NO_SCALARS = np.zeros((1, 1))
@@ -50,30 +51,19 @@ def norms(target: str, columns: Columns, groups: Sequence[Group]) -> np.ndarray:
     found = np.sqrt(_sums(target, "squares", columns, groups, 2)[:, 0])
     for k, norm in enumerate([] if all_within(found, 1e-140, math.inf) else found.tolist()):
         if not 1e-140 < norm < math.inf and columns[0][k].dtype == np.float64:
-            found[k] = scaled_norm(columns[0][k])
+            found[k] = length(columns[0][k])
     return found
 
 
 def global_norm(target: str, columns: Columns, groups: Sequence[Group]) -> float:
     """Return the Euclidean norm of all arrays together."""
     total = math.sqrt(sum(_sums(target, "squares", columns, groups, 2)[:, 0].tolist()))
-    return total if 1e-140 < total < math.inf else scaled_norm(norms(target, columns, groups))
+    return total if 1e-140 < total < math.inf else length(norms(target, columns, groups))
 
 
 def all_finite(target: str, columns: Columns, groups: Sequence[Group]) -> bool:
     """Return whether no element is NaN or infinite."""
     return not _sums(target, "not_finite", columns, groups, 1).any()
-
-
-def scaled_norm(values: np.ndarray) -> float:
-    """Return the Euclidean norm of values whose squares float64 may not hold."""
-    wide = np.abs(values.astype(np.float64))
-    largest = float(wide.max(initial=0.0))
-    if not 0.0 < largest < math.inf:
-        return largest  # 0, Inf or NaN
-    scale = math.ldexp(1.0, -min(max(math.frexp(largest)[1], -1000), 1000))
-    with np.errstate(under="ignore", over="ignore"):
-        return float(np.sqrt(np.sum((wide * scale) ** 2)) / scale)
 
 
 def _elementwise(target: str, name: str, groups: Sequence[Group], numbers: Mapping[str, float], checks: bool) -> bool:

@@ -254,6 +254,27 @@ cdef cloned_void gamma_log_means(real **buffers, const int64_t *dims, const doub
             value[i] = y_pred[i] + ratio
 
 
+cdef cloned_void tweedie_log_means(real **buffers, const int64_t *dims, const double *scalars,
+                                   int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef const real *y_true = buffers[0]
+    cdef const real *y_pred = buffers[1]
+    cdef real *gradient = buffers[2]
+    cdef real *value = buffers[3]
+    cdef real scale = <real> scalars[0]
+    cdef real low = <real> scalars[1]
+    cdef real high = <real> scalars[2]
+    cdef real lower, upper
+    cdef int64_t first, i
+    for first in range(start, stop, 128):
+        fetch_ahead(y_true + first, y_pred + first)
+        for i in range(first, min(first + PART, stop)):
+            lower = y_true[i] * exp_of(low * y_pred[i])
+            lower = 0 if y_true[i] == 0 else lower
+            upper = exp_of(high * y_pred[i])
+            gradient[i] = scale * (upper - lower)
+            value[i] = upper / high - lower / low
+
+
 KERNELS = {     # (float32, float64)
     "mean_squared_error": (
         <uintptr_t> <void *> mean_squared_error[float],
@@ -276,4 +297,7 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> poisson_log_rates[float],
         <uintptr_t> <void *> poisson_log_rates[double]),
     "gamma_log_means": (<uintptr_t> <void *> gamma_log_means[float], <uintptr_t> <void *> gamma_log_means[double]),
+    "tweedie_log_means": (
+        <uintptr_t> <void *> tweedie_log_means[float],
+        <uintptr_t> <void *> tweedie_log_means[double]),
 }

@@ -142,6 +142,14 @@ def gamma() -> Formula:
 
 
 @kept
+def tweedie(power: float) -> Formula:
+    judge = partial(reference.tweedie, power=power)
+    if power in (1.0, 2.0):
+        return Formula("poisson_log_rates" if power == 1.0 else "gamma_log_means", judge)
+    return Formula("tweedie_log_means", judge, (1.0 - power, 2.0 - power))
+
+
+@kept
 def exponential() -> Formula:
     return Formula("exponential", reference.exponential)
 
@@ -252,14 +260,18 @@ def categorical_generalized_cross_entropy(q: float) -> Formula:
 
 @kept
 def categorical_focal_crossentropy(
-    classes: int, alpha: float, gamma: float, from_logits: bool, label_smoothing: float
+    classes: int, alpha: float | None, gamma: float, from_logits: bool, label_smoothing: float
 ) -> Formula:
+    """`alpha` of None: `class_weight` has one for each class."""
     judge = partial(
         reference.categorical_focal_crossentropy, alpha=alpha, gamma=gamma, from_logits=from_logits,
         label_smoothing=label_smoothing,
     )  # fmt: skip
     kernel = "focal_softmax" if from_logits else "focal_probabilities"
-    return Formula(kernel, judge, (*smoothed(label_smoothing, classes), alpha, gamma))
+    smooth = smoothed(label_smoothing, classes)
+    if alpha is None:
+        return Formula(kernel, judge, (1.0, 0.0, 1.0, gamma), weighs="terms", smooth=smooth)
+    return Formula(kernel, judge, (*smooth, alpha, gamma))
 
 
 # ---- of variances too

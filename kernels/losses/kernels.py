@@ -97,6 +97,7 @@ KERNELS = {
         _elementwise("poisson_log_rates"),
         _elementwise("kullback_leibler_logarithms"),
         _elementwise("gamma_log_means"),
+        _elementwise("tweedie_log_means", "low high"),
         _elementwise("exponential"),
         _elementwise("binary_crossentropy_logarithms", "keep shift"),
         _elementwise("hinge_embedding", "slope offset margin"),

@@ -258,6 +258,18 @@ def gamma(y_true, y_pred):
         return (y_pred + ratio).mean(axis=-1), (1 - ratio) / y_pred.shape[-1]
 
 
+def tweedie(y_true, y_pred, *, power):
+    """Half the deviance of a Tweedie distribution of mean exp(x), but for what knows no x; 1 is Poisson's, 2 gamma."""
+    if power == 2:
+        return gamma(y_true, y_pred)
+    if power == 1:
+        return poisson(y_true, y_pred, from_logarithms=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lower = np.where(y_true == 0, 0.0, y_true * np.exp((1 - power) * y_pred))
+        upper = np.exp((2 - power) * y_pred)
+        return (upper / (2 - power) - lower / (1 - power)).mean(axis=-1), (upper - lower) / y_pred.shape[-1]
+
+
 def exponential(y_true, y_pred):
     """Mean over the row of t exp(-x) + (1 - t) exp(x); 0 times anything infinite is 0."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -339,9 +351,13 @@ def categorical_generalized_cross_entropy(labels, y_pred, *, q):
     return (1 - y_pred[at] ** q) / q, gradient
 
 
-def categorical_focal_crossentropy(y_true, y_pred, *, alpha, gamma, from_logits, label_smoothing):
-    """Lin et al. 2017, equation 5, over classes."""
-    t = alpha * (y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1])
+def categorical_focal_crossentropy(
+    y_true, y_pred, class_weight=None, *, alpha, gamma, from_logits, label_smoothing
+):  # fmt: skip
+    """Lin et al. 2017, equation 5, over classes; `class_weight` is an alpha for each."""
+    t = (alpha if class_weight is None else class_weight) * (
+        y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[-1]
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         if from_logits:
             below = np.where(

@@ -221,6 +221,13 @@ def gamma_log_means(y_true, y_pred, scale):
     return scale * (1.0 - ratio), y_pred + ratio
 
 
+def tweedie_log_means(y_true, y_pred, scale, low, high):
+    lower = y_true * exp(low * y_pred)
+    lower = 0.0 if y_true == 0.0 else lower
+    upper = exp(high * y_pred)
+    return scale * (upper - lower), upper / high - lower / low
+
+
 def exponential(y_true, y_pred, scale):
     other = 1.0 - y_true
     of_one = y_true * exp(-y_pred)

@@ -86,7 +86,16 @@ def error_sums(
     )
     if not weighted:
         sums[1] = y_true.size
-    return sums
+    return error_sums(target, kernel, *_wide(y_true, y_pred, sample_weight)) if _lost(sums, y_true) else sums
+
+
+def _lost(sums: np.ndarray, y_true: np.ndarray) -> bool:
+    """Whether squares may have left the range of float32: they are taken in float64 again."""
+    return y_true.itemsize == 4 and bool(np.isinf(sums).any())
+
+
+def _wide(*arrays: np.ndarray | None) -> list[Any]:
+    return [None if array is None else array.astype(np.float64) for array in arrays]
 
 
 def error_columns(
@@ -102,7 +111,7 @@ def error_columns(
     else:
         slots["sample_weight"] = sample_weight
     errors = (KERNELS[kernel], ("y_true", "y_pred", "value"), columns)
-    return pipeline.run(
+    sums = pipeline.run(
         (*ones, errors, (KERNELS["column_totals"], ("value", "sample_weight"), 1)),
         slots,
         len(y_true),
@@ -113,6 +122,7 @@ def error_columns(
         dims=(columns,),
         partials=columns + 1,
     )
+    return error_columns(target, kernel, *_wide(y_true, y_pred, sample_weight)) if _lost(sums, y_true) else sums
 
 
 def _mean_sums(sums: np.ndarray, samples: Samples) -> np.ndarray | None:

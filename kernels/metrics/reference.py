@@ -51,6 +51,22 @@ def root_mean_squared_error(y_true, y_pred, sample_weight=None, *, multioutput="
     return roots if isinstance(multioutput, str) else np.average(roots, weights=multioutput)
 
 
+def r2_score(y_true, y_pred, sample_weight=None, *, multioutput="uniform_average"):
+    """1 - residual over total sum of squares; a column of one value has 1 where it is met, else 0."""
+    y_true, missed = np.float64(y_true), squared_error(y_true, y_pred)
+    w = weights(sample_weight, y_true)
+    total = np.sum(w * (y_true - np.sum(w * y_true, axis=0) / np.sum(w, axis=0)) ** 2, axis=0).reshape(-1)
+    constant = (y_true == y_true[:1]).all(axis=0).reshape(-1)
+    missed = np.sum(w * missed, axis=0).reshape(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.where(constant, missed == 0, 1 - missed / total)
+    if isinstance(multioutput, str):
+        if multioutput == "raw_values":
+            return scores
+        total = total if multioutput == "variance_weighted" and not constant.all() else np.ones(len(scores))
+    return np.average(scores, weights=total if isinstance(multioutput, str) else multioutput)
+
+
 def accuracy(y_true, y_pred, sample_weight=None, *, threshold=0.5, multi_label=False):
     return mean((same_rows if multi_label else same)(y_true, y_pred, threshold), sample_weight)
 
@@ -94,70 +110,33 @@ def ratio(
 
 
 def precision(
-    y_true,
-    y_pred,
-    sample_weight=None,
-    *,
-    average="binary",
-    threshold=0.5,
-    num_classes=None,
-    zero_division=0.0,
-    labels=None,
-    multi_label=False,
-    class_id=None,
-):
+    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0,
+    labels=None, multi_label=False, class_id=None,
+):  # fmt: skip
     how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
     return ratio(lambda hit, predicted, actual: fbeta(hit, predicted, actual, 0), y_true, y_pred, sample_weight, *how)
 
 
 def recall(
-    y_true,
-    y_pred,
-    sample_weight=None,
-    *,
-    average="binary",
-    threshold=0.5,
-    num_classes=None,
-    zero_division=0.0,
-    labels=None,
-    multi_label=False,
-    class_id=None,
-):
+    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0,
+    labels=None, multi_label=False, class_id=None,
+):  # fmt: skip
     how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
     return ratio(lambda hit, predicted, actual: fbeta(hit, actual, predicted, 0), y_true, y_pred, sample_weight, *how)
 
 
 def f1_score(
-    y_true,
-    y_pred,
-    sample_weight=None,
-    *,
-    average="binary",
-    threshold=0.5,
-    num_classes=None,
-    zero_division=0.0,
-    labels=None,
-    multi_label=False,
-    class_id=None,
-):
+    y_true, y_pred, sample_weight=None, *, average="binary", threshold=0.5, num_classes=None, zero_division=0.0,
+    labels=None, multi_label=False, class_id=None,
+):  # fmt: skip
     how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
     return ratio(lambda hit, predicted, actual: fbeta(hit, predicted, actual, 1), y_true, y_pred, sample_weight, *how)
 
 
 def fbeta_score(
-    y_true,
-    y_pred,
-    sample_weight=None,
-    *,
-    beta=1.0,
-    average="binary",
-    threshold=0.5,
-    num_classes=None,
-    zero_division=0.0,
-    labels=None,
-    multi_label=False,
-    class_id=None,
-):
+    y_true, y_pred, sample_weight=None, *, beta=1.0, average="binary", threshold=0.5, num_classes=None,
+    zero_division=0.0, labels=None, multi_label=False, class_id=None,
+):  # fmt: skip
     how = (average, threshold, num_classes, zero_division, labels, multi_label, class_id)
     return ratio(lambda *counts: fbeta(*counts, beta), y_true, y_pred, sample_weight, *how)
 
@@ -192,19 +171,9 @@ def spaced(num_thresholds, thresholds):
 
 
 def auc(
-    y_true,
-    y_pred,
-    sample_weight=None,
-    *,
-    num_thresholds=None,
-    thresholds=None,
-    curve="ROC",
-    summation="interpolation",
-    max_fpr=None,
-    multi_class=None,
-    multi_label=False,
-    average="macro",
-):
+    y_true, y_pred, sample_weight=None, *, num_thresholds=None, thresholds=None, curve="ROC",
+    summation="interpolation", max_fpr=None, multi_class=None, multi_label=False, average="macro",
+):  # fmt: skip
     """The chance that a positive has a higher score than a negative."""
     at = spaced(num_thresholds, thresholds)
 

@@ -1,17 +1,16 @@
 """The parameters that share a recipe, a job each, and what a step says of them: the form in which a door takes them."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastopt.kernels.optimizers.layers import Layers
 from fastopt.kernels.optimizers.recipe import WORK, Recipe
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call, Jobs
 
-LEAST = 1e-280  # a sum of squares below it may have lost some
-PIECE = 1 << 16  # elements that are looked at in one go
+ENDS = ("", "_lost_bits", "_scale")  # of the names of the arrays that hold a buffer
 
 
 class Rule(Protocol):
@@ -119,6 +118,15 @@ class Batch:
         made.shapes = []
         return made
 
+    def decoded(self, job: int) -> dict[str, np.ndarray]:
+        """Return the buffers of a job's rule, without what passes hand on, in the type that is computed in."""
+        own, recipe = self.arrays(job), self.recipe
+        return {
+            name: kinds.read(kind, [own[f"{name}{end}"] for end in ENDS if f"{name}{end}" in own], recipe.compute)
+            for name, kind in recipe.kinds.items()
+            if name not in WORK
+        }
+
     def arrays(self, job: int) -> dict[str, np.ndarray]:
         """Return a job's arrays by name; those that were bound as pointers, flat."""
         if self.jobs.columns:
@@ -135,24 +143,6 @@ def shares_kept(lengths: np.ndarray, limit: float) -> np.ndarray:
     """Return what gradients of these lengths are multiplied by, so that none is longer than the limit."""
     with np.errstate(all="ignore"):
         return np.where(lengths <= limit, 1.0, limit / lengths)
-
-
-def norm_with_scale(batches: Sequence[Batch]) -> float:
-    """Return the Euclidean norm of all gradients, finite ones, whose squares are beyond the range of float64."""
-    top, total = 0.0, 0.0
-    for scaled in (False, True):
-        for batch in batches:
-            for job in np.flatnonzero(batch.jobs.units).tolist():
-                grad = batch.arrays(job)["grad"].reshape(-1)
-                for start in range(0, grad.size, PIECE):
-                    piece = grad[start : start + PIECE].astype(np.float64)
-                    if scaled:
-                        total += float(np.sum((piece / top) ** 2))
-                    else:
-                        top = max(top, float(np.abs(piece).max()))
-        if top == 0.0:
-            break
-    return top * math.sqrt(total)
 
 
 def _at(address: int, dtype: np.dtype, size: int) -> np.ndarray:

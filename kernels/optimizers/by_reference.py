@@ -1,21 +1,20 @@
 """Steps in NumPy and float64: values are decoded, the paper's formula is applied, results are encoded."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from fastopt.kernels.optimizers.batch import Asked, Batch, Rule, Setting, shares_kept
-from fastopt.kernels.optimizers.recipe import WORK
+from fastopt.kernels.optimizers.batch import ENDS, Asked, Batch, Rule, Setting, shares_kept
 from fastopt.kernels.runtime import kinds
-from fastopt.kernels.runtime.signals import signals_wait
+from fastopt.kernels.runtime.jobs import Call
+from fastopt.kernels.runtime.lengths import length
 from fastopt.kernels.runtime.whole import whole
 
 
 def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the sum of all gradients' squares, and whether all their elements are finite."""
-    length, finite = norm(batches)
-    return length**2, finite
+    found, finite = norm(batches)
+    return found**2, finite
 
 
 def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
@@ -27,42 +26,30 @@ def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
             for job in np.flatnonzero(batch.jobs.units).tolist()
         ]
         finite = all(bool(np.isfinite(grad).all()) for grad in grads)
-        top = max([float(np.abs(grad).max(initial=0.0)) for grad in grads], default=0.0) if finite else 1.0
-        scale = top or 1.0
-        return scale * math.sqrt(sum(float(np.sum((grad / scale) ** 2)) for grad in grads)), finite
+        return length(np.array([length(grad) for grad in grads])), finite
 
 
 def step(batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
     """Update every parameter and its state; return the squared length of the update. Computes all, then writes all."""
-    writes: list[Callable[[], None]] = []
+    writes: list[Call] = []
     total = 0.0
     with np.errstate(all="ignore"):
         for batch in batches:
             for job in np.flatnonzero(batch.jobs.units).tolist():
-                setting, number = settings[batch.jobs.rows[job]], int(batch.jobs.numbers[job, 0])
-                total += _job(batch, batch.arrays(job), rule, setting, asked, number, writes)
-        with signals_wait():
-            for write in writes:
-                write()
-            whole(list(asked.done))
+                total += _job(batch, job, rule, settings[batch.jobs.rows[job]], asked, writes)
+        whole([*writes, *asked.done])
     return total
 
 
 def _job(
-    batch: Batch, own: dict[str, np.ndarray], rule: Rule, setting: Setting, asked: Asked, number: int,
-    writes: list[Callable[[], None]],
+    batch: Batch, job: int, rule: Rule, setting: Setting, asked: Asked, writes: list[Call]
 ) -> float:  # fmt: skip
     """Compute a job's step and note what is to be written; returns the squared length of its update."""
-    recipe, group = batch.recipe, setting.group
-    held = {
-        name: (kind, [own[key] for key in (name, f"{name}_lost_bits", f"{name}_scale") if key in own])
-        for name, kind in recipe.kinds.items()
-        if name not in WORK and name != "grad"
-    }
-    wide = {name: kinds.read(kind, arrays, recipe.compute).astype(np.float64) for name, (kind, arrays) in held.items()}
-    grad = asked.factor * kinds.read(recipe.grad, [own["grad"]], recipe.compute).astype(np.float64)
+    recipe, group, own, number = batch.recipe, setting.group, batch.arrays(job), int(batch.jobs.numbers[job, 0])
+    wide = {name: array.astype(np.float64) for name, array in batch.decoded(job).items()}
+    grad = asked.factor * wide.pop("grad")
     if asked.clip_each is not None:
-        grad = grad * shares_kept(np.sqrt(np.sum(grad**2)), asked.clip_each)
+        grad = grad * shares_kept(np.array(length(grad)), asked.clip_each)
     if recipe.clip:
         limit = asked.clip_value or np.inf
         grad = np.clip(grad, -limit, limit)
@@ -74,18 +61,19 @@ def _job(
     param = wide.pop("param")
     values = rule.reference(param, grad, **wide, **hyper, **setting.before, t=setting.step)
 
-    def write() -> None:
-        for (kind, arrays), value in zip(held.values(), values[: len(held)], strict=True):  # carried numbers follow
-            kinds.write(kind, arrays, np.asarray(value, recipe.compute), (asked.seed, asked.number), number)
-        if recipe.average:
-            kept = asked.ema_decay or 0.0
-            own["average"][...] = kept * own["average"] + (1.0 - kept) * values[0]
-        if recipe.copy:
-            own["copy"][...] = values[0].astype(recipe.compute)
-        if asked.zero:
-            own["grad"][...] = 0
-
-    writes.append(write)
+    for name, value in zip(("param", *wide), values[: 1 + len(wide)], strict=True):  # carried numbers follow
+        arrays = [own[f"{name}{end}"] for end in ENDS if f"{name}{end}" in own]
+        encoded = [np.empty_like(array) for array in arrays]
+        kinds.write(recipe.kinds[name], encoded, np.asarray(value, recipe.compute), (asked.seed, asked.number), number)
+        writes += [(np.copyto, pair, {}) for pair in zip(arrays, encoded, strict=True)]
+    if recipe.average:
+        kept = asked.ema_decay or 0.0
+        average = kept * own["average"] + (1.0 - kept) * values[0]
+        writes.append((np.copyto, (own["average"], average.astype(recipe.compute)), {}))
+    if recipe.copy:
+        writes.append((np.copyto, (own["copy"], values[0].astype(recipe.compute).astype(own["copy"].dtype)), {}))
+    if asked.zero:
+        writes.append((own["grad"].fill, (0,), {}))
     return float(np.sum((values[0] - before) ** 2))
 
 

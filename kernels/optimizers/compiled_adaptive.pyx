@@ -1,7 +1,7 @@
 """Kernels that divide by a root of squares, ahead of time. The formulas are those of rules.py, in the same order of operations."""
 from libc.stdint cimport int64_t, uintptr_t
 
-from kernels.optimizers.pieces cimport gradient, magnitude, root, sign
+from kernels.optimizers.pieces cimport gradient, magnitude, power_of, root, sign
 from kernels.runtime.abi cimport cloned_void, real
 
 
@@ -162,8 +162,9 @@ cdef cloned_void ftrl(real **buffers, const int64_t *dims, const double *scalars
     cdef real beta = <real> scalars[1]
     cdef real l1 = <real> scalars[2]
     cdef real l2 = <real> scalars[3]
-    cdef real weight_decay = <real> scalars[4]
-    cdef real grad_scale = <real> scalars[5]
+    cdef real l2_shrinkage = <real> scalars[4]
+    cdef real weight_decay = <real> scalars[5]
+    cdef real grad_scale = <real> scalars[6]
     cdef real g, before, after, linear, w
     cdef int64_t i
     for i in range(start, stop):
@@ -171,6 +172,35 @@ cdef cloned_void ftrl(real **buffers, const int64_t *dims, const double *scalars
         before = root(n[i])
         n[i] = n[i] + g * g
         after = root(n[i])
+        g = gradient(param[i], g, l2_shrinkage, <real> 1)
+        linear = z[i] + g - (after - before) * inverse_lr * param[i]
+        w = -(linear - l1 * sign(linear)) / ((beta + after) * inverse_lr + l2)
+        z[i] = linear
+        param[i] = <real> 0 if magnitude(linear) <= l1 else w
+
+
+cdef cloned_void ftrl_power(real **buffers, const int64_t *dims, const double *scalars,
+                            int64_t start, int64_t stop, double *partials) noexcept nogil:
+    cdef real *param = buffers[0]
+    cdef const real *grad = buffers[1]
+    cdef real *z = buffers[2]
+    cdef real *n = buffers[3]
+    cdef real inverse_lr = <real> scalars[0]
+    cdef real beta = <real> scalars[1]
+    cdef real l1 = <real> scalars[2]
+    cdef real l2 = <real> scalars[3]
+    cdef real l2_shrinkage = <real> scalars[4]
+    cdef real power = <real> scalars[5]
+    cdef real weight_decay = <real> scalars[6]
+    cdef real grad_scale = <real> scalars[7]
+    cdef real g, before, after, linear, w
+    cdef int64_t i
+    for i in range(start, stop):
+        g = gradient(param[i], grad[i], weight_decay, grad_scale)
+        before = power_of(n[i], power)
+        n[i] = n[i] + g * g
+        after = power_of(n[i], power)
+        g = gradient(param[i], g, l2_shrinkage, <real> 1)
         linear = z[i] + g - (after - before) * inverse_lr * param[i]
         w = -(linear - l1 * sign(linear)) / ((beta + after) * inverse_lr + l2)
         z[i] = linear
@@ -186,4 +216,5 @@ KERNELS = {     # (float32, float64)
     "adagrad": (<uintptr_t> <void *> adagrad[float], <uintptr_t> <void *> adagrad[double]),
     "adadelta": (<uintptr_t> <void *> adadelta[float], <uintptr_t> <void *> adadelta[double]),
     "ftrl": (<uintptr_t> <void *> ftrl[float], <uintptr_t> <void *> ftrl[double]),
+    "ftrl_power": (<uintptr_t> <void *> ftrl_power[float], <uintptr_t> <void *> ftrl_power[double]),
 }

@@ -183,14 +183,16 @@ cdef cloned_void adafactor_vector(real **buffers, const int64_t *dims, const dou
 
 cdef cloned_void adafactor_factors(real **buffers, const int64_t *dims, const double *scalars,
                                    int64_t start, int64_t stop, double *partials) noexcept nogil:
-    """Row averages; sums of the columns' squares go to partials[1:], or, where whole matrices pass, to col_var.
+    """Row averages; sums of the columns' squares go to partials[1:], or, where whole matrices pass, to col_next.
 
     A grain begins and ends with a row; a block need not.
     """
     cdef const real *param = buffers[0]
     cdef const real *grad = buffers[1]
-    cdef real *row_var = buffers[2]
-    cdef real *col_var = buffers[3]
+    cdef const real *row_var = buffers[2]
+    cdef const real *col_var = buffers[3]
+    cdef real *row_next = buffers[4]
+    cdef real *col_next = buffers[5]
     cdef int64_t columns = dims[0]
     cdef int64_t rows = dims[1]
     cdef int64_t whole = dims[2]
@@ -198,21 +200,20 @@ cdef cloned_void adafactor_factors(real **buffers, const int64_t *dims, const do
     cdef double one_minus_beta2 = scalars[2]
     cdef real grad_scale = <real> scalars[5]
     cdef double *sums = partials + 1
-    cdef real *averages
-    cdef int64_t i = start, k, row, column, count
+    cdef int64_t i = start, k, row, column, count, first
     while i < stop:
         row = i // columns
         column = i - row * columns
         count = min(stop - i, columns - column)
         if column == 0:
-            row_var[row] = beta2 * row_var[row]
-        row_var[row] += <real> (
+            row_next[row] = beta2 * row_var[row]
+        row_next[row] += <real> (
             one_minus_beta2 / columns * squared(grad + i, grad_scale, sums + column, count))
         i += count
         if whole and column + count == columns and (row + 1) % rows == 0:
-            averages = col_var + row // rows * columns
+            first = row // rows * columns
             for k in range(columns):
-                averages[k] = beta2 * averages[k] + <real> (one_minus_beta2 / rows * sums[k])
+                col_next[first + k] = beta2 * col_var[first + k] + <real> (one_minus_beta2 / rows * sums[k])
                 sums[k] = 0
     partials[0] += squares(param + start, stop - start)
 
@@ -239,8 +240,8 @@ cdef inline double squared(const real *grad, real grad_scale, double *sums, int6
 cdef cloned_void adafactor_norms(real **buffers, const int64_t *dims, const double *scalars,
                                  int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *grad = buffers[0]
-    cdef const real *row_var = buffers[1]
-    cdef const real *col_var = buffers[2]
+    cdef const real *row_next = buffers[1]
+    cdef const real *col_next = buffers[2]
     cdef const real *row_mean = buffers[3]
     cdef int64_t columns = dims[0]
     cdef int64_t rows = dims[1]
@@ -257,8 +258,8 @@ cdef cloned_void adafactor_norms(real **buffers, const int64_t *dims, const doub
         row = i // columns
         column = i - row * columns
         count = min(stop - i, columns - column)
-        scale = row_var[row] / row_mean[row // rows]
-        col = col_var + row // rows * columns + column
+        scale = row_next[row] / row_mean[row // rows]
+        col = col_next + row // rows * columns + column
         for j in range(0, count - 31, 32):
             for k in range(j, j + 32):
                 u = direction(grad_scale * grad[i + k], scale * col[k], floor)
@@ -272,11 +273,14 @@ cdef cloned_void adafactor_norms(real **buffers, const int64_t *dims, const doub
 
 cdef cloned_void adafactor(real **buffers, const int64_t *dims, const double *scalars,
                            int64_t start, int64_t stop, double *partials) noexcept nogil:
+    """The step, and the averages taken over: a row's with its first element, a matrix's columns' with its first row."""
     cdef real *param = buffers[0]
     cdef const real *grad = buffers[1]
-    cdef const real *row_var = buffers[2]
-    cdef const real *col_var = buffers[3]
-    cdef const real *row_mean = buffers[4]
+    cdef real *row_var = buffers[2]
+    cdef real *col_var = buffers[3]
+    cdef const real *row_next = buffers[4]
+    cdef const real *col_next = buffers[5]
+    cdef const real *row_mean = buffers[6]
     cdef int64_t columns = dims[0]
     cdef int64_t rows = dims[1]
     cdef real step_size = <real> scalars[0]
@@ -285,22 +289,28 @@ cdef cloned_void adafactor(real **buffers, const int64_t *dims, const double *sc
     cdef real grad_scale = <real> scalars[5]
     cdef real scale
     cdef const real *col
-    cdef int64_t i = start, k, row, column, count
+    cdef int64_t i = start, k, row, column, count, first
     while i < stop:
         row = i // columns
         column = i - row * columns
         count = min(stop - i, columns - column)
-        scale = row_var[row] / row_mean[row // rows]
-        col = col_var + row // rows * columns + column
+        scale = row_next[row] / row_mean[row // rows]
+        first = row // rows * columns + column
+        col = col_next + first
+        if column == 0:
+            row_var[row] = row_next[row]
+        if row % rows == 0:
+            for k in range(count):
+                col_var[first + k] = col[k]
         for k in range(count):
             param[i + k] = decay * param[i + k] - step_size * direction(grad_scale * grad[i + k], scale * col[k], floor)
         i += count
 
 
-cdef cloned_void muon_momentum(real **buffers, const int64_t *dims, const double *scalars,
-                               int64_t start, int64_t stop, double *partials) noexcept nogil:
+cdef cloned_void muon_direction(real **buffers, const int64_t *dims, const double *scalars,
+                                int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef const real *grad = buffers[0]
-    cdef real *momentum_buffer = buffers[1]
+    cdef const real *momentum_buffer = buffers[1]
     cdef real *update = buffers[2]
     cdef real momentum = <real> scalars[1]
     cdef real one_minus_momentum = <real> scalars[2]
@@ -311,18 +321,23 @@ cdef cloned_void muon_momentum(real **buffers, const int64_t *dims, const double
     for i in range(start, stop):
         g = grad_scale * grad[i]
         b = momentum * momentum_buffer[i] + one_minus_momentum * g
-        momentum_buffer[i] = b
         update[i] = one_minus_momentum * g + momentum * b if nesterov != 0 else b
 
 
 cdef cloned_void muon(real **buffers, const int64_t *dims, const double *scalars,
                       int64_t start, int64_t stop, double *partials) noexcept nogil:
     cdef real *param = buffers[0]
-    cdef const real *update = buffers[1]
+    cdef const real *grad = buffers[1]
+    cdef real *momentum_buffer = buffers[2]
+    cdef const real *update = buffers[3]
     cdef real step_size = <real> scalars[0]
+    cdef real momentum = <real> scalars[1]
+    cdef real one_minus_momentum = <real> scalars[2]
     cdef real decay = <real> scalars[4]
+    cdef real grad_scale = <real> scalars[5]
     cdef int64_t i
     for i in range(start, stop):
+        momentum_buffer[i] = momentum * momentum_buffer[i] + one_minus_momentum * (grad_scale * grad[i])
         param[i] = decay * param[i] - step_size * update[i]
 
 
@@ -338,6 +353,6 @@ KERNELS = {     # (float32, float64)
         <uintptr_t> <void *> adafactor_factors[float], <uintptr_t> <void *> adafactor_factors[double]),
     "adafactor_norms": (<uintptr_t> <void *> adafactor_norms[float], <uintptr_t> <void *> adafactor_norms[double]),
     "adafactor": (<uintptr_t> <void *> adafactor[float], <uintptr_t> <void *> adafactor[double]),
-    "muon_momentum": (<uintptr_t> <void *> muon_momentum[float], <uintptr_t> <void *> muon_momentum[double]),
+    "muon_direction": (<uintptr_t> <void *> muon_direction[float], <uintptr_t> <void *> muon_direction[double]),
     "muon": (<uintptr_t> <void *> muon[float], <uintptr_t> <void *> muon[double]),
 }

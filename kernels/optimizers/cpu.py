@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastopt.kernels.optimizers import by_reference
-from fastopt.kernels.optimizers.batch import LEAST, Asked, Batch, Rule, Setting, norm_with_scale, shares_kept
+from fastopt.kernels.optimizers.batch import Asked, Batch, Rule, Setting, shares_kept
 from fastopt.kernels.optimizers.kernels import INTERPOLATE
 from fastopt.kernels.optimizers.layers import Layers
 from fastopt.kernels.optimizers.recipe import SCALARS, build
@@ -15,7 +15,7 @@ from fastopt.kernels.optimizers.recipe import norm as norm_program
 from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import Call, Launch, Program
 from fastopt.kernels.runtime.kernel import DTYPES
-from fastopt.kernels.runtime.signals import signals_wait
+from fastopt.kernels.runtime.lengths import holds, length, scaled_squares
 from fastopt.kernels.runtime.tables import fill_row
 from fastopt.kernels.runtime.whole import whole
 
@@ -35,21 +35,17 @@ def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
 def norm(batches: Sequence[Batch]) -> tuple[float, bool]:
     """Return the Euclidean norm of all gradients together, and whether all their elements are finite."""
     total, finite = squares(batches)
-    if finite and not LEAST < total < math.inf and any(batch.recipe.grad == "float64" for batch in batches):
-        return norm_with_scale(batches), True
+    if finite and not holds(total) and any(batch.recipe.grad == "float64" for batch in batches):
+        return length(np.concatenate([_lengths(batch) for batch in batches])), True
     return math.sqrt(total), finite
 
 
 def step(target: str, batches: Sequence[Batch], rule: Rule, settings: Sequence[Setting], asked: Asked) -> float:
     """Update every parameter and its state; return the squared length of the update (0.0 unless `asked.stats`).
 
-    It is done and counted as a whole: a signal's handler runs before it, or behind it.
+    It is done and counted as a whole: all that may fail comes before the first write, and a signal's handler runs
+    before it, or behind it.
     """
-    if rule.layers is not None and rule.layers.one_by_one:
-        with signals_wait():
-            total = sum(_one_by_one(batch, rule, settings, asked, target) for batch in batches)
-            whole(list(asked.done))
-        return total
     launches: list[Launch] = []
     calls: list[Call] = []
     for batch in batches:
@@ -57,7 +53,8 @@ def step(target: str, batches: Sequence[Batch], rule: Rule, settings: Sequence[S
         if rule.layers is not None or asked.clip_each is not None:
             table, rows = _of_each(batch, table, asked), np.arange(len(batch.jobs.units))
             if rule.layers is not None:
-                _measure(batch, rule.layers, settings, target, table, rows)
+                with np.errstate(all="ignore"):
+                    _measure(batch, rule.layers, settings, target, table, rows)
         last = len(batch.recipe.passes)
         launch = _launch(batch, last, target, table, rows, int(asked.stats), asked.zero, asked.stats)
         launches.append(launch)
@@ -138,6 +135,17 @@ def _squares(batch: Batch) -> np.ndarray:
     return launch.sums(whole(launch.calls))
 
 
+def _lengths(batch: Batch) -> np.ndarray:
+    """Return the Euclidean norm of each job's gradients, whatever their squares are."""
+    found = _squares(batch)[:, 0]
+    lost = [job for job, square in enumerate(found.tolist()) if not holds(square)]
+    np.sqrt(found, out=found)
+    for job in lost if batch.recipe.grad == "float64" else ():
+        if batch.jobs.units[job]:
+            found[job] = length(batch.arrays(job)["grad"])
+    return found
+
+
 # ---- what a step does where one launch over all parameters won't do
 
 
@@ -145,7 +153,7 @@ def _of_each(batch: Batch, table: np.ndarray, asked: Asked) -> np.ndarray:
     """Return a row of scalars for each job, whose gradient is clipped by its own norm."""
     own = table[batch.jobs.rows]
     if asked.clip_each is not None:
-        shares = shares_kept(asked.factor * np.sqrt(_squares(batch)[:, 0]), asked.clip_each)
+        shares = shares_kept(asked.factor * _lengths(batch), asked.clip_each)
         own[:, 0] *= shares
         if not batch.recipe.clip:  # else the stage that clips has multiplied by it
             own[:, -1] *= shares
@@ -155,36 +163,42 @@ def _of_each(batch: Batch, table: np.ndarray, asked: Asked) -> np.ndarray:
 def _measure(
     batch: Batch, layers: Layers, settings: Sequence[Setting], target: str, own: np.ndarray, rows: np.ndarray
 ) -> None:  # fmt: skip
-    """Run the passes that measure all parameters, which write nothing, and fill in the scalars that follow."""
-    for number in range(len(batch.recipe.passes)):
-        launch = _launch(batch, number, target, own, rows, layers.extent(number, ())[0])
+    """Run the passes that measure, which write nothing that is kept, and fill in the scalars that follow."""
+    passes, jobs = range(len(batch.recipe.passes)), _groups(batch, settings)
+    if layers.one_by_one:
+        for job, group in jobs:
+            for number in passes:
+                partials, grain = layers.extent(number, batch.shapes[job])
+                sums = batch.jobs.run(
+                    _program(batch, number, target), scalars=own, contiguous=batch.packed, partials=partials, rows=rows,
+                    only=job, grain=grain,
+                )  # fmt: skip
+                _settle(batch, layers, number, job, group, sums[0], own[job])
+        return
+    for number in passes:
+        partials, _ = layers.extent(number, ())
+        launch = _launch(batch, number, target, own, rows, partials)
         sums = launch.sums(whole(launch.calls))
-        for job, group in _groups(batch, settings):
-            layers.settle(number, group, batch.arrays(job), sums[job], own[job, len(SCALARS) :])
+        for job, group in jobs:
+            _settle(batch, layers, number, job, group, sums[job] if partials else sums, own[job])
 
 
-def _one_by_one(
-    batch: Batch, rule: Rule, settings: Sequence[Setting], asked: Asked, target: str
-) -> float:  # fmt: skip
-    """Run the passes that measure, then the rule, over one parameter after the other; returns the updates' sum."""
-    layers, recipe, jobs = rule.layers, batch.recipe, batch.jobs
-    assert layers is not None
-    table = scalar_table(_table(batch, len(settings)), batch, rule, settings, asked)
-    own = _of_each(batch, table, asked)
-    how = {"scalars": own, "contiguous": batch.packed, "rows": np.arange(len(own))}
-    total = 0.0
-    for job, group in _groups(batch, settings):
-        arrays = batch.arrays(job)
-        for number in range(len(recipe.passes)):
-            partials, grain = layers.extent(number, batch.shapes[job])
-            sums = jobs.run(_program(batch, number, target), partials=partials, only=job, grain=grain, **how)
-            measured = sums[0] if partials else sums
-            layers.settle(number, group, arrays, measured, own[job, len(SCALARS) :])
-        program = _program(batch, len(recipe.passes), target, asked.zero, asked.stats)
-        sums = jobs.run(program, partials=int(asked.stats), only=job, **how)
-        if asked.stats:
-            total += float(sums.sum())
-    return total
+def _settle(
+    batch: Batch, layers: Layers, number: int, job: int, group: Mapping[str, Any], sums: np.ndarray, row: np.ndarray
+) -> None:  # fmt: skip
+    """Fill in a job's scalars, which follow from a pass's sums; what float64 can't hold is summed again, with scale."""
+    scales: tuple[float, ...] = (1.0, 1.0)
+    scalars = row[len(SCALARS) :]
+    if batch.recipe.compute == "float64" and not all(map(holds, sums[:2].tolist())):
+        read = batch.decoded(job)
+        if batch.recipe.clip:
+            read["grad"] = np.clip(row[0] * read["grad"], -row[1], row[1])
+        if batch.recipe.decay:
+            read["param"] = row[2] * read["param"]
+        again = [scaled_squares(vector) for vector in layers.vectors(number, read, scalars)]
+        sums = np.array([*(square for _, square in again), *sums[len(again) :]])
+        scales = (*(scale for scale, _ in again), *scales[len(again) :])
+    layers.settle(number, group, batch.arrays(job), sums, scalars, scales)
 
 
 def _groups(batch: Batch, settings: Sequence[Setting]) -> list[tuple[int, Mapping[str, Any]]]:

@@ -103,7 +103,7 @@ def squares(values):
     return folded(lanes)
 
 
-def adafactor_factors(param, grad, row_var, col_var, dims, scalars, start, stop, partials):
+def adafactor_factors(param, grad, row_var, col_var, row_next, col_next, dims, scalars, start, stop, partials):
     columns, rows, whole = dims[0], dims[1], dims[2]
     beta2 = real(scalars[1])
     one_minus_beta2 = scalars[2]
@@ -115,15 +115,15 @@ def adafactor_factors(param, grad, row_var, col_var, dims, scalars, start, stop,
         column = i - row * columns
         count = min(stop - i, columns - column)
         if column == 0:
-            row_var[row] = beta2 * row_var[row]
-        row_var[row] += real(
+            row_next[row] = beta2 * row_var[row]
+        row_next[row] += real(
             one_minus_beta2 / columns * squared(grad[i : i + count], grad_scale, partials, 1 + column, lanes)
         )
         i += count
         if whole != 0 and column + count == columns and (row + 1) % rows == 0:
-            averages = col_var[row // rows * columns : (row // rows + 1) * columns]
+            first = row // rows * columns
             for k in range(columns):
-                averages[k] = beta2 * averages[k] + real(one_minus_beta2 / rows * partials[1 + k])
+                col_next[first + k] = beta2 * col_var[first + k] + real(one_minus_beta2 / rows * partials[1 + k])
                 partials[1 + k] = 0.0
     partials[0] += squares(param[start:stop])
 
@@ -144,7 +144,7 @@ def squared(grad, grad_scale, sums, at, lanes):
     return folded(lanes)
 
 
-def adafactor_norms(grad, row_var, col_var, row_mean, dims, scalars, start, stop, partials):
+def adafactor_norms(grad, row_next, col_next, row_mean, dims, scalars, start, stop, partials):
     columns, rows = dims[0], dims[1]
     floor, grad_scale = real(scalars[3]), real(scalars[5])
     lanes = np.zeros(32)
@@ -153,9 +153,9 @@ def adafactor_norms(grad, row_var, col_var, row_mean, dims, scalars, start, stop
         row = i // columns
         column = i - row * columns
         count = min(stop - i, columns - column)
-        scale = row_var[row] / row_mean[row // rows]
+        scale = row_next[row] / row_mean[row // rows]
         first = row // rows * columns + column
-        col, piece = col_var[first : first + count], grad[i : i + count]
+        col, piece = col_next[first : first + count], grad[i : i + count]
         whole = count // 32 * 32
         for j in range(0, whole, 32):
             for k in range(32):
@@ -168,7 +168,9 @@ def adafactor_norms(grad, row_var, col_var, row_mean, dims, scalars, start, stop
     partials[0] += folded(lanes)
 
 
-def adafactor(param, grad, row_var, col_var, row_mean, dims, scalars, start, stop, partials):
+def adafactor(
+    param, grad, row_var, col_var, row_next, col_next, row_mean, dims, scalars, start, stop, partials
+):  # fmt: skip
     columns, rows = dims[0], dims[1]
     step_size, floor = real(scalars[0]), real(scalars[3])
     decay, grad_scale = real(scalars[4]), real(scalars[5])
@@ -177,9 +179,13 @@ def adafactor(param, grad, row_var, col_var, row_mean, dims, scalars, start, sto
         row = i // columns
         column = i - row * columns
         count = min(stop - i, columns - column)
-        scale = row_var[row] / row_mean[row // rows]
+        scale = row_next[row] / row_mean[row // rows]
         first = row // rows * columns + column
-        col, piece, own = col_var[first : first + count], grad[i : i + count], param[i : i + count]
+        col, piece, own = col_next[first : first + count], grad[i : i + count], param[i : i + count]
+        if column == 0:
+            row_var[row] = row_next[row]
+        if row % rows == 0:
+            col_var[first : first + count] = col
         for k in range(count):
             own[k] = decay * own[k] - step_size * direction(grad_scale * piece[k], scale * col[k], floor)
         i += count

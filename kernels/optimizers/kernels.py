@@ -27,6 +27,7 @@ LAMB = "step_size beta1 one_minus_beta1 beta2 one_minus_beta2 correction root_co
 ADAFACTOR = "step_size beta2 one_minus_beta2 floor decay"
 MUON = "step_size momentum one_minus_momentum nesterov decay"
 MATRIX = ("columns", "rows", "whole")
+FACTORS, NEXT = "row_var col_var", "row_next col_next"  # as they are kept, and as they will be behind the step
 
 
 def _pass(
@@ -70,17 +71,18 @@ KERNELS = {
         ),
         _kernel("adagrad", "sum_of_squares", "lr eps weight_decay eps_in_root"),
         _kernel("adadelta", "square_avg acc_delta", "lr rho one_minus_rho eps weight_decay"),
-        _kernel("ftrl", "z n", "inverse_lr beta l1 l2 weight_decay"),
+        _kernel("ftrl", "z n", "inverse_lr beta l1 l2 l2_shrinkage weight_decay"),
+        _kernel("ftrl_power", "z n", "inverse_lr beta l1 l2 l2_shrinkage power weight_decay"),
         _pass("lars_norms", "param grad", "", LARS),
         _kernel("lars", "momentum_buffer", LARS),
         _pass("lamb_norms", "param grad exp_avg exp_avg_sq", "", LAMB),
         _kernel("lamb", "exp_avg exp_avg_sq", LAMB),
         _pass("adafactor_vector_norms", "param grad variance", "", ADAFACTOR),
         _kernel("adafactor_vector", "variance", ADAFACTOR),
-        _pass("adafactor_factors", "param grad row_var col_var", "row_var col_var", ADAFACTOR, dims=MATRIX),
-        _pass("adafactor_norms", "grad row_var col_var row_mean", "", ADAFACTOR, dims=MATRIX),
-        _pass("adafactor", "param grad row_var col_var row_mean", "param", ADAFACTOR, dims=MATRIX),
-        _pass("muon_momentum", "grad momentum_buffer update", "momentum_buffer update", MUON, rule=True),
-        _pass("muon", "param update", "param", MUON, rule=True),
+        _pass("adafactor_factors", f"param grad {FACTORS} {NEXT}", NEXT, ADAFACTOR, dims=MATRIX),
+        _pass("adafactor_norms", f"grad {NEXT} row_mean", "", ADAFACTOR, dims=MATRIX),
+        _pass("adafactor", f"param grad {FACTORS} {NEXT} row_mean", f"param {FACTORS}", ADAFACTOR, dims=MATRIX),
+        _pass("muon_direction", "grad momentum_buffer update", "update", MUON, rule=True),
+        _pass("muon", "param grad momentum_buffer update", "param momentum_buffer", MUON, rule=True),
     )
 }

@@ -19,7 +19,7 @@ def newton_schulz(update: np.ndarray, coefficients: tuple[float, float, float], 
     """
     a, b, c = map(update.dtype.type, coefficients)
     tall = update.shape[0] > update.shape[1]
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf travel: through the length, to every element
+    with np.errstate(all="ignore"):  # NaN and Inf travel: through the length, to every element
         length, scale = float(np.linalg.norm(update)), 1.0
         if not 0.0 < length < np.inf:  # its squares may have left the range of the type: again, with scale
             scale = float(np.abs(update).max(initial=0.0))

@@ -9,9 +9,25 @@ cdef extern from "<math.h>" nogil:
     float fabsf(float)
     float sqrtf(float)
 
+cdef extern from "simd.h" nogil:
+    float exp_float(float)
+    float log_float(float)
+    double exp_double(double)
+    double log_double(double)
+
 
 cdef inline real root(real x) noexcept nogil:
     return sqrtf(x) if real is float else sqrt(x)
+
+
+cdef inline real power_of(real n, real power) noexcept nogil:
+    """n to a power ≥ 0, of n ≥ 0; 1 where that is 0."""
+    cdef real found
+    if real is float:
+        found = exp_float(power * log_float(n))
+    else:
+        found = exp_double(power * log_double(n))
+    return <real> 1 if power == 0 else found
 
 
 cdef inline real magnitude(real x) noexcept nogil:

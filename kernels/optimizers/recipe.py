@@ -26,8 +26,8 @@ FLOATS = ("float32", "float64", "bfloat16", "float16")  # of parameters and grad
 SMALL = 4096  # elements: 8-bit state of smaller parameters stays in the compute type
 WHOLE = {"z", "n", "ax", "step_size"}  # sums, and what moves by as little as parameters do: too coarse otherwise
 SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum_of_squares", "acc_delta", "variance"}  # never negative
-FACTORS = {"row_var", "col_var", "row_mean"}  # arrays that have no element for each of the parameter's
-WORK = {"row_mean", "update"}  # what passes hand on to each other: no state
+FACTORS = {"row_var", "col_var", "row_next", "col_next", "row_mean"}  # no element for each of the parameter's
+WORK = {"row_next", "col_next", "row_mean", "update"}  # what passes hand on to each other: no state
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "split": 2, "stochastic": 2, "mean8": 1, "square8": 1}
 BYTES["square16"] = 2
 

@@ -13,6 +13,12 @@ def _decayed_gradient(param, grad, weight_decay, maximize):
     return g + weight_decay * param if weight_decay else g
 
 
+def _length(x):
+    """Blue 1978: in units of the largest element, no square overflows."""
+    largest = np.max(np.abs(x), initial=0.0)
+    return largest * np.sqrt(np.sum((x / largest) ** 2)) if 0 < largest < np.inf else largest
+
+
 def sgd(
     param, grad, momentum_buffer=None, *, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0,
     lr_in_momentum=False, maximize=False, t,
@@ -212,14 +218,16 @@ def adadelta(param, grad, square_avg, acc_delta, *, lr, rho, eps, weight_decay=0
     return param - lr * delta, s, rho * acc_delta + (1 - rho) * delta**2
 
 
-def ftrl(param, grad, z, n, *, lr, beta, l1, l2, weight_decay=0.0, maximize=False, t):
+def ftrl(
+    param, grad, z, n, *, lr, beta, l1, l2, lr_power=-0.5, l2_shrinkage=0.0, weight_decay=0.0, maximize=False, t,
+):  # fmt: skip
     """McMahan et al. 2013, Algorithm 1; the weights that the next gradient is taken at are written at once."""
     g = _decayed_gradient(param, grad, weight_decay, maximize)
-    sigma = (np.sqrt(n + g**2) - np.sqrt(n)) / lr
-    z = z + g - sigma * param
+    sigma = ((n + g**2) ** -lr_power - n**-lr_power) / lr
+    z = z + (g + l2_shrinkage * param if l2_shrinkage else g) - sigma * param
     n = n + g**2
     with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 only where l1 decides
-        w = -(z - np.sign(z) * l1) / ((beta + np.sqrt(n)) / lr + l2)
+        w = -(z - np.sign(z) * l1) / ((beta + n**-lr_power) / lr + l2)
     return np.where(np.abs(z) <= l1, 0.0, w), z, n
 
 
@@ -229,7 +237,7 @@ def lars(
 ):  # fmt: skip
     """You, Gitman and Ginsburg 2017, Algorithm 1; the ratio is 1 where a norm is 0."""
     g = -grad if maximize else grad
-    length, slope = np.sqrt(np.sum(param**2)), np.sqrt(np.sum(g**2))
+    length, slope = _length(param), _length(g)
     known = length > 0 and slope > 0
     local = trust_coefficient * length / (slope + weight_decay * length + eps) if known else 1.0
     step = lr * local * (g + weight_decay * param if weight_decay else g)
@@ -244,7 +252,7 @@ def lamb(param, grad, exp_avg, exp_avg_sq, *, lr, betas, eps, weight_decay=0.0, 
     v = betas[1] * exp_avg_sq + (1 - betas[1]) * g**2
     r = (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
     r = r + weight_decay * param if weight_decay else r
-    length, stride = np.sqrt(np.sum(param**2)), np.sqrt(np.sum(r**2))
+    length, stride = _length(param), _length(r)
     return param - lr * (length / stride if length > 0 and stride > 0 else 1.0) * r, m, v
 
 
@@ -268,7 +276,7 @@ def adafactor(
         v = beta * variance + (1 - beta) * g**2
         state = [v]
     u = g / np.sqrt(np.maximum(v, eps[0] ** 2))
-    alpha = np.maximum(eps[1], np.sqrt(np.mean(param**2))) * min(lr, 1 / np.sqrt(t))
+    alpha = np.maximum(eps[1], _length(param) / np.sqrt(param.size)) * min(lr, 1 / np.sqrt(t))
     return (1 - lr * weight_decay) * param - alpha * u / np.maximum(1, np.sqrt(np.mean(u**2)) / d), *state
 
 
@@ -284,7 +292,7 @@ def muon(
         update = np.full(update.shape, np.nan)
     elif update.size:
         left, values, right = np.linalg.svd(update, full_matrices=False)
-        values = values / max(np.sqrt(np.sum(values**2)), eps)
+        values = values / max(_length(values), eps)
         a, b, c = ns_coefficients
         for _ in range(ns_steps):
             values = a * values + b * values**3 + c * values**5

@@ -5,7 +5,7 @@ kernel writes. Scalars that do not change within a step (bias corrections, 1 - b
 precision, from scalars.py. `grad_scale` is -1 to maximize. NaN and Inf travel as the formula says.
 """
 
-from math import sqrt
+from math import exp, log, sqrt
 
 
 def gradient(param, grad, weight_decay, grad_scale):
@@ -211,11 +211,30 @@ def adadelta(param, grad, square_avg, acc_delta, lr, rho, one_minus_rho, eps, we
     return param - lr * delta, square_avg, acc_delta
 
 
-def ftrl(param, grad, z, n, inverse_lr, beta, l1, l2, weight_decay, grad_scale):
+def ftrl(param, grad, z, n, inverse_lr, beta, l1, l2, l2_shrinkage, weight_decay, grad_scale):
     grad = gradient(param, grad, weight_decay, grad_scale)
     before = sqrt(n)
     n = n + grad * grad
     after = sqrt(n)
+    grad = gradient(param, grad, l2_shrinkage, 1.0)
+    z = z + grad - (after - before) * inverse_lr * param
+    shrunk = z - l1 * sign(z)
+    param = -shrunk / ((beta + after) * inverse_lr + l2)
+    return (0.0 if abs(z) <= l1 else param), z, n
+
+
+def power_of(n, power):
+    """n to a power ≥ 0, of n ≥ 0; 1 where that is 0."""
+    found = exp(power * log(n))
+    return 1.0 if power == 0.0 else found
+
+
+def ftrl_power(param, grad, z, n, inverse_lr, beta, l1, l2, l2_shrinkage, power, weight_decay, grad_scale):
+    grad = gradient(param, grad, weight_decay, grad_scale)
+    before = power_of(n, power)
+    n = n + grad * grad
+    after = power_of(n, power)
+    grad = gradient(param, grad, l2_shrinkage, 1.0)
     z = z + grad - (after - before) * inverse_lr * param
     shrunk = z - l1 * sign(z)
     param = -shrunk / ((beta + after) * inverse_lr + l2)
@@ -255,12 +274,15 @@ def adafactor_vector(param, grad, variance, step_size, beta2, one_minus_beta2, f
     return decay * param - step_size * (grad / sqrt(floored)), variance
 
 
-def muon_momentum(grad, momentum_buffer, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale):
+def muon_direction(grad, momentum_buffer, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale):
     grad = grad_scale * grad
     momentum_buffer = momentum * momentum_buffer + one_minus_momentum * grad
     ahead = one_minus_momentum * grad + momentum * momentum_buffer
-    return momentum_buffer, (ahead if nesterov != 0.0 else momentum_buffer)
+    return ahead if nesterov != 0.0 else momentum_buffer
 
 
-def muon(param, update, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale):
-    return decay * param - step_size * update
+def muon(
+    param, grad, momentum_buffer, update, step_size, momentum, one_minus_momentum, nesterov, decay, grad_scale
+):  # fmt: skip
+    momentum_buffer = momentum * momentum_buffer + one_minus_momentum * (grad_scale * grad)
+    return decay * param - step_size * update, momentum_buffer

@@ -157,7 +157,9 @@ def adadelta(group, step):
 
 
 def ftrl(group, step):
-    return 1.0 / group["lr"], group["beta"], group["l1"], group["l2"], group["weight_decay"], grad_scale(group)
+    power = () if group["lr_power"] == -0.5 else (-group["lr_power"],)
+    rest = group["l1"], group["l2"], group["l2_shrinkage"], *power, group["weight_decay"], grad_scale(group)
+    return 1.0 / group["lr"], group["beta"], *rest
 
 
 def lars(group, step):

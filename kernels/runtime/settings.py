@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fastopt.kernels.runtime.names import nearest
+
+if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
-_target: ContextVar[str] = ContextVar("fastopt_target")
+_target: ContextVar[str | None] = ContextVar("fastopt_target", default=None)
 threads_cell = array(
     "i", [0, 0]
 )  # read by the launcher: how many threads (0: nobody has asked), whether fastopt was told
@@ -63,6 +68,7 @@ def _check_threads(count: Any, name: str) -> int:
     return int(count)
 
 
+@nearest
 def set_num_threads(count: int) -> None:
     """Set how many threads a call may use. Results don't depend on it.
 
@@ -151,8 +157,8 @@ def why_no_cuda() -> str:
     return driver.why_not()
 
 
-@contextmanager
-def target(name: str) -> Iterator[None]:
+@nearest
+def target(name: str) -> "_GeneratorContextManager[None]":
     """Run the calls of a `with` block on one target. An explicit request never falls back.
 
     Parameters
@@ -164,6 +170,7 @@ def target(name: str) -> Iterator[None]:
     Returns
     -------
     context manager
+        Or a decorator: of a function whose calls are to run there. By itself, without `with`, it changes nothing.
 
     Raises
     ------
@@ -179,11 +186,17 @@ def target(name: str) -> Iterator[None]:
     ...     print(fo.get_target())
     reference
     """
-    token = _target.set(_check_target(name, "target"))
-    try:
+    return _block(_check_target(name, "target"))
+
+
+@contextmanager
+def _block(name: str) -> Iterator[None]:
+    before = _target.get()
+    try:  # around the setting, too: a signal's handler may raise right behind it
+        _target.set(name)
         yield
     finally:
-        _target.reset(token)
+        _target.set(before)
 
 
 def get_target() -> str:
@@ -201,7 +214,7 @@ def get_target() -> str:
     ...     fo.get_target()
     'numba'
     """
-    return _target.get(None) or _default_target()
+    return _target.get() or _default_target()
 
 
 @cache

@@ -69,6 +69,38 @@ def test_torch_weighs_labels_the_same(columns, target):
 
 
 @for_each_target
+@for_each_width
+@pytest.mark.parametrize("options", [{"from_logits": True}, {"label_smoothing": 0.2}, {"gamma": 0.5}])
+def test_a_focal_loss_may_have_a_factor_for_each_class(columns, options, target):
+    """With one-hot rows the terms of a sample are those of its class; smoothed ones add up over the classes."""
+    labels, y_true, y_pred, alpha = problem(columns)
+    if not options.get("from_logits"):
+        y_pred = np.exp(y_pred) / np.exp(y_pred).sum(axis=1, keepdims=True)
+    with fo.target(target):
+        value, gradient = L.CategoricalFocalCrossentropy(alpha, **options).value_and_grad(y_true, y_pred)
+        plain = L.CategoricalFocalCrossentropy(1.0, **options)
+        if "label_smoothing" not in options:
+            wanted = plain.value_and_grad(y_true, y_pred, alpha[labels])
+        else:  # equal factors are one factor
+            wanted = L.CategoricalFocalCrossentropy(0.7, **options).value_and_grad(y_true, y_pred)
+            value, gradient = L.CategoricalFocalCrossentropy(np.full(columns, 0.7), **options).value_and_grad(
+                y_true, y_pred
+            )
+    close((value, gradient), wanted)
+
+
+def test_factors_of_classes_are_as_many_as_classes():
+    _, y_true, y_pred, alpha = problem(5)
+    loss = L.CategoricalFocalCrossentropy(alpha[:4], from_logits=True)
+    with pytest.raises(ValueError, match=r"^alpha: expected shape \(5,\), got \(4,\)$"):
+        loss(y_true, y_pred)
+    with pytest.raises(ValueError, match=r"^alpha: expected finite numbers ≥ 0, got -1\.0$"):
+        L.CategoricalFocalCrossentropy(-np.ones(3))
+    with pytest.raises(TypeError, match=r"^alpha: expected a finite number ≥ 0, got list"):
+        L.CategoricalFocalCrossentropy([0.25, 0.5])
+
+
+@for_each_target
 def test_weighed_probabilities(target):
     labels, y_true, y_pred, weight = problem(6)
     p = np.exp(y_pred) / np.exp(y_pred).sum(axis=1, keepdims=True)

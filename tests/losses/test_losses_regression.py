@@ -102,7 +102,7 @@ def test_long_rows_and_weights_of_zero(name, target):
 
 @for_each_target
 def test_torch_and_scikit_learn_take_logarithms_the_same_way(target):
-    from sklearn._loss.loss import ExponentialLoss, HalfGammaLoss, HalfPoissonLoss
+    from sklearn._loss.loss import ExponentialLoss, HalfGammaLoss, HalfPoissonLoss, HalfTweedieLoss
 
     rng = np.random.default_rng(6)
     y_pred, positive = rng.standard_normal(50), rng.exponential(size=50)
@@ -116,6 +116,7 @@ def test_torch_and_scikit_learn_take_logarithms_the_same_way(target):
     with fo.target(target):
         for loss, judge, y_true in (
             (L.Gamma(), HalfGammaLoss(), positive), (L.Exponential(), ExponentialLoss(), labels),
+            *((L.Tweedie(p), HalfTweedieLoss(power=p), positive) for p in (-1.0, 1.0, 1.3, 2.0, 3.0)),
             (L.Poisson(from_logarithms=True), HalfPoissonLoss(), counts),
         ):  # fmt: skip
             own, gradient = loss.value_and_grad(y_true, y_pred)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ CLASS_OF = {
     "mean_squared_error": M.MeanSquaredError,
     "mean_absolute_error": M.MeanAbsoluteError,
     "root_mean_squared_error": M.RootMeanSquaredError,
+    "r2_score": M.R2Score,
     "accuracy": M.Accuracy,
     "top_k_categorical_accuracy": M.TopKCategoricalAccuracy,
     "sparse_top_k_categorical_accuracy": M.SparseTopKCategoricalAccuracy,
@@ -106,7 +108,8 @@ def test_precision_recall_and_f1_agree_with_scikit_learn(rng, weighted, average,
     ) if average is None else sk.precision_recall_fscore_support(
         y, p, average=average, sample_weight=w, zero_division=0.0
     )  # fmt: skip
-    got = [function(y, given, w, average=average) for function in (M.precision, M.recall, M.f1_score)]
+    ratios = (M.precision, M.recall, M.f1_score)
+    got = [function(y, given, w, average=average, zero_division=0.0) for function in ratios]
     close(got, expected[:3])
 
 
@@ -119,6 +122,41 @@ def test_zero_division_agrees_with_scikit_learn(average, zero_division):
         expected = sk.precision_recall_fscore_support(y, p, average=average, zero_division=zero_division, labels=labels)
         for function, value in zip((M.precision, M.recall, M.f1_score), expected[:3], strict=True):
             close(function(y, p, average=average, zero_division=zero_division), value)
+
+
+def test_a_division_of_0_by_0_is_told_where_it_counts():
+    y, none = np.array([0, 1, 1]), np.array([0, 0, 0])
+    with pytest.warns(RuntimeWarning, match=r"^Precision: a class that is never predicted") as told:
+        assert M.precision(y, none) == 0.0
+    assert told[0].filename == __file__
+    metric = M.F1Score(average=None)
+    metric.update_state(none, none, None)
+    with pytest.warns(RuntimeWarning, match=r"^F1Score: ") as told:
+        assert metric.result().tolist() == [1.0, 0.0]
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert M.recall(y, none) == 0.0  # 0 of 2
+        assert M.precision(y, none, average="weighted", zero_division=0.0) == pytest.approx(1 / 9)
+        assert M.precision(none, none, average="weighted") == 1.0  # what weighs nothing makes no difference
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_r2_agrees_with_scikit_learn(rng, weighted):
+    y, p = rng.standard_normal((60, 4)) + 100.0, rng.standard_normal((60, 4)) + 100.0
+    y[:, 3], p[:, 2] = 0.1, y[:, 2]
+    w = rng.random(60) if weighted else None
+    for multioutput in ("raw_values", "uniform_average", "variance_weighted", [1.0, 2.0, 0.5]):
+        expected = sk.r2_score(y[:, :3], p[:, :3], sample_weight=w, multioutput=multioutput)
+        np.testing.assert_allclose(M.r2_score(y[:, :3], p[:, :3], w, multioutput=multioutput), expected, rtol=1e-12)
+        metric = M.R2Score(multioutput)
+        for some in (slice(0, 1), slice(1, 20), slice(20, 60)):
+            metric.update_state(y[some, :3], p[some, :3], None if w is None else w[some])
+        np.testing.assert_allclose(metric.result(), expected, rtol=1e-12)
+    assert M.r2_score(y, p, w, multioutput="raw_values")[3] == 0.0  # a column of one value
+    assert M.r2_score(y, y, w) == 1.0
+    column = sk.r2_score(y[:, 0], p[:, 0], sample_weight=w)
+    np.testing.assert_allclose(M.r2_score(y[:, 0], p[:, 0], w), column, rtol=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -264,7 +302,7 @@ def batches(arrays):
 @pytest.mark.parametrize(("op", "options"), CASES)
 def test_batches_and_merged_parts_give_what_the_whole_gives(op, options, target):
     arrays = op.inputs(np.random.default_rng(1), (3001,), "float64", options)
-    floats = op.name == "log_loss" or "error" in op.name or options.get("average") == "samples"
+    floats = op.name in ("log_loss", "r2_score") or "error" in op.name or options.get("average") == "samples"
     exact = "sample_weight" not in arrays and not floats
     kind, options = CLASS_OF[op.name], without_given(options)
     with fo.target(target):
@@ -440,3 +478,13 @@ def test_the_first_invalid_row_is_named(target):
         p[1, 3] = np.nan
         with pytest.raises(ValueError, match=r"y_pred: expected scores that are not NaN, got nan at \(1, 3\)"):
             M.sparse_top_k_categorical_accuracy(np.zeros(3, int), p, k=1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_squares_beyond_float32_are_summed_in_float64(target):
+    y, p = np.zeros((3, 2), np.float32), np.full((3, 2), 1e25, np.float32)
+    with fo.target(target):
+        np.testing.assert_allclose(M.root_mean_squared_error(y, p), 1e25, rtol=1e-6)
+        np.testing.assert_allclose(M.mean_squared_error(y, p, multioutput="raw_values"), 1e50, rtol=1e-6)
+        y, p = np.array([[1.0, 2.0, 3.0], [1.0, 2.5, 2.5]], np.float32) * np.float32(1e25)
+        np.testing.assert_allclose(M.r2_score(y, p), 0.75, rtol=1e-6)

@@ -6,14 +6,16 @@ import pickle
 import signal
 import threading
 import weakref
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import fastopt as fo
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.turn import Turn
-from fastopt.optimizers import LAMB, SGD, Adafactor, Adam, AdamW, Muon
+from fastopt.optimizers import LAMB, LARS, SGD, Adafactor, Adam, AdamW, Muon
 from fastopt.optimizers.rule import Rate
 
 TARGETS = ("cython", "reference")
@@ -106,6 +108,24 @@ def test_masked_arrays_are_refused_and_memmaps_taken(tmp_path):
     np.testing.assert_array_equal(on_disk, -1.0)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_gradient_of_none_is_refused_in_any_step(steps):
+    w = [np.zeros(3), np.zeros(2)]
+    opt = SGD(w, lr=1.0)
+    for _ in range(steps):
+        opt.step([np.ones(3), np.ones(2)])
+    for grads in ([None, np.ones(2)], [None, None]):
+        with pytest.raises(
+            ValueError, match=r"^grads\[0\]: expected a gradient for every parameter, got None; skip_mis"
+        ):
+            opt.step(grads)
+    opt.step([None, np.ones(2)], skip_missing=True)
+    with pytest.raises(ValueError, match=r"^grads\[0\]: expected a gradient for every parameter, got None"):
+        opt.step([None, np.ones(2)])
+    np.testing.assert_array_equal(w[0], -steps)
+    np.testing.assert_array_equal(w[1], -steps - 1)
+
+
 # ---- a step is done as a whole
 
 
@@ -145,6 +165,46 @@ def test_an_interrupted_step_is_counted_if_it_was_done(made, target):
         pass
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("made", [LARS, LAMB, Adafactor, Muon])
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_error_in_the_middle_of_a_step_leaves_everything(made, target, monkeypatch):
+    """Whatever fails on the way, at the first array or the last: nothing was written, and the next step is the same."""
+    rng = np.random.default_rng(0)
+    shapes = ((4, 6), (300, 200), (2, 3)) if made is Muon else ((4, 6), (300, 200), (7,), (2, 3, 4))
+    params, grads = ([rng.standard_normal(shape) for shape in shapes] for _ in range(2))
+    grads[1] = grads[1].astype(np.float32)  # two batches
+    opt, plain = made(params), made([param.copy() for param in params])
+    for each in (opt, plain, plain):
+        each.step(grads)
+    before, calls = everything(opt), 0
+    owner, name = (kinds, "write") if target == "reference" else (type(made.rule.layers), "settle")
+    works = getattr(owner, name)
+
+    def fails(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise MemoryError
+        return works(*arguments)
+
+    monkeypatch.setattr(owner, name, fails)
+    at = 0
+    with fo.target(target):
+        while everything(opt) == before:
+            calls, at = 0, at + 1
+            with suppress(MemoryError):
+                opt.step(grads)
+    assert at > len(shapes)  # in the last trial nothing failed
+    assert opt.steps == 2
+    for param, right in zip(params, plain._store.params, strict=True):
+        np.testing.assert_allclose(param, right, rtol=1e-12)
+
+
+def everything(optimizer):
+    arrays = [*optimizer._store.params, *(array for state in optimizer.state for array in state.values())]
+    return optimizer.steps, [array.tobytes() for array in arrays]
 
 
 def test_signals_wait_for_the_end_of_a_block():
@@ -315,6 +375,36 @@ def test_norms_are_right_over_the_whole_range(target, size):
         stats = opt.step(np.array([3.0, 4.0]) * size, return_stats=True)
     assert stats.gradient_norm == pytest.approx(5 * size, rel=1e-12)
     np.testing.assert_allclose(w, np.array([-0.6, -0.8]) * min(1.0, size), rtol=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_single_gradients_are_clipped_over_the_whole_range(target, size):
+    w = [np.zeros(2), np.zeros(2)]
+    with fo.target(target):
+        SGD(w, lr=1.0, clip_each=size).step([np.array([3.0, 4.0]) * size, np.array([0.3, 0.4]) * size])
+    np.testing.assert_allclose(w[0], np.array([-0.6, -0.8]) * size, rtol=1e-12)
+    np.testing.assert_allclose(w[1], np.array([-0.3, -0.4]) * size, rtol=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+@pytest.mark.parametrize(("made", "slope"), [
+    (lambda w, size: LARS(w, weight_decay=0.1), True),
+    (lambda w, size: LARS(w, weight_decay=0.1, clip_value=1.5 * size, decoupled_weight_decay=True), True),
+    (lambda w, size: LAMB(w, lr=0.1), False),
+    (lambda w, size: LAMB(w, lr=0.1, clip_value=1.5, state_dtype="bfloat16"), False),
+    (lambda w, size: Adafactor(w, lr=0.1, eps=(1e-7, 0.0)), False),
+])  # fmt: skip
+def test_layers_are_measured_over_the_whole_range(made, slope, size, target):
+    """A step of parameters (and gradients, where that is so) in another unit is the same step in that unit."""
+    start, grad = np.array([[3.0, 4.0, -1.0]]), np.array([[1.0, -2.0, 0.5]])
+    w, plain = start * size, start.copy()
+    with fo.target(target):
+        made(w, size).step(grad * size if slope else grad)
+        made(plain, 1.0).step(grad)
+    np.testing.assert_allclose(w / size, plain, rtol=1e-12)
+    assert (plain != start).all()
 
 
 def test_muon_of_huge_momentum():

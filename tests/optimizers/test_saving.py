@@ -1,6 +1,9 @@
 """State in files: whole or not at all."""
 
+import errno
+import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -8,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+import safetensors
 import safetensors.numpy
 
 import fastopt as fo
+from fastopt.optimizers import checkpoint
 
 MIXED = {"state_dtype": "8bit", "ema_decay": 0.9}
 
@@ -128,3 +133,113 @@ def test_a_kill_in_the_middle_of_a_save_loses_nothing(tmp_path):
         optimizer = fo.optimizers.AdamW(np.ones(200_000, np.float32))
         optimizer.load(path)  # some step's file, whole
         np.testing.assert_allclose(optimizer.state[0]["exp_avg"], 1 - 0.9**optimizer.steps, rtol=1e-5)
+
+
+# ---- what a file system does
+
+
+def test_a_file_that_can_not_be_whole_is_an_os_error(tmp_path):
+    path, optimizer = tmp_path / "adamw", trained(1)
+    optimizer.save(path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"while the state was written.*adamw") as raised:
+            optimizer.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.errno == errno.EFBIG
+    assert os.listdir(tmp_path) == ["adamw"]
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_told_by_its_number(tmp_path, monkeypatch):
+    def full(tensors, place, metadata):
+        raise safetensors.SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        trained(0).save(tmp_path / "adamw")
+    assert raised.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_folder_is_no_place(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        trained(0).save(tmp_path / "none" / "adamw")
+
+
+def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, running, other = (
+        tmp_path / f".{name}.{checkpoint._host()}.{number}.0123456789abcdef.part"
+        for name, number in (("adamw", dead.pid), ("adamw", os.getppid()), ("adam", dead.pid))
+    )
+    for path in (left, running, other):
+        path.write_bytes(b"half of it")
+    trained(0).save(tmp_path / "adamw")
+    assert sorted(os.listdir(tmp_path)) == sorted(["adamw", running.name, other.name])
+
+
+def test_a_file_has_the_mode_of_the_umask_or_of_the_old_one(tmp_path):
+    before = os.umask(0o027)
+    try:
+        trained(0).save(tmp_path / "adamw")
+        assert (tmp_path / "adamw").stat().st_mode & 0o777 == 0o640
+        os.chmod(tmp_path / "adamw", 0o604)
+        trained(0).save(tmp_path / "adamw")
+        assert (tmp_path / "adamw").stat().st_mode & 0o777 == 0o604
+    finally:
+        os.umask(before)
+
+
+# ---- what another hand does
+
+
+def content(path):
+    with safetensors.safe_open(path, "np") as file:
+        return file.metadata(), safetensors.numpy.load_file(path)
+
+
+def changed(path, **metadata):
+    """Write a file's tensors again, with other words beside them."""
+    kept, tensors = content(path)
+    safetensors.numpy.save_file(tensors, path, metadata=kept | metadata)
+
+
+def retyped(path):
+    """Say of a file's bytes that they are of an 8-bit float type."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    for entry in header.values():
+        if "dtype" in entry:
+            entry["dtype"] = "F8_E4M3"
+            entry["shape"] = [entry["data_offsets"][1] - entry["data_offsets"][0]]
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+
+
+def unseparated(path):
+    kept, tensors = content(path)
+    safetensors.numpy.save_file({name.replace("\n", ""): array for name, array in tensors.items()}, path, metadata=kept)
+
+
+@pytest.mark.parametrize("spoil", [
+    retyped, unseparated, lambda path: changed(path, names="3"), lambda path: changed(path, names="null"),
+    lambda path: changed(path, names="[[1]]"), lambda path: changed(path, names='"ab"'),
+    lambda path: changed(path, steps='"x"'), lambda path: changed(path, steps="true"),
+    lambda path: changed(path, groups="{}"), lambda path: changed(path, groups="[1]"),
+    lambda path: changed(path, behind="[1]"), lambda path: changed(path, optimizer="Adam"),
+    lambda path: changed(path, steps="{"),
+])  # fmt: skip
+def test_a_file_that_was_tampered_with_is_refused(tmp_path, spoil):
+    path = tmp_path / "adamw"
+    trained(2).save(path)
+    spoil(path)
+    optimizer = trained(1)
+    before = held(optimizer)
+    with pytest.raises((TypeError, ValueError), match=r"^(path|state_dict\S*): expected .*, got "):
+        optimizer.load(path)
+    assert held(optimizer) == before

@@ -217,6 +217,23 @@ def test_what_torch_carries_for_each_parameter_must_agree_in_a_group():
     np.testing.assert_equal(both.ours.state_dict(), before)
 
 
+@pytest.mark.parametrize("name", ["Adam", "NAdam", "ASGD"])
+def test_numbers_are_kept_whatever_torchs_default_type_is(name):
+    """bfloat16 has no 257."""
+    ours = getattr(fo.optimizers, name)(np.ones(3))
+    ours.steps = 257
+    wanted = ours.torch_state_dict()["state"][0]
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = ours.torch_state_dict()["state"][0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found["step"].item() == 257
+    for key, value in wanted.items():
+        assert found[key].dtype == value.dtype
+        assert torch.equal(found[key], value), key
+
+
 # ---- what doesn't match
 
 
@@ -270,6 +287,24 @@ WRONG = {
     "no tensor": (
         lambda d: d["state"][0].update(exp_avg=np.ones((3, 4))), TypeError,
         "state_dict['state'][0]['exp_avg']: expected a tensor of floats, got float64",
+    ),
+    "a sparse tensor": (
+        lambda d: d["state"][0].update(exp_avg=torch.ones(3, 4).to_sparse()), TypeError,
+        "state_dict['state'][0]['exp_avg']: expected a dense tensor that holds numbers, got one of torch.sparse_coo",
+    ),
+    "a tensor without numbers": (
+        lambda d: d["state"][0].update(exp_avg=torch.ones(3, 4, device="meta")), TypeError,
+        "['exp_avg']: expected a dense tensor that holds numbers, got one of torch.strided on meta",
+    ),
+    "a count without a number": (
+        lambda d: d["state"][0].update(step=torch.ones((), device="meta")), TypeError,
+        "state_dict's step: expected a finite number ≥ 0, got Tensor",
+    ),
+    "counts of elements": (
+        lambda d: d["state"][0].update(step=torch.ones(3)), TypeError, "state_dict's step: expected a finite number",
+    ),
+    "a count in words": (
+        lambda d: d["state"][0].update(step="x"), TypeError, "state_dict's step: expected a finite number ≥ 0, got str",
     ),
     "a list for state": (lambda d: {**d, "state": []}, TypeError, "state_dict['state']: expected a mapping"),
 }  # fmt: skip

@@ -97,7 +97,8 @@ def test_ops_stand_in_the_same_order_everywhere(family):
     plain = str.lower if family == "optimizers" else str  # a row is named after the class there, the function elsewhere
     public = {name for name in module.__all__ if plain(name) in ops and getattr(module, name).__name__ == name}
     assert {plain(name) for name in public} == set(ops)
-    for file in {inspect.getfile(getattr(module, name)) for name in public}:  # a family may stand in several modules
+    files = {inspect.getfile(inspect.unwrap(getattr(module, name))) for name in public}  # a family may have several
+    for file in files:
         found = re.findall(r"^(?:def |class )?(\w+)(?:\(| = function_of)", Path(file).read_text(), flags=re.MULTILINE)
         shown = [plain(name) for name in found if name in public]
         assert shown == [name for name in ops if name in shown], file

@@ -1,5 +1,7 @@
 """What a refusal says to write instead, by what came, wherever it came in."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -70,3 +72,22 @@ def test_no_wrong_gradient_of_a_subclass_is_stepped():
 def test_a_misspelt_argument_of_an_optimizer_is_told_the_nearest(given, nearest):
     with pytest.raises(TypeError, match=rf"^{given}: expected one of lr, .*, got '{given}'; did you mean '{nearest}'"):
         fo.optimizers.Adam(GOOD.copy(), **{given: 1.0})
+
+
+FAMILIES = (fo.arrays, fo.initializers, fo.losses, fo.metrics, fo.normalization, fo.optimizers, fo.schedules)
+CALLABLES = [
+    pytest.param(value, id=f"{module.__name__}.{name}")
+    for module in FAMILIES
+    for name in module.__all__
+    if callable(value := getattr(module, name)) and value not in (fo.metrics.Metric, fo.optimizers.Optimizer)
+]
+
+
+@pytest.mark.parametrize("value", [*CALLABLES, fo.set_num_threads, fo.target])
+def test_a_misspelt_argument_of_anything_is_told_the_nearest(value):
+    various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    *needed, last = [one for one in inspect.signature(value).parameters.values() if one.kind not in various]
+    given, wrong = {one.name: GOOD.copy() for one in needed if one.default is one.empty}, f"{last.name}x"
+    words = rf"^{wrong}: expected one of .*{last.name}.*, got '{wrong}'; did you mean '{last.name}'\?$"
+    with pytest.raises(TypeError, match=words):
+        value(**given, **{wrong: 1})

@@ -31,10 +31,10 @@ class _Adafactor(layers.Adafactor):
 
     def settle(
         self, number: int, group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sums: np.ndarray,
-        scalars: np.ndarray,
+        scalars: np.ndarray, scales: tuple[float, ...] = (1.0, 1.0),
     ) -> None:  # fmt: skip
         floor, smallest = group["eps"]
-        super().settle(number, {**group, "eps": (floor**2, smallest)}, arrays, sums, scalars)
+        super().settle(number, {**group, "eps": (floor**2, smallest)}, arrays, sums, scalars, scales)
 
 
 def _muon(group: Mapping[str, Any], step: int) -> tuple[float, ...]:
@@ -51,7 +51,7 @@ class _Muon(layers.Muon):
 
     def settle(
         self, number: int, group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sums: np.ndarray,
-        scalars: np.ndarray,
+        scalars: np.ndarray, scales: tuple[float, ...] = (1.0, 1.0),
     ) -> None:  # fmt: skip
         update = arrays["update"]
         update[...] = keras.ops.convert_to_numpy(group["orthogonalize"](update))

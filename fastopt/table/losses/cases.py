@@ -29,6 +29,7 @@ CLASSES = {  # op -> public class; functions have the op's name
     "squared_hinge": "SquaredHinge",
     "binary_focal_crossentropy": "BinaryFocalCrossentropy",
     "gamma": "Gamma",
+    "tweedie": "Tweedie",
     "exponential": "Exponential",
     "hinge_embedding": "HingeEmbedding",
     "categorical_hinge": "CategoricalHinge",

@@ -70,6 +70,11 @@ FOCAL = (
         ("apply_class_balancing", "True or False"), TypeError,
     ),
 )  # fmt: skip
+TWEEDIE = (
+    Wrong("a power between 0 and 1", lambda o, a: o.update(power=0.5), ("power", "≤ 0 or ≥ 1", "0.5")),
+    Wrong("a target below 0", lambda o, a: a["y_true"].fill(-1.0), ("y_true", "≥ 0", "-1.0")),
+    Wrong("a target of 0", lambda o, a: (o.update(power=2.0), a["y_true"].fill(0.0)), ("y_true", "> 0", "0.0")),
+)
 
 OPS = (
     op(
@@ -115,6 +120,15 @@ OPS = (
         "gamma", f"gamma_log_means {REDUCING}", "Nelder and Wedderburn 1972", _positive_targets, REDUCTIONS[:4],
         (*wrong.DENSE, Wrong("a target of 0", lambda o, a: a["y_true"].fill(0.0), ("y_true", "> 0", "0.0"))),
         EXP_TOLERANCE,
+    ),
+    op(
+        "tweedie", f"tweedie_log_means poisson_log_rates gamma_log_means {REDUCING}", "Jørgensen 1987",
+        _positive_targets,
+        (
+            {}, {"power": 1.0, "reduction": "sum"}, {"power": 2.0, "weighted": True, "reduction": "none"},
+            {"power": 0.0}, {"power": 3.0, "weighted": True},
+        ),
+        (*wrong.DENSE, *TWEEDIE), EXP_TOLERANCE,
     ),
     op(
         "exponential", f"exponential {REDUCING}", "Friedman et al. 2000", _labels_and_scores, REDUCTIONS[:4],

@@ -107,7 +107,8 @@ OPS = (
         (*wrong.FLAT, *NO_IGNORED, *wrong.PROBABILITY, *GENERALIZED), LOG_TOLERANCE, ROW_SHAPES, WIDE,
     ),
     op(
-        "categorical_focal_crossentropy", f"focal_softmax focal_probabilities not_distributions {REDUCING}",
+        "categorical_focal_crossentropy",
+        f"focal_softmax focal_probabilities not_distributions weigh_classes {REDUCING}",
         "Lin et al. 2017, equation 5", distributions,
         (
             LOGITS, {}, {**LOGITS, "gamma": 0.5, "label_smoothing": 0.1, "reduction": "sum"},

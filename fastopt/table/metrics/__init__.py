@@ -89,6 +89,8 @@ SHAPES = tuple((n,) for n in (1, 2, 3, 7, 15, 16, 17, 31, 33, 511, 513, 100_003)
 # float32 errors are rounded up to three times (difference, square, and the inputs are exact), 2 ulp each at most;
 # sums are float64.
 ERROR_TOLERANCE = {"float32": (4e-7, 0.0), "float64": (4e-15, 0.0)}
+# A quotient of two such sums of nearly the same size, taken from 1.
+R2_TOLERANCE = {"float32": (1e-6, 1e-6), "float64": (1e-14, 1e-14)}
 # log and log1p are within 2 ulp, 1 - p is exact or within an ulp of p.
 LOG_TOLERANCE = {"float32": (6e-7, 1e-7), "float64": (4e-15, 1e-15)}
 # Counts are exact; weights are added in float64, up to 100003 of them.
@@ -136,6 +138,9 @@ RATIO_OPTIONS: Options = (
     {"given": "rows weights", "average": "samples", "multi_label": True, "zero_division": 0.5},
     {"given": "rows bits", "average": "weighted", "multi_label": True},
 )  # fmt: skip
+RATIO_OPTIONS = tuple(
+    {"zero_division": 0.0} | each for each in RATIO_OPTIONS
+)  # a sample alone has classes that are none
 RANK_OPTIONS: Options = (
     {}, {"given": "weights"}, {"given": "ties"}, {"given": "ties weights"},
     {"given": "ties weights", "num_thresholds": 11},
@@ -171,6 +176,11 @@ OPS = (
         (*SHAPES, (3, 5)),
     ),
     _op(
+        "r2_score", f"squared_error {ERRORS}", "Draper and Smith 1998, section 1.3",
+        (*ERROR_OPTIONS, {"given": "columns weights", "multioutput": "variance_weighted"}),
+        wrong.REAL_BAD, R2_TOLERANCE, _real_inputs, SHAPES,
+    ),
+    _op(
         "accuracy", f"{LABEL_KERNELS} same same_rows {MEANS}", BOOK,
         (
             {}, {"given": "weights", "threshold": 0.3}, {"given": "labels"}, {"given": "labels weights"},
@@ -195,9 +205,10 @@ OPS = (
     _op(
         "fbeta_score", RATIOS, "van Rijsbergen 1979, chapter 7",
         (
-            {"beta": 2.0}, {"given": "labels weights", "beta": 0.5, "average": "weighted"},
-            {"given": "rows", "beta": 1.5, "multi_label": True, "average": "samples"},
-            {"given": "classes", "beta": 0.0, "average": None},
+            {"beta": 2.0, "zero_division": 0.0},
+            {"given": "labels weights", "beta": 0.5, "average": "weighted", "zero_division": 0.0},
+            {"given": "rows", "beta": 1.5, "multi_label": True, "average": "samples", "zero_division": 0.0},
+            {"given": "classes", "beta": 0.0, "average": None, "zero_division": 0.0},
         ),
         wrong.FBETA_WRONG,
     ),

@@ -120,7 +120,7 @@ class FTRL(_Own):
     Parameters
     ----------
     params : iterable of tensors, of (name, tensor), or of groups
-    lr, beta, l1, l2, initial_accumulator_value, weight_decay, maximize
+    lr, beta, l1, l2, initial_accumulator_value, weight_decay, lr_power, l2_shrinkage, maximize
         As there.
     **options
         Keywords of :class:`Fused`.
@@ -130,11 +130,12 @@ class FTRL(_Own):
 
     def __init__(
         self, params: Any, lr: float = 1e-2, beta: float = 1.0, l1: float = 0.0, l2: float = 0.0,
-        initial_accumulator_value: float = 0.0, weight_decay: float = 0.0, *, maximize: bool = False, **options: Any,
+        initial_accumulator_value: float = 0.0, weight_decay: float = 0.0, lr_power: float = -0.5,
+        l2_shrinkage: float = 0.0, *, maximize: bool = False, **options: Any,
     ):  # fmt: skip
         defaults = {
             "lr": lr, "beta": beta, "l1": l1, "l2": l2, "initial_accumulator_value": initial_accumulator_value,
-            "weight_decay": weight_decay, "maximize": maximize,
+            "weight_decay": weight_decay, "lr_power": lr_power, "l2_shrinkage": l2_shrinkage, "maximize": maximize,
         }  # fmt: skip
         super().__init__(params, defaults, **options)
 

@@ -151,13 +151,9 @@ class _Muon(layers.Muon):
     """Muon whose products of matrices are torch's, in bfloat16 as torch's Muon's are."""
 
     def settle(
-        self,
-        number: int,
-        group: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        sums: np.ndarray,
-        scalars: np.ndarray,
-    ) -> None:
+        self, number: int, group: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sums: np.ndarray,
+        scalars: np.ndarray, scales: tuple[float, ...] = (1.0, 1.0),
+    ) -> None:  # fmt: skip
         from torch.optim._muon import _zeropower_via_newtonschulz as orthogonalize
 
         update = torch.from_numpy(arrays["update"])

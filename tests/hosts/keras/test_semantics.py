@@ -42,6 +42,12 @@ AS_IN_KERAS = [
     ("Adadelta", {"rho": 0.95, "eps": 1e-7}, "Adadelta", {}),
     ("Lion", {}, "Lion", {}),
     ("FTRL", {"beta": 0.0, "initial_accumulator_value": 0.1, "l2": 0.5}, "Ftrl", {"l2_regularization_strength": 0.25}),
+    (
+        "FTRL", {"beta": 0.5, "initial_accumulator_value": 0.1, "lr_power": -0.8, "l2_shrinkage": 0.2, "l1": 0.1},
+        "Ftrl",
+        {"beta": 0.5, "learning_rate_power": -0.8, "l2_shrinkage_regularization_strength": 0.1,
+         "l1_regularization_strength": 0.1},
+    ),
     ("LAMB", {"eps": 1e-7}, "Lamb", {}),
     ("Adafactor", {"eps": (1e-15, 1e-3)}, "Adafactor", {}),
 ]  # fmt: skip

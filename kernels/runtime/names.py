@@ -1,0 +1,48 @@
+"""Names of arguments: a misspelt one is told the nearest that there is."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def unknown(name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """Return the sentence for an argument that there is not: the nearest that there is, and all of them."""
+    from difflib import get_close_matches  # a millisecond that few programs need
+
+    names = list(known)
+    near = [(synonyms or {}).get(name, ""), *get_close_matches(name, names, 1)]
+    meant = next((f"; did you mean {each!r}?" for each in near if each in names), "")
+    return f"expected one of {', '.join(names)}, got {name!r}{meant}"
+
+
+def refuse_unknown(function: Callable[..., Any], given: Iterable[str]) -> None:
+    """Raise for the first name that is none of a function's arguments."""
+    code: Any = function.__code__
+    known = [name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{name}: {unknown(name, known)}")
+
+
+def nearest(function: Function) -> Function:
+    """Return the function as it is, but that its TypeError for a misspelt argument tells the nearest one."""
+
+    @wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        try:
+            return function(*args, **given)
+        except TypeError:
+            refuse_unknown(function, given)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+class Named:
+    """Base of classes whose constructor's misspelt arguments are told the nearest one."""
+
+    def __new__(cls, *args: Any, **given: Any) -> Any:
+        refuse_unknown(cls.__init__, given)
+        return super().__new__(cls)
