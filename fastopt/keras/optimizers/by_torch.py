@@ -9,7 +9,7 @@ import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from fastopt.kernels.optimizers.batch import Asked, Batch, Setting
-from fastopt.kernels.optimizers.recipe import Recipe
+from fastopt.kernels.optimizers.recipe import WORK, Recipe
 from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import TYPES, Table
 from fastopt.optimizers.rule import Rule as Core
@@ -66,8 +66,8 @@ class Jobs:
         self.core, self.recipe, self.members = core, recipe, members
         self.held = [(one, one._value) for own in members for one in (own.variable, *own.kept.values())]
         states = [{name: one._value for name, one in own.kept.items()} for own in members]
-        # A table of pointers knows tensors of the variable's shape; rules that take one layer at a time take arrays.
-        self.by_arrays = core.layers is not None and core.layers.one_by_one
+        # A table of pointers knows tensors of the variable's shape; rules that look at shapes or work beside take arrays.
+        self.by_arrays = core.layers is not None and (core.layers.one_by_one or not WORK.isdisjoint(recipe.columns))
         types = dict.fromkeys(recipe.columns, TYPES[members[0].variable.dtype]) | {"grad": TYPES[recipe.grad]}
         names = ("param", "grad") if self.by_arrays else recipe.columns
         self.table = Table(

@@ -110,16 +110,14 @@ class Nadam(Fused, theirs.Nadam):
 
 @kept_by_name
 class Ftrl(Fused, theirs.Ftrl):
-    """:class:`keras.optimizers.Ftrl`. Keras computes with other powers of the rate than −0.5, and with shrinkage."""
+    """:class:`keras.optimizers.Ftrl`."""
 
     rules = (Rule(rules.FTRL, {"z": "_linears", "n": "_accumulators"}),)
 
     def _said(self, number: int) -> Group:
         l1, l2 = self.l1_regularization_strength, self.l2_regularization_strength
-        return {"beta": self.beta, "l1": l1, "l2": 2.0 * l2}
-
-    def _lacks(self) -> bool:
-        return bool(self.learning_rate_power != -0.5 or self.l2_shrinkage_regularization_strength != 0)
+        found = {"beta": self.beta, "l1": l1, "l2": 2.0 * l2, "lr_power": self.learning_rate_power}
+        return {**found, "l2_shrinkage": 2.0 * self.l2_shrinkage_regularization_strength}
 
 
 @kept_by_name
