@@ -66,7 +66,7 @@ class Jobs:
         self.core, self.recipe, self.members = core, recipe, members
         self.held = [(one, one._value) for own in members for one in (own.variable, *own.kept.values())]
         states = [{name: one._value for name, one in own.kept.items()} for own in members]
-        # A table of pointers knows tensors of the variable's shape; rules that look at shapes or work beside take arrays.
+        # A table of pointers knows tensors of the variable's shape; rules that look at layers take arrays.
         self.by_arrays = core.layers is not None and (core.layers.one_by_one or not WORK.isdisjoint(recipe.columns))
         types = dict.fromkeys(recipe.columns, TYPES[members[0].variable.dtype]) | {"grad": TYPES[recipe.grad]}
         names = ("param", "grad") if self.by_arrays else recipe.columns

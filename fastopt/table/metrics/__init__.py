@@ -178,7 +178,7 @@ OPS = (
     _op(
         "r2_score", f"squared_error {ERRORS}", "Draper and Smith 1998, section 1.3",
         (*ERROR_OPTIONS, {"given": "columns weights", "multioutput": "variance_weighted"}),
-        wrong.REAL_BAD, R2_TOLERANCE, _real_inputs, SHAPES,
+        wrong.REAL_WRONG, R2_TOLERANCE, _real_inputs, SHAPES,
     ),
     _op(
         "accuracy", f"{LABEL_KERNELS} same same_rows {MEANS}", BOOK,
