@@ -85,3 +85,36 @@ def test_error_inputs(name, k, dtype):
             param.grad = torch.ones_like(param)
         with warnings.catch_warnings(), pytest.raises(error.error_type, match=error.error_regex):
             optimizer.step()
+
+
+def sparse_options(info, dtype):
+    """What the table says of sparse gradients; every configuration where it knows no others."""
+    every = info.optim_inputs_func(device="cpu", dtype=dtype) if info.only_supports_sparse_grads else []
+    return [info.metadata_for_sparse[0], *[given.kwargs for given in every]]
+
+
+SPARSE = [
+    pytest.param(name, keywords, dtype, id=f"{name}-{number}-{dtype}".replace("torch.", ""))
+    for name, info in INFOS.items()
+    if info.supports_sparse or info.only_supports_sparse_grads
+    for dtype in (torch.float32, torch.float64)
+    for number, keywords in enumerate(sparse_options(info, dtype))
+]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # torch's own Adagrad
+@pytest.mark.parametrize(("name", "keywords", "dtype"), SPARSE)
+def test_sparse_gradients(name, keywords, dtype):
+    """With the options that the table has for them; rows are named more than once, or not at all."""
+    mine, yours = params_of(dtype, [(20, 3), (5, 2)]), params_of(dtype, [(20, 3), (5, 2)])
+    ours = getattr(fastopt.torch.optim, name)(mine, **copy.deepcopy(keywords))
+    theirs = INFOS[name].optim_cls(yours, **copy.deepcopy(keywords))
+    for step in range(5):
+        torch.manual_seed(step)
+        for p, q in zip(mine, yours, strict=True):
+            rows = torch.randint(0, len(p), (0 if step == 2 else 7,))
+            values = torch.randn(len(rows), p.shape[1], dtype=dtype)
+            p.grad, q.grad = (torch.sparse_coo_tensor(rows[None], values, p.shape) for _ in range(2))
+        ours.step()
+        theirs.step()
+        compare(ours, theirs, mine, yours, dtype)
