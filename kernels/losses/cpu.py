@@ -347,7 +347,7 @@ def rows_in_a_grain(columns: int) -> int:
 
 @lru_cache(maxsize=1024)
 def rows_in_a_block(columns: int) -> int:
-    """Return how many rows pass all stages together; a multiple of 32 where rows are short (see compiled.pyx)."""
+    """Return how many rows pass stages together, a multiple of 32 where rows are short (see compiled_stages.pyx)."""
     rows = max(1, pipeline.BLOCK // columns)
     return rows - rows % 32 if rows >= 32 else rows
 

@@ -1,4 +1,4 @@
-"""What the loops of jit.py are made of, for Numba: the operations of pieces.pxd, in the same order, explained there.
+"""What the loops of jit_*.py are made of, for Numba: the operations of pieces.pxd, in the same order, explained there.
 
 `real`, the kernel's type, and `on_stack` belong to every kernel's module.
 """

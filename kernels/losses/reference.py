@@ -1,6 +1,6 @@
 """Losses and their gradients in NumPy, from the definitions: slow, obvious, the judge of every kernel.
 
-Written from the formulas alone, without a look at rules.py or jit.py. Each function takes y_true and y_pred of shape
+Written from the formulas alone, without a look at rules.py or jit_*.py. Each function takes y_true and y_pred of shape
 (rows, columns) and returns every row's value, of shape (rows,), and its gradient with respect to its own y_pred.
 `weighted_and_reduced` makes of them what the public classes return. Computes in the type of its arguments; the tests
 give float64.

@@ -1,4 +1,4 @@
-"""Normalization kernels for Numba: those of compiled.pyx and compiled_sample.pyx, explained there. Every sum and every
+"""Normalization kernels for Numba: those of compiled_*.pyx, explained there. Every sum and every
 result is made by the same operations in the same order; only which rows and channels take turns is simpler.
 
 `real`, the kernel's type, and the two `on_stack` belong to every kernel's module.

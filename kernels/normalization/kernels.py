@@ -1,4 +1,4 @@
-"""The rows of normalization's kernels: their buffers, sizes and scalars, in the order of compiled.pyx."""
+"""The rows of normalization's kernels: their buffers, sizes and scalars, in the order of compiled_*.pyx."""
 
 from fastopt.kernels.runtime.kernel import Kernel
 

@@ -1,4 +1,4 @@
-"""Optimizer kernels, ahead of time: descent here, the other kinships in compiled_*.pyx.
+"""All optimizer kernels, ahead of time: each kinship stands in a compiled_*.pyx.
 
 The formulas are those of rules.py, in the same order of operations.
 """
