@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 from fastopt.jax import digests, optimizers
@@ -18,6 +19,11 @@ SETTINGS = [
     ("adamw", (1e-2,), {"weight_decay": 0.1}),
     ("adamw", (1e-2,), {"weight_decay": 0.1, "mask": {"w": True, "b": [False, True]}}),
     ("adamax", (1e-2,), {}),
+    ("nadam", (1e-2,), {}),
+    ("radam", (1e-2,), {"b2": 0.6}),
+    ("radam", (1e-2,), {}),
+    ("ademamix", (1e-2,), {"alpha": 2.0, "weight_decay": 0.1}),
+    ("ademamix", (1e-2,), {"b3": optax.linear_schedule(0.5, 0.9, 10), "alpha": optax.linear_schedule(0.0, 5.0, 10)}),
     ("rmsprop", (1e-2,), {}),
     ("rmsprop", (1e-2,), {"eps_in_sqrt": False, "initial_scale": 1.0}),
     ("adagrad", (1e-2,), {}),
@@ -36,7 +42,8 @@ def tree(rng, dtype="float32"):
 
 
 def both(name, arguments, options):
-    return [getattr(module, name)(*arguments, **options) for module in (optimizers, optax)]
+    theirs = getattr(optax, name, None) or getattr(optax.contrib, name)
+    return [make(*arguments, **options) for make in (getattr(optimizers, name), theirs)]
 
 
 @for_each_setting
