@@ -24,7 +24,11 @@ def _array(value: Any, name: str, codes: str, wanted: str) -> np.ndarray:
     if type(value) is not np.ndarray:
         expect.plain(value, name)
     if value.dtype.char not in codes or not value.dtype.isnative:
-        raise TypeError(f"{name}: expected {wanted}, got {value.dtype}")
+        native = value.dtype.newbyteorder("=")
+        labels = "l" in codes and not ("f" in codes and native.kind == "f")
+        fit = native if native.char in codes else "int64" if labels else "float32"
+        remedy = "" if native.kind == "c" else f"; convert it with astype({str(fit)!r})"
+        raise TypeError(f"{name}: expected {wanted}, got {value.dtype}{remedy}")
     if not value.flags.aligned:
         raise ValueError(f"{name}: expected memory aligned to its elements, got an unaligned array")
     return value

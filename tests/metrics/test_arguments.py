@@ -94,3 +94,14 @@ def test_weights_change_something(op):
     arrays.pop("sample_weight", None)
     weights = np.random.default_rng(5).random(200)
     assert outcome(op, options, arrays) != outcome(op, options, {**arrays, "sample_weight": weights})
+
+
+@pytest.mark.parametrize(("name", "given", "remedy"), [
+    ("y_pred", np.float16([0.1, 0.9]), "float32"), ("y_pred", np.array([0.1, 0.9], ">f4"), "float32"),
+    ("y_pred", np.array([0, 1]), "float32"), ("y_true", np.array([0, 1], object), "int64"),
+    ("y_true", np.array([0, 1], ">i8"), "int64"),
+])  # fmt: skip
+def test_labels_and_scores_of_a_wrong_type_are_told_what_to_write(name, given, remedy):
+    arrays = {"y_true": np.array([0, 1]), "y_pred": np.float32([0.1, 0.9])} | {name: given}
+    with pytest.raises(TypeError, match=rf"^{name}: expected .*, got .*; convert it with astype\('{remedy}'\)$"):
+        M.auc(**arrays)
