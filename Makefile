@@ -45,8 +45,7 @@ lint: .venv/installed-dev
 	touch $@
 
 .venv/installed-hosts: .venv/installed-dev
-	$(BIN)/python tests/requirements.py hosts cuda > .venv/hosts.txt
-	$(INSTALL) --requirement .venv/hosts.txt
+	$(INSTALL) 'fastopt[hosts,cuda]'
 	touch $@
 
 clean:
