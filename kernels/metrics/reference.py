@@ -53,11 +53,12 @@ def root_mean_squared_error(y_true, y_pred, sample_weight=None, *, multioutput="
 
 def r2_score(y_true, y_pred, sample_weight=None, *, multioutput="uniform_average"):
     """1 - residual over total sum of squares; a column of one value has 1 where it is met, else 0."""
-    y_true, missed = np.float64(y_true), squared_error(y_true, y_pred)
-    w = weights(sample_weight, y_true)
-    total = np.sum(w * (y_true - np.sum(w * y_true, axis=0) / np.sum(w, axis=0)) ** 2, axis=0).reshape(-1)
-    constant = (y_true == y_true[:1]).all(axis=0).reshape(-1)
-    missed = np.sum(w * missed, axis=0).reshape(-1)
+    y, missed = (x.reshape(len(y_true), -1).T for x in (np.float64(y_true), squared_error(y_true, y_pred)))
+    w = np.ones(len(y_true)) if sample_weight is None else np.float64(sample_weight)
+    mean = np.ascontiguousarray(w * y).sum(axis=1, keepdims=True) / w.sum()
+    total = np.ascontiguousarray(w * (y - mean) ** 2).sum(axis=1)
+    constant = (y == y[:, :1]).all(axis=1)
+    missed = np.ascontiguousarray(w * missed).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = np.where(constant, missed == 0, 1 - missed / total)
     if isinstance(multioutput, str):
