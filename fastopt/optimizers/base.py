@@ -13,7 +13,7 @@ from fastopt import expect
 from fastopt.docstrings import filler
 from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.turn import Turn
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.runtime.whole import put, whole
 from fastopt.optimizers import checkpoint, row_steps, torch_state
 from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
@@ -416,7 +416,7 @@ class Optimizer:
         store = self._store
         with self._turn:
             store.check_params()
-            whole([(np.copyto, (p, value), {}) for p, value in zip(store.params, values, strict=True)])
+            whole([put(p, value) for p, value in zip(store.params, values, strict=True)])
 
     # ---- state that outlives the process
 

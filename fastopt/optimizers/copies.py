@@ -8,7 +8,7 @@ import numpy as np
 from fastopt import expect
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.runtime.whole import put, whole
 from fastopt.optimizers.options import COPY_DTYPES, Options
 
 
@@ -52,7 +52,7 @@ def check_lent(held: Held) -> None:
 def copy_call(held: Held, i: int) -> Call:
     """Return the call that writes a parameter into its copy."""
     with np.errstate(all="ignore"):
-        return np.copyto, (held.copies[i], held.params[i].astype(held.copies[i].dtype)), {}
+        return put(held.copies[i], held.params[i].astype(held.copies[i].dtype))
 
 
 def begin_anew(held: Held) -> None:
@@ -62,7 +62,7 @@ def begin_anew(held: Held) -> None:
         for i, (param, state) in enumerate(zip(held.params, held.state, strict=True)):
             if "average" in state:
                 average = kinds.read(str(param.dtype), [param], str(state["average"].dtype))
-                writes.append((np.copyto, (state["average"], average), {}))
+                writes.append(put(state["average"], average))
             if "param_lost_bits" in state:
                 writes.append((state["param_lost_bits"].fill, (0,), {}))
             if held.copies:

@@ -10,6 +10,7 @@ from fastopt import expect
 from fastopt.kernels.optimizers.scalars import asgd
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call
+from fastopt.kernels.runtime.whole import put
 from fastopt.optimizers.checkpoint import adopt
 from fastopt.optimizers.store import Store
 
@@ -100,10 +101,10 @@ def from_torch(store: Store, state_dict: Any) -> None:
             kept = _arrays(store, i, name)
             encoded = [np.zeros_like(each) for each in kept]
             kinds.write(recipe.kinds[name], encoded, array, (store.options.seed, steps), i)
-            writes += [(np.copyto, pair, {}) for pair in zip(kept, encoded, strict=True)]
+            writes += [put(array, value) for array, value in zip(kept, encoded, strict=True)]
         fresh = store.fresh_state(i, groups[store.group_of[i]]) if not steps else {}
         names = [key for key in fresh if key.removesuffix("_scale") in NAMES[own]]
-        writes += [(np.copyto, (store.state[i][key], fresh[key]), {}) for key in names]
+        writes += [put(store.state[i][key], fresh[key]) for key in names]
     adopt(store, groups, steps, carried, writes, by_rows=False)
 
 

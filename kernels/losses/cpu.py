@@ -13,7 +13,7 @@ import numpy as np
 from fastopt.kernels.losses.formulas import NO_CLASS, Formula
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.losses.products import Rows, product, put, tile
-from fastopt.kernels.runtime import pipeline
+from fastopt.kernels.runtime import launch, pipeline
 from fastopt.kernels.runtime.checks import are_packed, may_overlap
 from fastopt.kernels.runtime.launch import Pipeline
 from fastopt.kernels.runtime.stages import STREAMED_BYTES
@@ -79,7 +79,7 @@ def evaluate(
     plane = 0 if mask is not None else plane_of(formula, y_pred, out)
     if plane:
         sums = _over_planes(formula, y_true, y_pred, out, weight, values, (rows, plane), factor, name, target)
-        return sums.item() * factor if values is None else values
+        return launch.product(sums.item(), factor) if values is None else values
     way, of_packed = kept_way(
         formula, y_pred.size // rows, name, target, out is not None, weight is not None, mask is not None, reduced
     )
@@ -103,7 +103,7 @@ def evaluate(
             staged=("out",) if out is not None and needs_staging(out, y_pred) else (),
             streamed=("out",),
         )
-    return sums.item() * (scalars[0] if way.flat else factor) if values is None else values
+    return launch.product(sums.item(), scalars[0] if way.flat else factor) if values is None else values
 
 
 class Way(NamedTuple):
@@ -277,7 +277,7 @@ def gaussian_nll(
         staged=tuple(name for name, array, given in pairs if array is not None and needs_staging(array, given)),
         streamed=("out", "out_var"),
     )
-    return float(sums[0]) * factor if values is None else values
+    return launch.product(sums[0], factor) if values is None else values
 
 
 def linear_cross_entropy(

@@ -3,7 +3,6 @@
 import inspect
 from functools import cache
 from threading import local
-from typing import NoReturn
 
 import numpy as np
 
@@ -51,13 +50,6 @@ def evaluate(
     scale = factor / (columns if formula.mean else 1)
     kernel = elements(KERNELS[formula.kernel], y_pred.dtype, out is not None)
     return scale * float(_sums(kernel, (y_true, y_pred, out), (scale, *formula.scalars), stream)[0])
-
-
-def __getattr__(name: str) -> NoReturn:
-    """Refuse what this way lacks: losses of rows, and what is measured of them."""
-    if name.startswith("__"):
-        raise AttributeError(name)
-    raise NotImplementedError(f"target 'cuda' has no kernel for {name} yet; use target 'cython'")
 
 
 def outside(array: DeviceArray, low: float, high: float, stream: int = 0) -> tuple[int, ...]:

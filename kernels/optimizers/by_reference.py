@@ -8,7 +8,7 @@ from fastopt.kernels.optimizers.batch import ENDS, Asked, Batch, Rule, Setting, 
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.lengths import length
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.runtime.whole import put, whole
 
 
 def squares(batches: Sequence[Batch]) -> tuple[float, bool]:
@@ -65,13 +65,13 @@ def _job(
         arrays = [own[f"{name}{end}"] for end in ENDS if f"{name}{end}" in own]
         encoded = [np.empty_like(array) for array in arrays]
         kinds.write(recipe.kinds[name], encoded, np.asarray(value, recipe.compute), (asked.seed, asked.number), number)
-        writes += [(np.copyto, pair, {}) for pair in zip(arrays, encoded, strict=True)]
+        writes += [put(array, value) for array, value in zip(arrays, encoded, strict=True)]
     if recipe.average:
         kept = asked.ema_decay or 0.0
         average = kept * own["average"] + (1.0 - kept) * values[0]
-        writes.append((np.copyto, (own["average"], average.astype(recipe.compute)), {}))
+        writes.append(put(own["average"], average.astype(recipe.compute)))
     if recipe.copy:
-        writes.append((np.copyto, (own["copy"], values[0].astype(recipe.compute).astype(own["copy"].dtype)), {}))
+        writes.append(put(own["copy"], values[0].astype(recipe.compute).astype(own["copy"].dtype)))
     if asked.zero:
         writes.append((own["grad"].fill, (0,), {}))
     return float(np.sum((values[0] - before) ** 2))

@@ -45,4 +45,14 @@ static inline float_mode float_mode_enter(void)
 static inline void float_mode_leave(float_mode own) { fesetenv(&own); }
 #endif
 
+/* a b in the kernels' mode. Volatile: a compiler may move a product over a change of mode. */
+static inline double float_mode_product(double a, double b)
+{
+    float_mode own = float_mode_enter();
+    volatile double found = a;
+    found = found * b;
+    float_mode_leave(own);
+    return found;
+}
+
 #endif

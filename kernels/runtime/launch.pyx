@@ -40,6 +40,7 @@ cdef extern from "pool.h" nogil:
         pass
     float_mode float_mode_enter()
     void float_mode_leave(float_mode)
+    double float_mode_product(double, double)
 
 cdef enum:
     MAX_NUMBERS = 512           # dims, and scalars, of a job that runs without tables
@@ -118,6 +119,11 @@ cdef class FloatMode:
 
     def __exit__(self, *unused):
         float_mode_leave(self.own)
+
+
+def product(double a, double b):
+    """Return a b in the kernels' floating-point mode: a mean of subnormal numbers is one, whatever the caller's mode."""
+    return float_mode_product(a, b)
 
 
 def workers():

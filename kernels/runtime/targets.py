@@ -40,8 +40,21 @@ def way_of(room: str, target: str) -> Any:
         raise NotImplementedError(f"target {target!r} has no kernels for {room} yet") from None
     functions = {key: value for key, value in vars(found).items() if isfunction(value)}
     if name == "by_reference":
-        return SimpleNamespace(**{key: _in_one_mode(value) for key, value in functions.items()})
-    return SimpleNamespace(**{key: _of_target(value, target) for key, value in functions.items()})
+        return _Way(target, {key: _in_one_mode(value) for key, value in functions.items()})
+    return _Way(target, {key: _of_target(value, target) for key, value in functions.items()})
+
+
+class _Way(SimpleNamespace):
+    """A room's functions for a target; one that the target lacks is refused by its name."""
+
+    def __init__(self, target: str, functions: dict[str, Callable[..., Any]]):
+        super().__init__(**functions)
+        self.of_target = target
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise NotImplementedError(f"target {self.of_target!r} has no kernel for {name} yet; use target 'cython'")
 
 
 def _of_target(function: Callable[..., Any], target: str) -> Callable[..., Any]:

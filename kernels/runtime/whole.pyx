@@ -14,3 +14,9 @@ def whole(list calls):
     for function, arguments, keywords in calls:
         results.append(PyObject_Call(function, <tuple?> arguments, <dict?> keywords))
     return results
+
+
+def put(array, values):
+    """Return the call that writes values into an array: of C alone, which `numpy.copyto` isn't (NumPy asks a function
+    in Python first which arrays it is about)."""
+    return array.__setitem__, (Ellipsis, values), {}

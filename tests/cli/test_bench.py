@@ -178,7 +178,8 @@ def checkout(folder):
     """Return a folder with the two pages, as a checkout has them."""
     (folder / "docs").mkdir()
     tables = "\n".join(
-        f"<!-- {name}: begin -->\nstale\n<!-- {name}: end -->" for name in ("steps", "losses and norms", "results")
+        f"<!-- {name}: begin -->\nstale\n<!-- {name}: end -->"
+        for name in dict.fromkeys(shown[0] for shown in pages.SHOWN)
     )
     (folder / "docs" / "results.md").write_text(f"# before\n{tables}\nafter\n")
     (folder / "README.md").write_text(f"first\n<!-- {pages.README}: begin -->\n<!-- {pages.README}: end -->\nlast\n")
@@ -194,7 +195,7 @@ def test_pages_keep_all_but_their_tables(tmp_path, rows):
     text = (folder / "docs" / "results.md").read_text()
     assert text.startswith("# before\n<!-- ")
     assert text.endswith("-->\nafter\n")
-    assert text.count("stale") == 2  # of the other tables
+    assert text.count("stale") == 3  # of the other tables
     assert "`optimizers.sgd`" in text
     assert "**0.50×**" in text  # a loss is there, and stands out
     assert "- a note" in text

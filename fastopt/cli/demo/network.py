@@ -132,8 +132,8 @@ def evaluate(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, f
     watched: dict[str, Any] = {
         "loss": loss,
         "accuracy": fo.metrics.accuracy(labels, scores),
-        "precision": fo.metrics.precision(labels, scores, average="macro"),
-        "recall": fo.metrics.recall(labels, scores, average="macro"),
+        "precision": fo.metrics.precision(labels, scores, average="macro", zero_division=0.0),
+        "recall": fo.metrics.recall(labels, scores, average="macro", zero_division=0.0),
         "auc": fo.metrics.auc(labels, scores, multi_class="ovr"),
         "top_3": fo.metrics.sparse_top_k_categorical_accuracy(labels, scores, k=3),
     }
