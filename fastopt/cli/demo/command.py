@@ -23,7 +23,7 @@ from fastopt.cli.extras import need
 # Learning rates for batches of 32. For other sizes they grow with the root of the size, as the noise of the mean
 # gradient shrinks (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
 RATES = {
-    "SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2, "ASGD": 0.3,
+    "SGD": 0.1, "Momentum": 0.1, "Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 5e-4, "Adagrad": 2e-2, "ASGD": 0.2,
     "Lion": 2e-4, "RAdam": 0.02, "LAMB": 3e-3, "LARS": 2.0,
 }  # fmt: skip
 # The length of their steps does not follow the gradient's, so larger batches make no longer steps right.
