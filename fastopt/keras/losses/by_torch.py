@@ -9,7 +9,8 @@ import torch
 
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import array, keep, opaque
+from fastopt.torch.functional.base import array, is_looked_into, keep
+from fastopt.torch.functional.base import on_workers as opaque
 from fastopt.torch.tensors import NAMES
 
 __all__ = [
@@ -45,13 +46,13 @@ def cast(y_true: Any, y_pred: Tensor) -> Tensor:
 def takes(y_pred: Tensor) -> bool:
     """Return whether the kernels take these predictions."""
     on_cpu = y_pred.device.type == "cpu" and y_pred.layout == torch.strided
-    on_cpu = on_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(y_pred)
+    on_cpu = on_cpu and not is_looked_into()
     return on_cpu and y_pred.dtype in NAMES and y_pred.dim() > 0 and y_pred.numel() > 0
 
 
 def is_constant(y_true: Tensor) -> bool:
     """Return whether no gradient of the labels is asked for: the kernels have none."""
-    if y_true.device.type != "cpu" or torch._C._functorch.is_functorch_wrapped_tensor(y_true):
+    if y_true.device.type != "cpu":
         return False
     return not (y_true.requires_grad and torch.is_grad_enabled())
 

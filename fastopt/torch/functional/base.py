@@ -19,27 +19,36 @@ NO_SECOND = b"fastopt.torch: expected one derivative, got a second one, which ke
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def opaque(function: F) -> F:
+def on_workers(function: F) -> F:
     """Run a function on torch's workers, and keep `torch.compile` out of it.
 
-    The graph breaks around it, and `fullgraph=True` is refused by torch. What would have to look inside is refused
-    here.
+    The graph breaks around it, and `fullgraph=True` is refused by torch.
     """
 
     @wraps(function)
     def run(*args: Any, **keywords: Any) -> Any:
-        if _is_looked_into():
-            raise RuntimeError(
-                f"fastopt.torch's {function.__name__}: expected a plain call, got one under torch.func, torch.export "
-                "or forward-mode differentiation, which can't look into a kernel; use torch's own function there"
-            )
         with CREW:
             return function(*args, **keywords)
 
     return torch._disable_dynamo(run)  # type: ignore[attr-defined, return-value]
 
 
-def _is_looked_into() -> bool:
+def opaque(function: F) -> F:
+    """As `on_workers`; what would have to look inside is refused."""
+
+    @wraps(function)
+    def plain(*args: Any, **keywords: Any) -> Any:
+        if is_looked_into():
+            raise RuntimeError(
+                f"fastopt.torch's {function.__name__}: expected a plain call, got one under torch.func, torch.export "
+                "or forward-mode differentiation, which can't look into a kernel; use torch's own function there"
+            )
+        return function(*args, **keywords)
+
+    return on_workers(plain)  # type: ignore[return-value]
+
+
+def is_looked_into() -> bool:
     """Return whether tensors may stand for others: batches, tangents, or what an exported program is to take."""
     return (
         torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or torch.compiler.is_exporting()
