@@ -152,12 +152,24 @@ class Ratio(Counts):
         if self._options["zero_division"] != "warn":
             return self._ratios(state, self._options["zero_division"])
         found = self._ratios(state, 0.0)
-        if np.any(found != self._ratios(state, 1.0)):
+        if self._holds_undefined(state, found):
             expect.caution(
                 f"{type(self).__name__}: a class that is never predicted, or never true, makes it 0/0, which counts as "
                 "0.0; zero_division=0.0 says so, 1.0 or NaN something else"
             )
         return found
+
+    def _holds_undefined(self, state: np.ndarray, found: Any) -> bool:
+        """Return whether 0/0 is among what was found with 0.0 in its place: 1.0 would make another result.
+
+        What was hit is not 0/0, and most results say so at a glance.
+        """
+        average = self._options["average"]
+        if average == "binary":
+            hit = type(found) is float and found != 0.0
+        else:
+            hit = average != "samples" and self._options["labels"] is None and bool(state[:, 0].all())
+        return not hit and bool(np.any(found != self._ratios(state, 1.0)))
 
     def _ratios(self, state: np.ndarray, zero_division: float) -> Any:
         average = self._options["average"]
