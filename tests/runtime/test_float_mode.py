@@ -70,3 +70,24 @@ def test_the_callers_mode_is_put_back():
             assert (small * np.float32(1e-10) == 0).all()
     finally:
         torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_flushing_mode_changes_no_result_and_stays_the_callers(threads, dtype):
+    before = fo.get_num_threads()
+    fo.set_num_threads(threads)
+    small = {"float32": (1e-30, 1e-10), "float64": (1e-200, 1e-115)}[dtype]
+    expected = np.full(1_000_000, small[0], dtype)
+    fo.arrays.scale([expected], small[1])
+    assert expected.all()
+    torch.set_flush_denormal(True)
+    try:
+        for _ in range(5):
+            got = np.full(1_000_000, small[0], dtype)
+            fo.arrays.scale([got], small[1])
+            np.testing.assert_array_equal(got.view("u1"), expected.view("u1"))
+        assert (np.full(9, small[0], dtype) * np.asarray(small[1], dtype) == 0).all()  # the caller's own mode is back
+    finally:
+        torch.set_flush_denormal(False)
+        fo.set_num_threads(before)
