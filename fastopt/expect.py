@@ -192,6 +192,7 @@ POSITIVE_IN_FLOAT32 = Domain(lambda x: 1e-76 <= x < np.inf, "a finite number > 0
 FRACTION = Domain(lambda x: 0 <= x < 1, "a number in [0, 1)")
 INSIDE = Domain(lambda x: 0 < x < 1, "a number in (0, 1)")
 UNIT = Domain(lambda x: 0 <= x <= 1, "a number in [0, 1]")
+SHARE = Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
 FINITE = Domain(lambda x: -np.inf < x < np.inf, "a finite number")
 
 

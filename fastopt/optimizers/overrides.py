@@ -7,8 +7,6 @@ from fastopt import expect
 from fastopt.optimizers.options import Overrides
 from fastopt.trees import Tree
 
-SHARE = expect.Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
-
 
 def grouped(tree: Tree, overrides: Overrides) -> tuple[list[int], list[dict[str, Any]]]:
     """Return each parameter's group, of those that get the same hyper-parameters, and what each group gets."""
@@ -91,7 +89,7 @@ def layerwise_rates(lr: float, decay: float, depth: Callable[[str], int]) -> Ove
     [0.25, 0.5]
     """
     lr = expect.number(lr, "lr", expect.NOT_NEGATIVE)
-    decay = expect.number(decay, "decay", SHARE)
+    decay = expect.number(decay, "decay", expect.SHARE)
     if not callable(depth):
         raise TypeError(f"depth: expected a callable (key) -> int, got {expect.describe(depth)}")
 

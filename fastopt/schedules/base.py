@@ -5,7 +5,6 @@ import math
 from fastopt import expect
 from fastopt.docstrings import filler
 
-SHARE = expect.Domain(lambda x: 0 < x <= 1, "a number in (0, 1]")
 GROWTH = expect.Domain(lambda x: 1 <= x < math.inf, "a finite number ≥ 1")
 
 filled = filler(

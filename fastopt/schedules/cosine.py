@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import GROWTH, SHARE, Checked, checked_step, filled
+from fastopt.schedules.base import GROWTH, Checked, checked_step, filled
 
 
 @filled
@@ -99,7 +99,7 @@ class CosineDecayRestarts(Checked):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        self._numbers(lr=expect.NOT_NEGATIVE, t_mul=GROWTH, m_mul=SHARE, end=expect.NOT_NEGATIVE)
+        self._numbers(lr=expect.NOT_NEGATIVE, t_mul=GROWTH, m_mul=expect.SHARE, end=expect.NOT_NEGATIVE)
         self._counts("first_decay_steps")
 
     def __call__(self, step: int) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import SHARE, Checked, checked_step, filled
+from fastopt.schedules.base import Checked, checked_step, filled
 
 
 @filled
@@ -46,7 +46,7 @@ class ExponentialDecay(Checked):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        self._numbers(lr=expect.NOT_NEGATIVE, decay_rate=SHARE)
+        self._numbers(lr=expect.NOT_NEGATIVE, decay_rate=expect.SHARE)
         self._counts("decay_steps")
         expect.flag(self.staircase, "staircase")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastopt import expect
-from fastopt.schedules.base import SHARE, Checked, checked_step, filled
+from fastopt.schedules.base import Checked, checked_step, filled
 
 
 @filled
@@ -131,7 +131,7 @@ class StepDecay(Checked):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        self._numbers(lr=expect.NOT_NEGATIVE, gamma=SHARE)
+        self._numbers(lr=expect.NOT_NEGATIVE, gamma=expect.SHARE)
         self._counts("step_size")
 
     def __call__(self, step: int) -> float:
