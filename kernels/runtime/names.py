@@ -2,24 +2,30 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from inspect import CO_VARKEYWORDS
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def unknown(name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+def unknown(name: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
     """Return the sentence for an argument that there is not: the nearest that there is, and all of them."""
     from difflib import get_close_matches  # a millisecond that few programs need
 
     names = list(known)
-    near = [(synonyms or {}).get(name, ""), *get_close_matches(name, names, 1)]
+    near = [(synonyms or {}).get(name, ""), *get_close_matches(str(name), names, 1)]
     meant = next((f"; did you mean {each!r}?" for each in near if each in names), "")
     return f"expected one of {', '.join(names)}, got {name!r}{meant}"
 
 
 def refuse_unknown(function: Callable[..., Any], given: Iterable[str]) -> None:
-    """Raise for the first name that is none of a function's arguments."""
-    code: Any = function.__code__
+    """Raise for the first name that is none of a function's arguments, if all of these are known.
+
+    A subclass's constructor may hand on whatever it is given, or be no function of Python's.
+    """
+    code: Any = getattr(function, "__code__", None)
+    if code is None or code.co_flags & CO_VARKEYWORDS:
+        return
     known = [name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"]
     for name in given:
         if name not in known:
