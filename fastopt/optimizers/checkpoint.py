@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ def state_dict(store: Store) -> dict[str, Any]:
     return found
 
 
-def load_state_dict(store: Store, given: Any) -> None:
-    """Take over what `state_dict` returned, or raise before anything is changed."""
+def load_state_dict(store: Store, given: Any, done: Sequence[Call] = ()) -> None:
+    """Take over what `state_dict` returned, and make the calls `done`, or raise before anything is changed."""
     carries = store.rule.carries
     wanted = {"optimizer", "steps", "groups", "state", *(["carried"] if carries else [])}
     if not isinstance(given, Mapping) or not wanted <= given.keys():
@@ -68,9 +68,11 @@ def load_state_dict(store: Store, given: Any) -> None:
             )
         for key, array in own.items():
             _alike(state[name][key], array, f"state_dict['state'][{name!r}][{key!r}]")
-            writes.append((store.write, (array, state[name][key]), {}))
+            writes.append(store.put(array, state[name][key]))
+    if store.copies:
+        store.check_params()
     writes += [copy_call(store, i) for i in range(len(store.copies))]
-    writes += [(setattr, (store, "behind", behind), {}), (setattr, (store, "state", kept), {})]
+    writes += [(setattr, (store, "behind", behind), {}), (setattr, (store, "state", kept), {}), *done]
     adopt(store, groups, steps, carried, writes, by_rows)
 
 

@@ -21,6 +21,7 @@ from fastopt.kernels.runtime.cuda_arrays import (
     quick,
     stream_of,
 )  # fmt: skip
+from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way_of
 from fastopt.optimizers.store import NONE, Store
@@ -78,8 +79,8 @@ class DeviceStore(Store):
         raise NotImplementedError(f"{name}: not for parameters on a GPU yet")
 
     @staticmethod
-    def write(array: OwnArray, values: np.ndarray) -> None:
-        array.fill(values)
+    def put(array: OwnArray, values: np.ndarray) -> Call:
+        return array.fill, (values,), {}
 
     def check_params(self) -> None:
         self._again()

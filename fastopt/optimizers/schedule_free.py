@@ -8,7 +8,8 @@ import numpy as np
 from fastopt import expect
 from fastopt.expect import FRACTION, INSIDE, NOT_NEGATIVE, POSITIVE
 from fastopt.kernels.optimizers import reference, scalars
-from fastopt.kernels.runtime.signals import signals_wait
+from fastopt.kernels.runtime.jobs import Call
+from fastopt.optimizers import checkpoint
 from fastopt.optimizers.base import Optimizer, filled
 from fastopt.optimizers.options import Stats, StepOptions
 from fastopt.optimizers.rule import Group, Pair, Rate, Rule
@@ -152,11 +153,14 @@ class AdamWScheduleFree(Optimizer):
             raise ValueError(f"{name}: expected parameters as train() leaves them, got them as eval() does")
 
     def eval(self) -> None:
-        """Turn the parameters from y into the average x, in place, to be measured or kept; nothing if they are."""
+        """Turn the parameters from y into the average x, in place, to be measured or kept; nothing if they are.
+
+        All of them, or none where memory for as many numbers is missing. Copies and averages stay as they are.
+        """
         self._move(lambda beta1: 1.0 - 1.0 / beta1, training=False)
 
     def train(self) -> None:
-        """Turn the parameters from x back into y, in place, to go on training; nothing if they are."""
+        """Turn the parameters from x back into y, in place, to go on training, as `eval` does; nothing if they are."""
         self._move(lambda beta1: 1.0 - beta1, training=True)
 
     def _move(self, share: Callable[[float], float], training: bool) -> None:
@@ -167,11 +171,16 @@ class AdamWScheduleFree(Optimizer):
                 return
             store.check_params()
             weights = [share(group["betas"][0]) for group in store.digested()]
-            with signals_wait():
-                store.door().interpolate(
-                    store.params, [state["z"] for state in store.state], [weights[k] for k in store.group_of]
-                )
-                self._training = training
+            store.door().interpolate(
+                store.params,
+                [state["z"] for state in store.state],
+                [weights[k] for k in store.group_of],
+                [self._remember(training)],
+            )
+
+    def _remember(self, training: bool) -> Call:
+        """Return the call that says what the parameters hold: of C alone, as `setattr` of an optimizer isn't."""
+        return vars(self).update, ({"_training": training},), {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what :meth:`Optimizer.state_dict` does, and whether the parameters were y."""
@@ -188,5 +197,5 @@ class AdamWScheduleFree(Optimizer):
         if not isinstance(state_dict, Mapping) or "training" not in state_dict:
             raise ValueError(f"state_dict: expected the key 'training', got {expect.describe(state_dict)}")
         training = expect.flag(state_dict["training"], "state_dict['training']")
-        super().load_state_dict(state_dict)
-        self._training = training
+        with self._turn:
+            checkpoint.load_state_dict(self._store, state_dict, [self._remember(training)])

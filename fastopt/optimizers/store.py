@@ -14,7 +14,7 @@ from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.tables import first_overlap, hold_the_same, holds_the_same, unchanged
 from fastopt.kernels.runtime.targets import way_of
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.runtime.whole import put, whole
 from fastopt.optimizers.bound import Bound
 from fastopt.optimizers.copies import check_lent, copy_call, names_of_lent
 from fastopt.optimizers.memory import Layout, Memory
@@ -129,9 +129,9 @@ class Store:
         """Raise if a method can't work where the arrays are."""
 
     @staticmethod
-    def write(array: Any, values: np.ndarray) -> None:
-        """Write values into an array of ours."""
-        np.copyto(array, values)
+    def put(array: Any, values: np.ndarray) -> Call:
+        """Return the call that writes values into an array of ours."""
+        return put(array, values)
 
     def compute(self, k: int) -> str:
         """Return the narrowest type that a group's parameters are computed in."""

@@ -77,8 +77,16 @@ def _job(
     return float(np.sum((values[0] - before) ** 2))
 
 
-def interpolate(params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]) -> None:
-    """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
+def interpolate(
+    params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float], done: Sequence[Call] = ()
+) -> None:  # fmt: skip
+    """Move each parameter a share of the way to its end, p + weight (end − p), and make the calls that say so."""
+    moved = [interpolated(*each) for each in zip(params, ends, weights, strict=True)]
+    whole([*map(put, params, moved), *done])
+
+
+def interpolated(param: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
+    """Return p + weight (end − p), in the parameter's type."""
     with np.errstate(all="ignore"):
-        for param, end, weight in zip(params, ends, weights, strict=True):
-            param[...] = (1.0 - weight) * param.astype(np.float64) + weight * end.astype(np.float64)
+        between = (1.0 - weight) * param.astype(np.float64) + weight * end.astype(np.float64)
+        return between.astype(param.dtype)

@@ -17,7 +17,7 @@ from fastopt.kernels.runtime.jobs import Call, Launch, Program
 from fastopt.kernels.runtime.kernel import DTYPES
 from fastopt.kernels.runtime.lengths import holds, length, scaled_squares
 from fastopt.kernels.runtime.tables import fill_row
-from fastopt.kernels.runtime.whole import whole
+from fastopt.kernels.runtime.whole import put, whole
 
 NO_SCALARS = np.zeros((1, 1))
 
@@ -208,14 +208,23 @@ def _groups(batch: Batch, settings: Sequence[Setting]) -> list[tuple[int, Mappin
 
 
 def interpolate(
-    target: str, params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float]
-) -> None:
-    """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
-    for param, end, weight in zip(params, ends, weights, strict=True):
-        if str(param.dtype) not in DTYPES or param.dtype != end.dtype:  # 16 bits: in NumPy
-            by_reference.interpolate([param], [end], [weight])
-            continue
-        pipeline.run(
-            ((INTERPOLATE, INTERPOLATE.buffers, 1),), {"param": param, "end": end}, param.size,
-            dtype=str(param.dtype), target=target, grain=pipeline.GRAIN, scalars=(weight,),
-        )  # fmt: skip
+    target: str, params: Sequence[np.ndarray], ends: Sequence[np.ndarray], weights: Sequence[float],
+    done: Sequence[Call] = (),
+) -> None:  # fmt: skip
+    """Move each parameter a share of the way to its end, p + weight (end − p), and make the calls that say so.
+
+    As a whole: all are worked out beside the parameters first, in memory for as many numbers.
+    """
+    moved = [_interpolated(target, *each) for each in zip(params, ends, weights, strict=True)]
+    whole([*map(put, params, moved), *done])
+
+
+def _interpolated(target: str, param: np.ndarray, end: np.ndarray, weight: float) -> np.ndarray:
+    if str(param.dtype) not in DTYPES or param.dtype != end.dtype:  # 16 bits: in NumPy
+        return by_reference.interpolated(param, end, weight)
+    moved = param.copy()
+    pipeline.run(
+        ((INTERPOLATE, INTERPOLATE.buffers, 1),), {"param": moved, "end": end}, moved.size,
+        dtype=str(moved.dtype), target=target, grain=pipeline.GRAIN, scalars=(weight,),
+    )  # fmt: skip
+    return moved

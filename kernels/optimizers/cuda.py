@@ -19,7 +19,9 @@ from fastopt.kernels.runtime.cuda import DeviceJobs
 from fastopt.kernels.runtime.cuda_arrays import DeviceArray
 from fastopt.kernels.runtime.cuda_elements import Elements
 from fastopt.kernels.runtime.driver import Device, driver
+from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.kernel import Kernel
+from fastopt.kernels.runtime.signals import signals_wait
 from fastopt.kernels.runtime.whole import whole
 
 SOURCES = ("optimizers/rules.py", "optimizers/cuda_rules.py")
@@ -127,14 +129,21 @@ def _measured(batch: DeviceBatch, layers: Layers, settings: Sequence[Setting], t
     return table
 
 
-def interpolate(params: Sequence[DeviceArray], ends: Sequence[Any], weights: Sequence[float]) -> None:
-    """Move each parameter a share of the way to its end, in place: p + weight (end − p)."""
-    for param, end, weight in zip(params, ends, weights, strict=True):
-        kernel = _interpolation(param.dtype, str(end.dtype))
-        jobs = DeviceJobs(driver().device(param.ordinal), [param.size], [0], [0], 2, (1, 1), kernel.real)
-        jobs.pointers[...], jobs.scalars[...] = [[param.address, end.place.address]], weight
-        jobs.run((kernel,))
-        jobs.device.synchronize()
+def interpolate(
+    params: Sequence[DeviceArray], ends: Sequence[Any], weights: Sequence[float], done: Sequence[Call] = ()
+) -> None:  # fmt: skip
+    """Move each parameter a share of the way to its end, p + weight (end − p), and make the calls that say so.
+
+    A signal's handler waits; an error in the middle leaves some parameters moved.
+    """
+    with signals_wait():
+        for param, end, weight in zip(params, ends, weights, strict=True):
+            kernel = _interpolation(param.dtype, str(end.dtype))
+            jobs = DeviceJobs(driver().device(param.ordinal), [param.size], [0], [0], 2, (1, 1), kernel.real)
+            jobs.pointers[...], jobs.scalars[...] = [[param.address, end.place.address]], weight
+            jobs.run((kernel,))
+            jobs.device.synchronize()
+        whole(list(done))
 
 
 # ---- kernels
