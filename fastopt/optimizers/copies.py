@@ -1,6 +1,5 @@
 """Copies of parameters in 16 bits: in memory of the optimizer's own, or in the caller's."""
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,17 +8,14 @@ from fastopt import expect
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.whole import put, whole
+from fastopt.optimizers import refusals
 from fastopt.optimizers.options import COPY_DTYPES, Options
+from fastopt.trees import leaves
 
 
-class Held(Protocol):
+class Held(refusals.Held, Protocol):
     """What is looked at of a store."""
 
-    names: list[str]
-    params: list[Any]
-    shapes: list[tuple[int, ...]]
-    state: list[dict[str, Any]]
-    copies: list[Any]
     lent: list[Any]
     options: Options
 
@@ -27,11 +23,12 @@ class Held(Protocol):
 def type_of_copies(copies: Any, stated: str | None) -> str:
     """Return the type of copies that the caller has memory for: the first one's; the others are looked at later."""
     first = copies
-    while isinstance(first, Mapping | list | tuple):
-        first = next(iter(first.values() if isinstance(first, Mapping) else first), None)
+    for _ in range(2):  # a list of groups, and a group
+        first = next(iter(leaves(first)), None)
     kind = str(getattr(first, "dtype", ""))
     if kind not in COPY_DTYPES:
-        raise TypeError(f"copies: expected arrays of bfloat16 or float16, got {expect.describe(first)}")
+        got = expect.describe(copies if first is None else first)
+        raise TypeError(f"copies: expected arrays of bfloat16 or float16, got {got}")
     if stated not in (None, kind):
         raise ValueError(f"copy_to: expected {kind!r}, the type of copies, or None, got {stated!r}")
     return kind
@@ -39,14 +36,14 @@ def type_of_copies(copies: Any, stated: str | None) -> str:
 
 def names_of_lent(held: Held) -> list[str]:
     """Return what errors call the caller's copies."""
-    return [name.replace("params", "copies", 1) for name in held.names[: len(held.lent)]]
+    return [refusals.beside(name, "copies") for name in held.names[: len(held.lent)]]
 
 
 def check_lent(held: Held) -> None:
     """Raise for a copy of the caller's that can't be written."""
     for name, copy, shape in zip(names_of_lent(held), held.lent, held.shapes):
         dtype = kinds.dtype(held.options.copy_to or "")
-        expect.writable(expect.array(copy, name, dtype=dtype, shape=shape, written=True), name)
+        expect.writable(expect.array(copy, name, dtype=dtype, shape=shape, among=COPY_DTYPES, written=True), name)
 
 
 def copy_call(held: Held, i: int) -> Call:

@@ -24,6 +24,7 @@ from fastopt.kernels.runtime.cuda_arrays import (
 from fastopt.kernels.runtime.jobs import Call
 from fastopt.kernels.runtime.settings import get_target
 from fastopt.kernels.runtime.targets import way_of
+from fastopt.optimizers.refusals import beside
 from fastopt.optimizers.store import NONE, Store
 
 
@@ -202,7 +203,7 @@ class DeviceStore(Store):
         """Return addresses and dtypes of gradients, or raise for one that can't be used."""
         places = []
         for name, shape, gradient in zip(self.names, self.shapes, gradients, strict=True):
-            own = name.replace("params", "grads", 1).replace("['params']", "", 1)
+            own = beside(name, "grads")
             if gradient is None:
                 raise ValueError(f"{own}: expected a gradient for every parameter, got None")
             place = self._place(gradient, own, shape, writable=zeroed)

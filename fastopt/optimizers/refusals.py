@@ -21,6 +21,11 @@ class Held(Protocol):
     copies: list[Any]
 
 
+def beside(name: str, what: str) -> str:
+    """Return what errors call the gradient or copy of a parameter, by the parameter's name."""
+    return name.replace("params", what, 1).replace("['params']", "", 1)
+
+
 def memory_ranges(
     names: list[str], params: list[np.ndarray], memories: Sequence[Memory]
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
@@ -50,7 +55,7 @@ def refuse_gradients(
         expect.writable(expect.array(param, name, shape=shape, among=FLOATS), name)
         if i in missing:
             continue
-        gradient, own = gradients[i], name.replace("params", "grads", 1).replace("['params']", "", 1)
+        gradient, own = gradients[i], beside(name, "grads")
         if gradient is None:
             raise ValueError(
                 f"{own}: expected a gradient for every parameter, got None; skip_missing=True leaves it alone"

@@ -118,6 +118,16 @@ def test_two_types_are_refused():
         fo.optimizers.SGD([np.ones(3, np.float32)], copies=[np.zeros(3, BFLOAT16)], copy_to="float16")
 
 
+def test_the_copy_that_is_refused_is_named():
+    params = [{"params": [np.ones(3, np.float32), np.ones(2, np.float32)]}]
+    with pytest.raises(TypeError, match=r"^copies\[0\]\[1\]: expected bfloat16, got float16; make one with np.empty"):
+        fo.optimizers.SGD(params, copies=[[np.zeros(3, BFLOAT16), np.zeros(2, FLOAT16)]])
+    endless = []
+    endless.append(endless)
+    with pytest.raises(TypeError, match=r"^copies: expected arrays of bfloat16 or float16, got list"):
+        fo.optimizers.SGD(params, copies=endless)
+
+
 def test_memory_that_changes_behind_the_optimizer_is_noticed():
     param, lent, grad = np.ones(5, np.float32), np.zeros(5, BFLOAT16), np.ones(5, np.float32)
     optimizer = fo.optimizers.SGD([param], lr=0.5, copies=[lent])
