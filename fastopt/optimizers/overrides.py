@@ -5,10 +5,11 @@ from typing import Any
 
 from fastopt import expect
 from fastopt.optimizers.options import Overrides
+from fastopt.optimizers.rule import Rule
 from fastopt.trees import Tree
 
 
-def grouped(tree: Tree, overrides: Overrides) -> tuple[list[int], list[dict[str, Any]]]:
+def grouped(tree: Tree, overrides: Overrides, rule: Rule) -> tuple[list[int], list[dict[str, Any]]]:
     """Return each parameter's group, of those that get the same hyper-parameters, and what each group gets."""
     found: list[tuple[int, dict[str, Any]]] = []
     members = []
@@ -17,6 +18,9 @@ def grouped(tree: Tree, overrides: Overrides) -> tuple[list[int], list[dict[str,
         if not isinstance(own, Mapping):
             raise TypeError(f"overrides: expected a mapping of hyper-parameters for {name}, got {expect.describe(own)}")
         entry = k, {**tree.options[k], **own}
+        for option, value in entry[1].items():
+            if option in rule.hyper:
+                rule.hyper[option].check(value, option)  # what isn't one, as an array, may not compare either
         if entry not in found:
             found.append(entry)
         members.append(found.index(entry))

@@ -88,7 +88,7 @@ class Store:
         check_lent(self)
         given = self.tree.options
         if overrides is not None:
-            self.group_of, given = grouped(self.tree, overrides)
+            self.group_of, given = grouped(self.tree, overrides, rule)
         self.groups: list[Group] = []
         for k, own in enumerate(given):
             unknown = [key for key in own if key not in hyper]

@@ -153,11 +153,12 @@ def test_overrides_make_groups_and_keep_the_form_of_gradients():
         (1, "^overrides: expected a callable"),
         (lambda key, array: None, "^overrides: expected a mapping of hyper-parameters for params"),
         (lambda key, array: {"weight_deacy": 1.0}, "^overrides: .*did you mean 'weight_decay'"),
+        (lambda key, array: {"lr": np.ones(2)}, "^lr: expected a finite number ≥ 0, got float64 of shape"),
     ],
 )
 def test_wrong_overrides_are_refused(overrides, words):
     with pytest.raises((TypeError, ValueError), match=words):
-        AdamW([np.ones(2)], overrides=overrides)
+        AdamW([np.ones(2), np.ones(2)], overrides=overrides)
 
 
 # ---- norms
