@@ -44,9 +44,5 @@ lint: .venv/installed-dev
 	$(INSTALL) 'fastopt[$*]'
 	touch $@
 
-.venv/installed-hosts: .venv/installed-dev
-	$(INSTALL) 'fastopt[hosts,cuda]'
-	touch $@
-
 clean:
 	rm -rf .venv build
