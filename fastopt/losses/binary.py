@@ -253,6 +253,7 @@ class Exponential(PlainLoss):
 exponential = function_of(Exponential, "exponential")
 
 
+@filled
 class HingeEmbedding(Loss):
     """Hinge embedding loss: mean over a sample of y_pred where t = 1, and of max(margin − y_pred, 0) where t = −1.
 
@@ -262,13 +263,7 @@ class HingeEmbedding(Loss):
     ----------
     margin : float, finite (any number), default 1.0
         How far what is not alike is to be apart.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

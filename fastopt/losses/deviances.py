@@ -91,6 +91,7 @@ class Gamma(PlainLoss):
 gamma = function_of(Gamma, "gamma")
 
 
+@filled
 class Tweedie(Loss):
     """Tweedie loss of the logarithm x of the mean: mean over a sample of exp(b x) / b − y_true exp(a x) / a.
 
@@ -101,13 +102,7 @@ class Tweedie(Loss):
     power : float ≤ 0 or ≥ 1, default 1.5
         Of the mean, which the variance is proportional to: 0 is the normal distribution, 1 Poisson's, 2 gamma's, 3 the
         inverse normal one; between 1 and 2 there are sums of gammas, with a share of exact zeros.
-    reduction, axis
-        As in :class:`Loss`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as it should be.
+    {shared}
 
     Notes
     -----

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.metrics.base import Metric, metric_of
+from fastopt.metrics.base import Metric, filled, metric_of
 from fastopt.metrics.errors import averaging, expect_columns
 from fastopt.metrics.inputs import errors, weights
 
@@ -14,6 +14,7 @@ AVERAGES = ("uniform_average", "raw_values", "variance_weighted")
 PIECE = 1 << 16  # rows that are widened at a time
 
 
+@filled
 class R2Score(Metric):
     """Coefficient of determination over batches: 1 − Σ w (y_true − y_pred)² / Σ w (y_true − mean)².
 
@@ -24,10 +25,7 @@ class R2Score(Metric):
     multioutput : {"uniform_average", "raw_values", "variance_weighted"} or a sequence, default "uniform_average"
         As in :func:`fastopt.metrics.r2_score`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As the function; `result()` also before any update.
+    {raises}
 
     Notes
     -----
