@@ -267,7 +267,7 @@ def gaussian_nll(
         tuple(stages),
         slots,
         rows,
-        dtype=y_pred.dtype.name,
+        dtype="float64" if size == 8 else "float32",
         target=target,
         grain=rows_in_a_grain(columns),
         block=rows_in_a_block(columns),
