@@ -11,6 +11,7 @@ from fastopt import expect
 LARGEST = {np.dtype(np.float32): float(np.finfo(np.float32).max), np.dtype(np.float64): float(np.finfo(np.float64).max)}
 LABELS = "labels in [0, 1]"
 PROBABILITIES = "probabilities in [0, 1]"
+FACTOR = expect.Domain(expect.NOT_NEGATIVE.holds, "a finite number ≥ 0, or an array of one for each class")
 
 
 def within(
@@ -98,7 +99,7 @@ def any_class(value: Any, name: str) -> int | None:
 def factors(value: Any, name: str) -> float | np.ndarray:
     """Return a number, or an array of one for each class, a copy of its own."""
     found = class_weight(value, name) if isinstance(value, np.ndarray) else None
-    return expect.number(value, name, expect.NOT_NEGATIVE) if found is None else found
+    return expect.number(value, name, FACTOR) if found is None else found
 
 
 def class_weight(value: Any, name: str) -> np.ndarray | None:

@@ -96,7 +96,9 @@ def test_factors_of_classes_are_as_many_as_classes():
         loss(y_true, y_pred)
     with pytest.raises(ValueError, match=r"^alpha: expected finite numbers ≥ 0, got -1\.0$"):
         L.CategoricalFocalCrossentropy(-np.ones(3))
-    with pytest.raises(TypeError, match=r"^alpha: expected a finite number ≥ 0, got list"):
+    with pytest.raises(
+        TypeError, match=r"^alpha: expected a finite number ≥ 0, or an array of one for each class, got list"
+    ):
         L.CategoricalFocalCrossentropy([0.25, 0.5])
 
 
