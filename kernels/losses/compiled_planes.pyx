@@ -1,7 +1,8 @@
 """Softmax along an axis that is not the last one, ahead of time: samples lie side by side, their classes a plane apart.
 
-Samples are lanes: 64 of them pass together, class after class. Each is summed as the rows of compiled.pyx are (32 lanes
-of classes, folded in halves; in order where there are fewer), so that gradients have the same bits in either layout.
+Samples are lanes: 64 of them pass together, class after class. Each is summed as the rows of compiled_categorical.pyx
+are (32 lanes of classes, folded in halves; in order where there are fewer), so that gradients have the same bits in
+either layout.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
