@@ -26,8 +26,9 @@ from fastopt.metrics.labels import (
     top_k_categorical_accuracy,
 )
 from fastopt.metrics.likelihood import LogLoss, log_loss
+from fastopt.metrics.precision_curve import AveragePrecision, average_precision
 from fastopt.metrics.ratios import Precision, Recall, precision, recall
-from fastopt.metrics.scores import AUC, AveragePrecision, auc, average_precision
+from fastopt.metrics.scores import AUC, auc
 
 __all__ = [
     "AUC",
