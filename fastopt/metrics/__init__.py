@@ -1,8 +1,8 @@
 """Metrics: a function for one batch, and a streaming class for many. Names are Keras's; results are exact.
 
 All take `(y_true, y_pred, sample_weight=None)`; the classes share `update_state`, `result`, `merge_state` and
-`reset_state`: see :class:`Metric`. Errors (mean squared, mean absolute, root mean squared) let NaN and Inf travel;
-all others refuse NaN, since a count or a rank can't carry it.
+`reset_state`: see :class:`Metric`. Errors (mean squared, mean absolute, root mean squared) and R² let NaN and Inf
+travel; all others refuse NaN, since a count or a rank can't carry it.
 """
 
 from fastopt.metrics.base import Metric
