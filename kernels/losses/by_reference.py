@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastopt.kernels.losses import reference
+from fastopt.kernels.losses import reference, reference_stages
 from fastopt.kernels.losses.cpu import by_label, compute_dtype
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.losses.products import Rows
@@ -95,7 +95,7 @@ def _wide(array: np.ndarray) -> np.ndarray:
 
 def _weighed(value, gradient, weight, mask):
     if mask is not None:
-        value, gradient = reference.dropped(value, gradient, mask.reshape(-1))
+        value, gradient = reference_stages.dropped(value, gradient, mask.reshape(-1))
     if weight is None:
         return value, gradient
     weight = weight.astype(np.float64).reshape(-1)
@@ -106,16 +106,16 @@ def _weighed(value, gradient, weight, mask):
 
 
 def outside(array: np.ndarray, low: float, high: float) -> tuple[int, ...]:
-    return reference.outside(array, low, high)
+    return reference_stages.outside(array, low, high)
 
 
 def signs(y_true: np.ndarray) -> tuple[int, ...]:
-    return reference.signs(y_true)
+    return reference_stages.signs(y_true)
 
 
 def not_distributions(y_true: np.ndarray, columns: int) -> int:
-    return reference.not_distributions(y_true.reshape(-1, columns))[0]
+    return reference_stages.not_distributions(y_true.reshape(-1, columns))[0]
 
 
 def labels_outside(labels: np.ndarray, classes: int, ignore_class: int) -> tuple[int, ...]:
-    return reference.labels_outside(labels, classes, ignore_class)
+    return reference_stages.labels_outside(labels, classes, ignore_class)

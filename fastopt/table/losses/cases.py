@@ -5,7 +5,7 @@ from inspect import signature
 
 import numpy as np
 
-from fastopt.kernels.losses import reference
+from fastopt.kernels.losses import reference, reference_stages
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.table.losses import wrong
 from fastopt.table.op import Bench, Op, Options
@@ -121,7 +121,9 @@ def _expect(name, options, arrays):
     value, *gradients = judge(labels, rows, *more, **options)
     weight = arrays["sample_weight"].astype(np.float64).reshape(-1) if "sample_weight" in arrays else None
     counted = len(rows) - np.count_nonzero(labels == getattr(loss, "ignore_class", None))
-    reduced = [reference.weighted_and_reduced(value, found, weight, loss.reduction, counted) for found in gradients]
+    reduced = [
+        reference_stages.weighted_and_reduced(value, found, weight, loss.reduction, counted) for found in gradients
+    ]
     value = reduced[0][0].reshape(leading) if loss.reduction == "none" else reduced[0][0]
     return dict(zip(RESULTS, (value, *(gradient.reshape(y_pred.shape) for _, gradient in reduced))))
 
