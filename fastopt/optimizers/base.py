@@ -14,7 +14,7 @@ from fastopt.docstrings import filler
 from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import put, whole
-from fastopt.optimizers import checkpoint, row_steps, torch_state
+from fastopt.optimizers import checkpoint, joining, row_steps, torch_state
 from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
 from fastopt.optimizers.options import APART, OPTIONS, SYNONYMS, Options, Settable, Stats, StepOptions
@@ -367,7 +367,7 @@ class Optimizer:
         """
         self._store.expect_host("add_group")
         with self._turn:
-            self._store.add(group)
+            joining.add_group(self._store, group)
 
     # ---- what steps keep beside the parameters
 

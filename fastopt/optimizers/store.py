@@ -1,6 +1,6 @@
 """What an optimizer holds: parameters, groups, state, and the tables by which a step finds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -298,31 +298,6 @@ class Store:
                     behind[i] = settings[rows[i]].step, dict(settings[rows[i]].after)
             calls += ((setattr, (self, "behind", behind), {}),)
         return calls
-
-    def add(self, group: Any) -> None:
-        """Take in another group of parameters, which have taken no step."""
-        if not isinstance(group, Mapping):
-            raise TypeError(f"group: expected a mapping with the key 'params', got {expect.describe(group)}")
-        other = Store(self.rule, self.options, [group], self.hyper)
-        first, steps = len(self.params), self.steps
-        joined = Store.__new__(type(self))  # where parameters overlap, nothing has been changed
-        vars(joined).update(vars(self))
-        joined.tree = self.tree.extended(other.tree)
-        joined.names, joined.params = joined.tree.names, self.params + other.params
-        joined.memories = self.memories + other.memories
-        joined.build_tables()
-        joined.shapes, joined.state = self.shapes + other.shapes, self.state + other.state
-        joined.copies, joined.carried = self.copies + other.copies, self.carried + other.carried
-        joined.group_of = self.group_of + [len(self.groups)] * len(other.params)
-        added = range(first, first + len(other.params)) if steps else ()
-        joined.behind = self.behind | {i: (0, dict(self.rule.carries)) for i in added}
-        groups = self.groups + other.groups
-        joined.see([dict(each) for each in groups])
-        joined.groups = self.groups
-        if self.by_rows:
-            for i in range(first, len(joined.params)):
-                joined.state[i] |= joined.new_counts(i)
-        whole([(self.groups.extend, (other.groups,), {}), (vars(self).update, (vars(joined),), {})])
 
     # ---- tables
 
