@@ -1,7 +1,6 @@
 """What all optimizers share: parameter groups, storage, the step and everything that one step can do."""
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,48 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastopt import expect
-from fastopt.docstrings import filler
 from fastopt.kernels.optimizers.batch import Asked
 from fastopt.kernels.runtime.turn import Turn
 from fastopt.kernels.runtime.whole import put, whole
-from fastopt.optimizers import checkpoint, joining, row_steps, torch_state
+from fastopt.optimizers import joining, row_steps
 from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
-from fastopt.optimizers.options import APART, OPTIONS, SYNONYMS, Options, Settable, Stats, StepOptions
+from fastopt.optimizers.options import APART, SYNONYMS, Options, Settable, Stats, StepOptions
+from fastopt.optimizers.options import filled as filled
+from fastopt.optimizers.refusals import expect_norm
 from fastopt.optimizers.rule import Group, Rule
+from fastopt.optimizers.saved import Saved
 from fastopt.optimizers.store import NONE
 from fastopt.optimizers.stores import new_store
 
-RAISES = """\
-Raises
-------
-TypeError, ValueError
-    As in :class:`Optimizer`."""
-filled = filler(
-    raises=RAISES,
-    options=OPTIONS,
-    shared=f"""\
-params : array, sequence of arrays, mapping of arrays, or list of groups
-    float32, float64, bfloat16 or float16 arrays of any shape and strides, updated in place.
-maximize : bool, default False
-    Go up: the gradient's sign is turned.
-**options
-    clip_norm, clip_each, clip_value, decoupled_weight_decay, ema_decay, copy_to, copies, state_dtype, rounding,
-    seed and overrides, which every optimizer takes. As in :class:`Optimizer`.
-
-{RAISES}""",
-)
-
-
-def expect_norm(norm: Any) -> tuple[float, bool]:
-    """Return a norm from outside, and whether it is finite."""
-    if isinstance(norm, float | int | np.floating) and not isinstance(norm, bool) and not norm < 0:
-        return float(norm), math.isfinite(norm)
-    raise TypeError(f"norm: expected a number ≥ 0 or NaN, got {expect.describe(norm)}")
-
 
 @filled
-class Optimizer:
+class Optimizer(Saved):
     """Base of all optimizers: `step(grads)` updates the parameters it was given, in place.
 
     Parameters
@@ -417,130 +391,6 @@ class Optimizer:
         with self._turn:
             store.check_params()
             whole([put(p, value) for p, value in zip(store.params, values, strict=True)])
-
-    # ---- state that outlives the process
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return a copy of all that a later run needs: steps, hyper-parameters (a schedule is None), state."""
-        with self._turn:
-            return checkpoint.state_dict(self._store)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; a group whose saved lr is None keeps its own schedule.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is of another optimizer, other parameters, shapes or dtypes; nothing has been changed then.
-        """
-        with self._turn:
-            checkpoint.load_state_dict(self._store, state_dict)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what `state_dict` holds to a safetensors file; parameters are not part of it.
-
-        The file is written beside its place and then moved there: whatever interrupts it, the old file or the new one
-        is there, whole. Needs the package safetensors (`pip install 'fastopt[save]'`).
-
-        Parameters
-        ----------
-        path : str or path
-
-        Raises
-        ------
-        OSError
-            If it can't be written.
-
-        Examples
-        --------
-        >>> import numpy as np, fastopt as fo, tempfile, os
-        >>> opt = fo.optimizers.Adam(np.ones(3))
-        >>> opt.step(np.ones(3))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     opt.save(os.path.join(folder, "adam.safetensors"))
-        ...     other = fo.optimizers.Adam(np.ones(3))
-        ...     other.load(os.path.join(folder, "adam.safetensors"))
-        >>> other.steps
-        1
-        """
-        checkpoint.save(self.state_dict(), path)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Take over what `save` wrote; a group whose saved lr is None (a schedule) keeps its own.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Raises
-        ------
-        FileNotFoundError, TypeError, ValueError
-            If there is no such file, it is damaged, or of another optimizer, other parameters, shapes or types;
-            nothing has been changed then.
-        """
-        self.load_state_dict(checkpoint.load(path))
-
-    def torch_state_dict(self) -> dict[str, Any]:
-        """Return the state as the state_dict of torch's optimizer of this name, for its `load_state_dict`.
-
-        Tensors own their memory, in the type that this optimizer computes in: bfloat16 and 8-bit state is decoded.
-        A schedule becomes its present value. Averages and copies of parameters and their lost bits have no place in it.
-
-        Returns
-        -------
-        dict
-            "state" by the parameters' numbers, and "param_groups" with torch's own keys.
-
-        Raises
-        ------
-        ImportError, ValueError
-            If torch isn't installed, or has no such optimizer or option.
-
-        Examples
-        --------
-        >>> import numpy as np, fastopt as fo
-        >>> opt = fo.optimizers.Adam(np.ones(3))
-        >>> opt.step(np.ones(3))
-        >>> found = opt.torch_state_dict()
-        >>> found["state"][0]["step"], found["param_groups"][0]["betas"]
-        (tensor(1.), (0.9, 0.999))
-        """
-        self._store.expect_host("torch_state_dict")
-        with self._turn:
-            return torch_state.to_torch(self._store)
-
-    def load_torch_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over the state_dict of torch's optimizer of this name: state, steps and hyper-parameters.
-
-        Numbers are converted to how this optimizer keeps them: bfloat16 and 8-bit state is encoded. Schedules stay.
-        torch counts no steps for SGD: there the number stays, too, and is at least 1 where there is momentum.
-
-        Parameters
-        ----------
-        state_dict : mapping
-            What `torch.optim.Optimizer.state_dict` returned, all parameters at the same step; or none of them stepped.
-
-        Raises
-        ------
-        ImportError, TypeError, ValueError
-            If torch isn't installed, has no such optimizer, or the state is of other parameters, shapes or options;
-            nothing has been changed then.
-
-        Examples
-        --------
-        >>> import numpy as np, fastopt as fo, torch
-        >>> w = torch.nn.Parameter(torch.ones(3))
-        >>> theirs = torch.optim.Adam([w], lr=0.5)
-        >>> w.sum().backward()
-        >>> theirs.step()
-        >>> ours = fo.optimizers.Adam(w.detach().numpy())
-        >>> ours.load_torch_state_dict(theirs.state_dict())
-        >>> ours.steps, ours.lr
-        (1, 0.5)
-        """
-        self._store.expect_host("load_torch_state_dict")
-        with self._turn:
-            torch_state.from_torch(self._store, state_dict)
 
     def __repr__(self) -> str:
         given = {**self.groups[0], **self.options.given()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
 from fastopt import expect
+from fastopt.docstrings import filler
 
 STATE_DTYPES = ("float32", "bfloat16", "8bit")
 COPY_DTYPES = ("bfloat16", "float16")
@@ -48,8 +49,8 @@ state_dtype : {"float32", "bfloat16", "8bit"} or None, default None
     otherwise float32). 8-bit elements share a scale among 256; parameters of fewer than 4096 elements keep
     their state whole, and so do sums and averages of parameters (`z`, `n`, `ax`, `step_size`). Second moments
     in 16 and 8 bits are rounded stochastically: to nearest, what moves by less than half a code a step would
-    stand still. NaN or Inf in an
-    8-bit element spoils the 256 that share its scale: `step(skip_nonfinite=True)` keeps it out.
+    stand still. NaN or Inf in an 8-bit element spoils the 256 that share its scale: `step(skip_nonfinite=True)`
+    keeps it out.
 rounding : {"nearest", "stochastic", "exact"}, default "nearest"
     How bfloat16 parameters are kept: rounded to the nearest; up or down with the probability of the part that
     is cut off, by counter-based random numbers of `seed`; or with the lost 16 bits beside them, which together
@@ -60,6 +61,25 @@ overrides : callable (key, array) -> mapping or None, default None
     A parameter's own hyper-parameters, by its key in the mapping (its place in the sequence, as a string) and
     the array: no decay for vectors, rates by layer. Parameters of the same ones become a group; gradients come
     in the structure of `params` all the same."""  # as the docstring of Optimizer says them
+RAISES = """\
+Raises
+------
+TypeError, ValueError
+    As in :class:`Optimizer`."""
+filled = filler(
+    raises=RAISES,
+    options=OPTIONS,
+    shared=f"""\
+params : array, sequence of arrays, mapping of arrays, or list of groups
+    float32, float64, bfloat16 or float16 arrays of any shape and strides, updated in place.
+maximize : bool, default False
+    Go up: the gradient's sign is turned.
+**options
+    clip_norm, clip_each, clip_value, decoupled_weight_decay, ema_decay, copy_to, copies, state_dtype, rounding,
+    seed and overrides, which every optimizer takes. As in :class:`Optimizer`.
+
+{RAISES}""",
+)
 
 
 class StepOptions(TypedDict, total=False):

@@ -1,5 +1,6 @@
 """What a step can't use, and the sentence that says so: gradients, and memory that overlaps."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -24,6 +25,13 @@ class Held(Protocol):
 def beside(name: str, what: str) -> str:
     """Return what errors call the gradient or copy of a parameter, by the parameter's name."""
     return name.replace("params", what, 1).replace("['params']", "", 1)
+
+
+def expect_norm(norm: Any) -> tuple[float, bool]:
+    """Return a norm from outside, and whether it is finite."""
+    if isinstance(norm, float | int | np.floating) and not isinstance(norm, bool) and not norm < 0:
+        return float(norm), math.isfinite(norm)
+    raise TypeError(f"norm: expected a number ≥ 0 or NaN, got {expect.describe(norm)}")
 
 
 def memory_ranges(
