@@ -1,10 +1,6 @@
 """Keras's own tests pass with our names in the place of theirs (see plugin.py), on each backend that kernels read."""
 
 import importlib.util
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,17 +25,7 @@ ROOMS = {  # modules, and how many tests pass under torch and NumPy, the rest be
 
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
 @pytest.mark.parametrize("room", ROOMS)
-def test_their_tests_pass(room, backend, tmp_path):
+def test_their_tests_pass(room, backend, their_tests):
     modules, *at_least = ROOMS[room]
-    path = os.pathsep.join((str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])))
-    command = [sys.executable, "-m", "pytest", "-p", "plugin", "-p", "no:cacheprovider", "-q", "--pyargs"]
-    environment = {**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": backend}
-    done = subprocess.run(
-        [*command, *(f"keras.src.{module}" for module in modules)], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    last = done.stdout.strip().splitlines()[-20:]
-    assert done.returncode == 0, "\n".join(last)
-    passed = re.search(r"(\d+) passed", last[-1])  # the line that counts
-    assert passed is not None, "\n".join(last)
-    assert int(passed[1]) >= at_least[backend == "numpy"], "\n".join(last)
+    passed = their_tests(HERE, [f"keras.src.{module}" for module in modules], KERAS_BACKEND=backend)
+    assert passed >= at_least[backend == "numpy"]
