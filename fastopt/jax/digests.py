@@ -19,7 +19,7 @@ def sgd() -> Digest:
 
 
 def sgd_momentum(momentum: float, nesterov: bool) -> Digest:
-    return lambda lr, step, decays: (lr, momentum, 1.0, float(nesterov), 0.0, 1.0, GRADIENTS)
+    return lambda lr, step, decays: (lr, momentum, 1.0, float(bool(nesterov)), 0.0, 1.0, GRADIENTS)
 
 
 def adam(b1: float, b2: float, eps: float, weight_decay: float) -> Digest:

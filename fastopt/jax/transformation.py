@@ -1,6 +1,7 @@
 """How an optimizer runs under JAX: a rule over trees of leaves, many leaves in one operation."""
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fastopt import expect
 from fastopt.jax import call
 from fastopt.kernels.optimizers.kernels import KERNELS
 from fastopt.kernels.optimizers.recipe import SCALARS, Recipe, build
@@ -15,7 +17,7 @@ from fastopt.kernels.runtime import pipeline
 from fastopt.kernels.runtime.jobs import BLOCK
 
 Rate: TypeAlias = float | jax.Array | Callable[[jax.Array], Any]
-Mask: TypeAlias = Any  # a tree of bools like the parameters, or a callable that makes one of them
+Mask: TypeAlias = Any  # a tree of bools like the parameters or the top of one, or a callable that makes it of them
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 TOGETHER = 64  # leaves in one call: XLA takes minutes to compile a call with thousands of results in place
 
@@ -43,8 +45,17 @@ class Rule(NamedTuple):
     mask: Mask = None
 
 
+def are_numbers(**given: Any) -> None:
+    """Raise a TypeError if a hyper-parameter is no number, and no array of one, which may be traced."""
+    for name, value in given.items():
+        if not isinstance(value, Real) and not (isinstance(value, jax.Array | np.ndarray) and value.ndim == 0):
+            raise TypeError(f"{name}: expected a number, got {expect.describe(value)}")
+
+
 def transformation(rule: Rule) -> Fused:
     """Return a rule as optax's two functions, and `apply`."""
+    if not callable(rule.learning_rate):
+        are_numbers(learning_rate=rule.learning_rate)
     names = [name for name in KERNELS[rule.kernel].buffers if name not in ("param", "grad")]
 
     def init(params: Any) -> State:
@@ -102,10 +113,13 @@ def _check_types(params: list[Any], grads: list[Any]) -> None:
 def _decays(mask: Mask, params: Any, count: int) -> list[bool]:
     if mask is None:
         return [True] * count
-    found = [bool(leaf) for leaf in jax.tree.leaves(mask(params) if callable(mask) else mask)]
-    if len(found) != count:
-        raise ValueError(f"mask: expected {count} leaves, as params have, got {len(found)}")
-    return found
+    mask = mask(params) if callable(mask) else mask
+    try:
+        found = jax.tree.broadcast(mask, params)
+    except ValueError:
+        wanted, got = jax.tree.structure(params), jax.tree.structure(mask)
+        raise ValueError(f"mask: expected a tree like params, {wanted}, or the top of one, got {got}") from None
+    return [bool(leaf) for leaf in jax.tree.leaves(found)]
 
 
 def _alike(params: list[Any], grads: list[Any], decays: list[bool]) -> list[list[int]]:

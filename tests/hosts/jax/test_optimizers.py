@@ -171,3 +171,53 @@ def test_updates_need_the_parameters():
     ours = optimizers.sgd(0.1)
     with pytest.raises(ValueError, match="params: expected the parameters"):
         ours.update(jnp.ones(2), ours.init(jnp.ones(2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("sgd", {"learning_rate": None}, "learning_rate: expected a number, got NoneType None"),
+        ("sgd", {"momentum": [0.5]}, r"momentum: expected a number, got list \[0.5\]"),
+        ("adam", {"b1": jnp.ones(2)}, "b1: expected a number, got"),
+        ("adamw", {"weight_decay": lambda step: 0.1}, "weight_decay: expected a number, got function"),
+        ("ademamix", {"b3": "fast"}, "b3: expected a number, got str 'fast'"),
+        ("radam", {"threshold": None}, "threshold: expected a number, got NoneType None"),
+        ("rmsprop", {"initial_scale": "x"}, "initial_scale: expected a number, got str 'x'"),
+        ("nadam", {"b2": 2.0}, "b2: expected a number of 1 at the most, got 2.0"),
+        ("adagrad", {"initial_accumulator_value": -1.0}, "initial_accumulator_value: expected a number ≥ 0, got -1.0"),
+    ],
+)
+def test_wrong_hyper_parameters_are_one_sentence(name, options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        getattr(optimizers, name)(**{"learning_rate": 0.1, **options})
+
+
+@pytest.mark.parametrize("mask", [True, {"w": False, "b": True}, lambda params: {"w": True, "b": [False, True]}])
+def test_a_mask_may_be_the_top_of_a_tree(mask):
+    params = tree(np.random.default_rng(0))
+    results = []
+    for make in (optimizers.adamw, optax.adamw):
+        transformation = make(0.1, weight_decay=0.5, mask=mask)
+        results.append(transformation.update(params, transformation.init(params), params)[0])
+    jax.tree.map(lambda own, theirs: np.testing.assert_allclose(own, theirs, rtol=1e-5), *results)
+
+
+def test_a_mask_of_another_tree_is_refused():
+    params = {"w": jnp.ones(2), "b": jnp.ones(2)}
+    ours = optimizers.adamw(0.1, mask={"w": True, "c": False})
+    with pytest.raises(ValueError, match="mask: expected a tree like params"):
+        ours.apply(params, ours.init(params), params)
+
+
+@pytest.mark.parametrize(("name", "options"), [("sgd", {"momentum": 0.9}), ("adamw", {}), ("radam", {})])
+def test_hyper_parameters_may_be_traced(name, options):
+    params, results = {"w": jnp.linspace(1.0, 2.0, 5)}, []
+    for room in (optimizers, optax):
+        transformation = optax.inject_hyperparams(getattr(room, name))(learning_rate=0.1, **options)
+        state, now = transformation.init(params), params
+        step = jax.jit(transformation.update)
+        for _ in range(3):
+            update, state = step(now, state, now)
+            now = optax.apply_updates(now, update)
+        results.append(now["w"])
+    np.testing.assert_allclose(*results, rtol=1e-5)
