@@ -175,7 +175,10 @@ def _given(metric: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> _Given 
     if not host.takes(y_pred) or not host.takes(y_true) or (several and rank != 2):
         return None
     scores = host.array(y_pred)
-    weights = _weights(sample_weight, None if several else getattr(metric, "label_weights", None), scores)
+    try:
+        weights = _weights(sample_weight, None if several else getattr(metric, "label_weights", None), scores)
+    except ValueError:  # of another shape, which Keras refuses in its words
+        return None
     return _Given(host.array(y_true) != 0, scores, weights)
 
 

@@ -142,12 +142,13 @@ class Fused:
             return False
         whole = learning_rate is None
         lr = host.number(self.learning_rate if whole else learning_rate)
-        if not all([_checks(rule.core, {"lr": lr}) for rule in self.rules]):
+        decays = [self._decay_of(number) if whole else None for number in range(len(self.rules))]
+        rates = [{"lr": lr, "weight_decay": 0.0 if decay is None else decay} for decay in decays]
+        if not all([_checks(rule.core, group) for rule, group in zip(self.rules, rates)]):
             return False
         done = int(host.number(self._iterations)) // (self.gradient_accumulation_steps or 1)
         each, together, value = self._clipping() if whole else (None, None, None)
         averaged = whole and self._averages(variables)
-        decays = [self._decay_of(number) if whole else None for number in range(len(self.rules))]
         said = [self._said(number) for number in range(len(self.rules))]
         asked = said, [decay is not None for decay in decays], value is not None, averaged, self._excluded()
         plan = self._plan
@@ -163,10 +164,10 @@ class Fused:
         how = Asked(factor, done + 1, value, decayed if averaged else None, clip_each=each)
         before = self._carried(done + 1)
         for number, jobs in plan.parts:
-            group = {**said[number], "lr": lr, "maximize": False}
+            group = {**said[number], **rates[number], "maximize": False}
             after = self.rules[number].core.carry({**group, **before}, done + 1)
-            rates = decays[number] or 0.0, 0.0
-            settings = [Setting({**group, "weight_decay": rate}, done + 1, before, after) for rate in rates]
+            groups = group, {**group, "weight_decay": 0.0}
+            settings = [Setting(one, done + 1, before, after) for one in groups]
             jobs.run(settings, how)
         if before:
             self._carry(after)

@@ -122,7 +122,7 @@ class Ftrl(Fused, theirs.Ftrl):
 
 @kept_by_name
 class Lion(Fused, theirs.Lion):
-    """:class:`keras.optimizers.Lion`."""
+    """:class:`keras.optimizers.Lion`. A NaN stays one, where Keras under torch takes its sign for 0."""
 
     rules = (Rule(rules.LION, {"exp_avg": "_momentums"}),)
 

@@ -95,5 +95,10 @@ LION = optimizers.Lion.rule
 LAMB = optimizers.LAMB.rule
 ADAFACTOR = replace(optimizers.Adafactor.rule, layers=_Adafactor())
 MUON = replace(optimizers.Muon.rule, scalars=_muon, reference=_muon_reference, layers=_Muon())
-MUONS_ADAM = replace(ADAM, scalars=_muons_adam, reference=_muons_adam_reference)
+MUONS_ADAM = replace(
+    ADAM,
+    scalars=_muons_adam,
+    reference=_muons_adam_reference,
+    hyper={**ADAM.hyper, "lr_ratio": ADAM.hyper["weight_decay"]},
+)
 SCHEDULE_FREE = optimizers.AdamWScheduleFree.rule

@@ -77,6 +77,13 @@ def test_results_and_state_are_those_of_keras(name, options, y_true, y_pred, num
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("options", "weight"), [({}, np.ones(7)), ({"label_weights": [0.5, 0.5]}, None)])
+def test_weights_of_another_shape_are_refused_in_keras_words(options, weight):
+    for room in (ours, keras.metrics):
+        with pytest.raises(RuntimeError, match="must match the existing size"):
+            room.AUC(**options).update_state(LABELS, SCORES, weight)
+
+
 def test_the_kernels_count(monkeypatch):
     monkeypatch.setattr(keras.metrics.AUC, "update_state", None)
     metric = ours.AUC(num_thresholds=3)

@@ -240,6 +240,23 @@ def test_numbers_that_the_kernels_refuse_mean_what_they_mean_to_keras(options):
     assert not taken(results[0][1])
 
 
+@pytest.mark.parametrize(("name", "options"), [("Adam", {"weight_decay": -0.1}), ("Muon", {"adam_lr_ratio": -0.5})])
+def test_negative_factors_mean_what_they_mean_to_keras(name, options):
+    assert_same(stepped(ours, name, options), stepped(keras.optimizers, name, options))
+
+
+@pytest.mark.parametrize(("name", "options"), [("Adam", {"weight_decay": "x"}), ("Muon", {"adam_lr_ratio": "x"})])
+def test_what_is_no_number_is_refused_in_keras_words(name, options):
+    with pytest.raises(ValueError, match="Invalid dtype"):
+        stepped(ours, name, options)
+
+
+def test_a_nan_spoils_lions_variables():
+    given, optimizer = [keras.Variable([1.0, 2.0])], ours.Lion(0.1)
+    optimizer.apply([keras.ops.array([np.nan, 1.0])], given)
+    np.testing.assert_allclose(values(given)[0], [np.nan, 1.9], rtol=1e-6)
+
+
 @pytest.mark.parametrize("clip", CLIPPED, ids=str)
 @pytest.mark.parametrize("odd", [np.inf, np.nan])
 def test_gradients_that_are_not_finite_spoil_what_they_spoil_in_keras(clip, odd):
