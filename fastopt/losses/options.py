@@ -37,6 +37,9 @@ class Options(expect.Named):
         raise AttributeError(f"{name}: expected options to stay, got del; set it to another value instead")
 
     def _set(self, options: dict[str, Any]) -> None:
+        for name in options:
+            if name not in self._checks:  # a constructor that hands on **options has let it pass
+                raise TypeError(f"{name}: {expect.unknown(name, self._checks)}")
         found = {name: self._checks[name](value, name) for name, value in options.items()}
         self._check_together(vars(self) | found)
         vars(self).update(found)

@@ -9,8 +9,6 @@ from fastopt.kernels.normalization.views import parameter_type
 from fastopt.kernels.runtime.checks import all_fit
 from fastopt.normalization.batch import channel_axis_of
 
-# ---- checks
-
 
 def normalized(x: Any, gamma: Any, normalized_shape: Any) -> tuple[int, ...]:
     """Return the shape of a row: `normalized_shape`, or gamma's, or the last axis; x is checked on the way."""

@@ -26,10 +26,10 @@ def refuse_unknown(function: Callable[..., Any], given: Iterable[str]) -> None:
     code: Any = getattr(function, "__code__", None)
     if code is None or code.co_flags & CO_VARKEYWORDS:
         return
-    known = [name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"]
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     for name in given:
-        if name not in known:
-            raise TypeError(f"{name}: {unknown(name, known)}")
+        if name not in names or name == "self":
+            raise TypeError(f"{name}: {unknown(name, [one for one in names if one != 'self'])}")
 
 
 def nearest(function: Function) -> Function:
