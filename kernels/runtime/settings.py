@@ -2,21 +2,18 @@
 
 import os
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastopt.kernels.runtime.names import nearest
-
-if TYPE_CHECKING:
-    from contextlib import _GeneratorContextManager
+from fastopt.kernels.runtime.names import Function, Named, nearest
+from fastopt.kernels.runtime.whole import Innermost
 
 TARGETS = ("cython", "numba", "reference", "cuda")
 MAX_THREADS = 4096
-_target: ContextVar[str | None] = ContextVar("fastopt_target", default=None)
+_targets: ContextVar[tuple[str, ...]] = ContextVar("fastopt_targets", default=())  # the innermost block's is last
 threads_cell = array(
     "i", [0, 0]
 )  # read by the launcher: how many threads (0: nobody has asked), whether fastopt was told
@@ -157,20 +154,16 @@ def why_no_cuda() -> str:
     return driver.why_not()
 
 
-@nearest
-def target(name: str) -> "_GeneratorContextManager[None]":
-    """Run the calls of a `with` block on one target. An explicit request never falls back.
+class target(Named, Innermost):
+    """Run the calls of a `with` block, or of a function, on one target. An explicit request never falls back.
+
+    By itself it changes nothing: whoever writes neither `with` nor a decorator is warned.
 
     Parameters
     ----------
     name : {"cython", "numba", "reference", "cuda"}
         Kernels compiled ahead of time (the default), just in time, the NumPy reference, or a GPU. Holds for this
         thread and this asyncio task alone. FASTOPT_TARGET sets the default of the process.
-
-    Returns
-    -------
-    context manager
-        Or a decorator: of a function whose calls are to run there. By itself, without `with`, it changes nothing.
 
     Raises
     ------
@@ -179,6 +172,11 @@ def target(name: str) -> "_GeneratorContextManager[None]":
     RuntimeError
         If the target can't be used on this machine; the message says why.
 
+    Warns
+    -----
+    RuntimeWarning
+        If it is dropped without having been used.
+
     Examples
     --------
     >>> import fastopt as fo
@@ -186,17 +184,31 @@ def target(name: str) -> "_GeneratorContextManager[None]":
     ...     print(fo.get_target())
     reference
     """
-    return _block(_check_target(name, "target"))
 
+    def __init__(self, name: str):
+        block = f"fo.target({_check_target(name, 'target')!r})"
+        super().__init__(_targets, name, f"{block} alone changes nothing; write `with {block}:`")
 
-@contextmanager
-def _block(name: str) -> Iterator[None]:
-    before = _target.get()
-    try:  # around the setting, too: a signal's handler may raise right behind it
-        _target.set(name)
-        yield
-    finally:
-        _target.set(before)
+    def __call__(self, function: Function) -> Function:
+        """Return the function, whose calls are to run on this target."""
+        self.unused = False
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                "function: expected one that has done its work when it returns, got a generator; "
+                f"write `with fo.target({self.value!r}):` in it instead"
+            )
+
+        @wraps(function)
+        def on_target(*arguments: Any, **keywords: Any) -> Any:
+            with self:
+                return function(*arguments, **keywords)
+
+        @wraps(function)
+        async def on_target_when_awaited(*arguments: Any, **keywords: Any) -> Any:
+            with self:
+                return await function(*arguments, **keywords)
+
+        return on_target_when_awaited if iscoroutinefunction(function) else on_target  # type: ignore[return-value]
 
 
 def get_target() -> str:
@@ -214,7 +226,8 @@ def get_target() -> str:
     ...     fo.get_target()
     'numba'
     """
-    return _target.get() or _default_target()
+    targets = _targets.get()
+    return targets[-1] if targets else _default_target()
 
 
 @cache

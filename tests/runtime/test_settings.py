@@ -1,5 +1,6 @@
 """The target in force: for a block, and for nothing else."""
 
+import asyncio
 import signal
 
 import pytest
@@ -22,10 +23,46 @@ def test_a_function_may_run_on_a_target_of_its_own():
     assert fo.get_target() == before
 
 
+def test_a_coroutine_runs_on_its_target_when_it_is_awaited():
+    @fo.target("reference")
+    async def within():
+        await asyncio.sleep(0)
+        return fo.get_target()
+
+    async def both():
+        return await asyncio.gather(within(), within()), fo.get_target()
+
+    assert asyncio.run(both()) == (["reference"] * 2, fo.get_target())
+
+
+def test_a_generator_is_no_function_that_runs_on_a_target():
+    def within():
+        yield
+
+    with pytest.raises(TypeError, match=r"^function: expected one that has done .* got a generator; write `with fo"):
+        fo.target("reference")(within)
+
+
+def test_blocks_nest_though_they_are_one_object():
+    block, before = fo.target("reference"), fo.get_target()
+    with block, fo.target("cython"), block:
+        assert fo.get_target() == "reference"
+    assert fo.get_target() == before
+
+
+def test_a_target_that_nobody_enters_is_a_warning():
+    with pytest.warns(
+        RuntimeWarning, match=r"^fo.target\('reference'\) alone changes nothing; write `with fo"
+    ) as found:
+        fo.target("reference")
+    assert found[0].filename == __file__
+
+
 class Interrupted(Exception):
     pass
 
 
+@pytest.mark.filterwarnings("ignore:fo.target")  # interrupted before it was entered: true, and not the subject
 def test_an_interrupted_block_leaves_no_target_behind():
     def interrupt(number, frame):
         raise Interrupted
