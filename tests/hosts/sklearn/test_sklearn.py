@@ -206,12 +206,8 @@ def test_in_a_pipeline_and_a_grid_search(digits):
     assert search.best_score_ > 0.5
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["examples/sklearn/grid_search.py", "--epochs", "2"], ["benchmarks/hosts.py", "--small", "--rounds", "1"]],
-)
-def test_example_and_benchmark_run(command):
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
+def test_the_example_runs():
+    script = Path(__file__).parents[3] / "examples" / "sklearn" / "grid_search.py"
+    done = subprocess.run([sys.executable, script, "--epochs", "2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "ms" in done.stdout
+    assert "ms a step" in done.stdout
