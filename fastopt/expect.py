@@ -167,12 +167,14 @@ def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
     return value
 
 
-def caution(sentence: str) -> None:
-    """Warn of what a call has done, at the line of the caller's that is outside of fastopt."""
+def caution(
+    sentence: str, kind: type[Warning] = RuntimeWarning, inner: tuple[str, ...] = ("fastopt.",)
+) -> None:  # fmt: skip
+    """Warn of what a call has done, at the line of the caller's that is outside of the packages `inner`."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fastopt."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inner):
         frame, level = frame.f_back, level + 1
-    warnings.warn(sentence, RuntimeWarning, stacklevel=level)
+    warnings.warn(sentence, kind, stacklevel=level)
 
 
 class Domain(NamedTuple):

@@ -82,13 +82,17 @@ def array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy()
 
 
-def expect_float(tensor: Any, name: str, *more: torch.dtype) -> None:
+def expect_tensor(value: Any, name: str) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+
+
+def expect_float(tensor: Any, name: str) -> None:
     """Raise for what the kernels can't take."""
-    if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"{name}: expected a tensor, got {type(tensor).__name__}")
+    expect_tensor(tensor, name)
     if tensor.device.type != "cpu" or tensor.layout != torch.strided:
         raise RuntimeError(f"{name}: expected a dense tensor on the CPU, got {tensor.layout} on {tensor.device}")
-    if tensor.dtype not in NAMES and tensor.dtype not in more:
+    if tensor.dtype not in NAMES:
         raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {tensor.dtype}")
 
 
@@ -98,8 +102,24 @@ def expect_reduction(reduction: str) -> None:
 
 
 def moves(*tensors: torch.Tensor | None) -> bool:
-    """Return whether a gradient is asked for with respect to any of these."""
-    return torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
+    """Return whether a gradient is asked for with respect to any of these; what is no tensor is refused later."""
+    return torch.is_grad_enabled() and any(getattr(one, "requires_grad", False) for one in tensors)
+
+
+def class_weights(weight: torch.Tensor | None, dtype: torch.dtype, classes: int) -> np.ndarray | None:
+    """Return weights of classes in the type that the kernels take beside an input of `dtype`."""
+    if weight is None:
+        return None
+    expect_float(weight, "weight")
+    if tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            f"shape: {list(weight.shape)}"
+        )
+    kind = dtype if dtype in WIDE else torch.float32
+    if torch.promote_types(kind, weight.dtype) != kind:
+        raise RuntimeError(f"weight: expected {kind} beside an input of {dtype}, got {weight.dtype}")
+    return array(weight.to(kind).contiguous())
 
 
 def value_type(dtype: torch.dtype) -> torch.dtype:

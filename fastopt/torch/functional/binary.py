@@ -5,7 +5,7 @@ from torch.nn import functional as theirs
 
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import array, expect_float, moves, opaque
+from fastopt.torch.functional.base import array, expect_float, expect_tensor, moves, opaque
 from fastopt.torch.functional.elements import of_elements
 
 Tensor = torch.Tensor
@@ -17,7 +17,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """:func:`torch.nn.functional.binary_cross_entropy` of probabilities, value and gradient in one pass.
 
-    Logarithms are clipped at −100, as torch's. A target that requires a gradient is left to torch's function.
+    Logarithms are clipped at −100, as torch's. A target that requires a gradient is left to torch's function, and so
+    are weights, which it refuses.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def binary_cross_entropy(
     >>> loss.detach().round(decimals=4)
     tensor([100.0000,   0.6931])
     """
-    if moves(target):
+    if moves(target, weight):
         return theirs.binary_cross_entropy(input, target, weight, reduction=reduction)
     if target.shape != input.shape:
         raise ValueError(
@@ -47,9 +48,9 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.binary_cross_entropy_with_logits`, value and gradient in one pass.
 
-    A target that requires a gradient is left to torch's function.
+    A target that requires a gradient is left to torch's function, and so are weights, which it refuses.
     """
-    if moves(target):
+    if moves(target, weight, pos_weight):
         return theirs.binary_cross_entropy_with_logits(
             input, target, weight, reduction=reduction, pos_weight=pos_weight
         )
@@ -88,5 +89,6 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, red
     """
     if moves(target):
         return theirs.hinge_embedding_loss(input, target, margin, reduction=reduction)
+    expect_tensor(target, "target")
     target = target if target.is_floating_point() else target.to(input.dtype)
     return of_elements(formulas.hinge_embedding(float(margin)), input, target, reduction)

@@ -1,10 +1,11 @@
 """Losses whose values are of elements, with the names, arguments and values of `torch.nn.functional`."""
 
 import math
-import warnings
 
 import torch
+from torch.nn import functional as theirs
 
+from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
@@ -14,6 +15,7 @@ from fastopt.torch.functional.base import (
     expect_float,
     expect_reduction,
     keep,
+    moves,
     opaque,
     value_of,
     value_type,
@@ -26,6 +28,8 @@ Tensor = torch.Tensor
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """:func:`torch.nn.functional.mse_loss`, value and gradient in one pass.
 
+    As torch's, a mean with weights divides by their sum. Weights that require a gradient are left to torch's function.
+
     Examples
     --------
     >>> import torch, fastopt.torch
@@ -35,20 +39,30 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     >>> loss.item(), x.grad
     (5.0, tensor([1., 3.]))
     """
-    return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True)
+    if moves(weight):
+        return theirs.mse_loss(input, target, reduction=reduction, weight=weight)  # type: ignore[call-arg]
+    return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
 
 
 @opaque
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass."""
-    return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True)
+    """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass; weights as in :func:`mse_loss`."""
+    if moves(weight):
+        return theirs.l1_loss(input, target, reduction=reduction, weight=weight)  # type: ignore[call-arg]  # the stub lacks it
+    return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
 
 
 @opaque
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """:func:`torch.nn.functional.huber_loss`, value and gradient in one pass."""
+    """:func:`torch.nn.functional.huber_loss`, value and gradient in one pass.
+
+    As torch's, a mean with weights divides by the number of elements, unlike :func:`mse_loss`'s. Weights that require a
+    gradient are left to torch's function.
+    """
+    if moves(weight):
+        return theirs.huber_loss(input, target, reduction=reduction, delta=delta, weight=weight)  # type: ignore[call-arg]
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     return of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
@@ -57,7 +71,7 @@ def huber_loss(
 @opaque
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """:func:`torch.nn.functional.smooth_l1_loss`, value and gradient in one pass."""
-    if beta < 0:
+    if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     formula = formulas.smooth_l1(float(beta)) if beta else formulas.mean_absolute_error()
     return of_elements(formula, input, target, reduction, None, symmetric=True)
@@ -65,31 +79,39 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
 
 def of_elements(
     formula: Formula, input: Tensor, target: Tensor, reduction: str, weight: Tensor | None = None,
-    symmetric: bool = False,
+    symmetric: bool = False, by_weight: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Evaluate a loss of elements; `symmetric`: the target's gradient is the input's, negated.
+    """Evaluate a loss of elements.
 
-    Shapes broadcast; as in torch, the symmetric losses alone warn of it.
+    `symmetric`: the target's gradient is the input's, negated; `by_weight`: a mean divides by the sum of the weights.
+    Shapes broadcast; as in torch, the symmetric losses alone warn of it, and ask for weights of the input's shape.
     """
     expect_reduction(reduction)
     expect_float(input, "input")
     expect_float(target, "target")
+    if weight is not None:
+        expect_float(weight, "weight")
+        if symmetric and weight.shape != input.shape:
+            raise ValueError(
+                f"Weights and input must have the same size, got {tuple(weight.shape)} and {tuple(input.shape)}"
+            )
     if target.shape != input.shape:
         if symmetric:
-            warnings.warn(
+            expect.caution(
                 f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
                 "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-                stacklevel=6,  # behind the public function, and what `opaque` puts around it
+                UserWarning,
+                ("fastopt.", "torch."),
             )
         input, target = torch.broadcast_tensors(input, target)
     dtype = torch.promote_types(input.dtype, target.dtype)
     input, target = input.to(dtype), target.to(dtype)
-    total = input.numel()
-    factor = 1.0 / total if reduction == "mean" and total else math.nan if reduction == "mean" else 1.0
-    weights = None
+    total, weights = float(input.numel()), None
     if weight is not None:
-        expect_float(weight, "weight")
+        if by_weight and reduction == "mean":
+            total = weight.detach().sum(dtype=torch.float64).item()
         weights = array(weight.detach().to(dtype if dtype in WIDE else torch.float32).expand(input.shape))
+    factor = 1.0 if reduction != "mean" else 1.0 / total if total else math.inf
 
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         gradient = torch.empty_like(input) if wanted else None

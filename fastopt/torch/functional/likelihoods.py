@@ -113,6 +113,7 @@ def poisson_nll_loss(
         return theirs.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=reduction)
     loss = of_elements(formulas.poisson(from_logarithms=True), input, target, reduction)
     if full:
+        target = torch.broadcast_tensors(target, input)[0]
         of_target = torch.where(target > 1, target * target.log() - target + 0.5 * (2 * math.pi * target).log(), 0.0)
         if reduction != "none":
             of_target = of_target.mean() if reduction == "mean" else of_target.sum()

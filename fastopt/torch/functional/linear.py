@@ -5,14 +5,17 @@ import math
 import torch
 from torch.nn import functional as theirs
 
+from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.products import tile
 from fastopt.kernels.runtime.targets import way
 from fastopt.torch.functional.base import (
     WIDE,
     array,
+    class_weights,
     expect_float,
     expect_reduction,
+    expect_tensor,
     keep,
     moves,
     opaque,
@@ -69,12 +72,12 @@ def linear_cross_entropy(
     """
     expect_reduction(reduction)
     _expect_shapes(input, linear_weight, linear_bias)
-    if not (isinstance(max_bytes, int) and max_bytes >= 1):
-        raise ValueError(f"max_bytes: expected an integer ≥ 1, got {max_bytes!r}")
+    expect_tensor(target, "target")
+    max_bytes = expect.integer(max_bytes, "max_bytes", 1)
     shape = (*input.shape[:-1], *linear_weight.shape[:-1])
     if target.shape == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
-    ignore_index = -100 if ignore_index is None else ignore_index
+    ignore_index = -100 if ignore_index is None else expect.integer(ignore_index, "ignore_index")
     whole = input.dim() == 1 or linear_weight.dim() > 2 or target.is_floating_point() or reduction == "none"
     if whole or moves(target, weight) or not input.shape[0]:
         features = linear_weight.shape[-1]
@@ -83,8 +86,6 @@ def linear_cross_entropy(
         return cross_entropy(logits, target, weight, ignore_index, reduction, label_smoothing, in_place=True)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if weight is not None and tuple(weight.shape) != (len(linear_weight),):
-        raise RuntimeError(f"weight: expected shape ({len(linear_weight)},), got {tuple(weight.shape)}")
     return _by_chunks(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing,
                       max_bytes)  # fmt: skip
 
@@ -98,7 +99,7 @@ def _by_chunks(
         x, matrix, bias = x.to(kind), matrix.to(kind), None if bias is None else bias.to(kind)
     samples, classes = len(x), len(matrix)
     labels, sums = labels_of(target, (samples,), classes, ignored), x.dtype if x.dtype in WIDE else torch.float32
-    weights = None if weight is None else array(weight.detach().to(sums).contiguous())
+    weights = class_weights(weight, x.dtype, classes)
     formula = formulas.sparse_categorical_crossentropy(
         classes, True, ignored, float(smoothing), weighed=weight is not None
     )

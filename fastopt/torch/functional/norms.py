@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as theirs
 
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, once, opaque
+from fastopt.torch.functional.base import WIDE, array, expect_float, expect_tensor, once, opaque
 
 Tensor = torch.Tensor
 
@@ -116,14 +116,18 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if math.prod(space) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    _expect_running(input, running_mean, running_var)
     if not input.numel():
         return theirs.instance_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
     if running_mean is None and running_var is None:
         return _sample("group", channels, (channels,), eps, input, weight, bias)
     # Every sample's channel is a channel of its own, of one batch; so is its running statistic, for this call.
-    weight, bias = (None if one is None else one.repeat(samples) for one in (weight, bias))
-    mean, var = (None if one is None else one.repeat(samples) for one in (running_mean, running_var))
-    y = batch_norm(input.reshape(1, samples * channels, *space), mean, var, weight, bias, True, momentum, eps)
+    vectors = [_vector(one, name, input, (channels,)) for one, name in ((weight, "weight"), (bias, "bias"))]
+    gamma, beta, mean, var = (
+        None if one is None else one.repeat(samples) for one in (*vectors, running_mean, running_var)
+    )
+    as_channels = input.reshape(1, samples * channels, *space)
+    y = batch(as_channels, gamma, beta, (mean, var), training=True, momentum=momentum, eps=eps)
     with torch.no_grad():
         for running, own in ((running_mean, mean), (running_var, var)):
             if running is not None and own is not None:
@@ -158,6 +162,19 @@ def _vector(value: Tensor | None, name: str, x: Tensor, shape: tuple[int, ...]) 
     if tuple(value.shape) != shape:
         raise RuntimeError(f"Expected {name} to be of shape {list(shape)}, but got {name} of shape {list(value.shape)}")
     return value.to(x.dtype if x.dtype in WIDE else torch.float32)
+
+
+def _expect_running(x: Tensor, *running: Tensor | None) -> None:
+    """Raise unless running mean and variance are given both, or neither, as the kernels take them beside x."""
+    channels, kind = x.shape[1], x.dtype if x.dtype in WIDE else torch.float32
+    if (running[0] is None) != (running[1] is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    for name, one in zip(("running_mean", "running_var"), running):
+        if one is None:
+            continue
+        expect_float(one, name)
+        if tuple(one.shape) != (channels,) or one.dtype != kind:
+            raise RuntimeError(f"{name}: expected {kind} of shape ({channels},), got {one.dtype} of {tuple(one.shape)}")
 
 
 # ---- batch norm
@@ -281,10 +298,13 @@ def batch_norm(
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
-    kind = input.dtype if input.dtype in WIDE else torch.float32
-    for name, one in (("running_mean", running_mean), ("running_var", running_var)):
-        if one is not None and (tuple(one.shape) != (channels,) or one.dtype != kind):
-            raise RuntimeError(f"{name}: expected {kind} of shape ({channels},), got {one.dtype} of {tuple(one.shape)}")
+    if training and not eps > 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    if not eps >= 0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    _expect_running(input, *running)
+    if residual is not None:
+        expect_tensor(residual, "residual")
     if residual is not None and (residual.shape != input.shape or residual.dtype != input.dtype):
         raise RuntimeError(f"residual: expected {input.dtype} of shape {tuple(input.shape)}, got {residual.dtype} of "
                            f"{tuple(residual.shape)}")  # fmt: skip

@@ -6,14 +6,17 @@ import numpy as np
 import torch
 from torch.nn import functional as theirs
 
+from fastopt import expect
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
 from fastopt.torch.functional.base import (
     WIDE,
     array,
+    class_weights,
     expect_float,
     expect_reduction,
+    expect_tensor,
     keep,
     moves,
     opaque,
@@ -66,6 +69,8 @@ def cross_entropy(
         )
     expect_reduction(reduction)
     expect_float(input, "input")
+    expect_tensor(target, "target")
+    ignore_index = expect.integer(ignore_index, "ignore_index")
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.dim() == 0:
@@ -73,16 +78,11 @@ def cross_entropy(
     axis = 0 if input.dim() == 1 else 1
     logits, classes = input.movedim(axis, -1), input.shape[axis]
     leading = tuple(logits.shape[:-1])
-    weights = None
-    if weight is not None:
-        if tuple(weight.shape) != (classes,):
-            raise RuntimeError(
-                f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
-                f"of shape: {list(weight.shape)}"
-            )
-        weights = array(weight.detach().to(input.dtype if input.dtype in WIDE else torch.float32).contiguous())
+    weights = class_weights(weight, input.dtype, classes)
     weighed = weights is not None
     if target.is_floating_point():
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         if target.shape != input.shape:
             raise RuntimeError(
                 f"target: expected probabilities of shape {tuple(input.shape)}, got {tuple(target.shape)}"
@@ -104,14 +104,20 @@ def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """:func:`torch.nn.functional.multi_margin_loss`, value and gradient in one pass."""
+    """:func:`torch.nn.functional.multi_margin_loss`, value and gradient in one pass.
+
+    Weights that require a gradient are left to torch's function, which refuses them.
+    """
+    if moves(weight):
+        return theirs.multi_margin_loss(input, target, p, margin, weight, reduction=reduction)
     expect_reduction(reduction)
     expect_float(input, "input")
+    expect_tensor(target, "target")
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     input = input.reshape(1) if input.dim() == 0 else input
     leading, classes = tuple(input.shape[:-1]), input.shape[-1]
-    if not classes:
+    if not classes or input.dim() > 2:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
@@ -120,14 +126,14 @@ def multi_margin_loss(
             f"target tensor should be 1-D with size equal to the number of samples. Expected target size "
             f"{list(leading)}, but got {list(target.shape)}"
         )
-    labels = labels_of(target.reshape(leading), leading, classes, formulas.NO_CLASS)
-    scale = None
     if weight is not None:
         if weight.dim() != 1:
             raise ValueError(f"weight must be one-dimensional, got shape {list(weight.shape)}")
         if len(weight) != classes:
             raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-        scale = array(weight.detach().to(input.dtype if input.dtype in WIDE else torch.float32))[labels]
+    labels = labels_of(target.reshape(leading), leading, classes, formulas.NO_CLASS)
+    weights = class_weights(weight, input.dtype, classes)
+    scale = None if weights is None else weights[labels]
     formula, count = formulas.multi_margin(int(p), float(margin)), float(math.prod(leading))
     return _of_rows(formula, labels, input, input, leading, reduction, count, None, False, scale)
 
