@@ -2,7 +2,7 @@
 
 Samples are lanes: 64 of them pass together, class after class. Each is summed as the rows of compiled_categorical.pyx
 are (32 lanes of classes, folded in halves; in order where there are fewer), so that gradients have the same bits in
-either layout.
+either layout. A sample's logits are read before its gradient is written, which may take their place.
 """
 from libc.stdint cimport int64_t, uintptr_t
 
@@ -25,6 +25,7 @@ cdef cloned_void softmax_sparse_planes(real **buffers, const int64_t *dims, cons
     cdef int64_t ignore_class = dims[2]
     cdef int64_t plane = dims[3]
     cdef int64_t weighted = dims[4]
+    cdef real deep[2048]
     cdef real lanes[2048]       # or a tile of 32 short rows ...
     cdef real t[1024]           # ... and of their labels
     cdef real e[64]
@@ -32,6 +33,7 @@ cdef cloned_void softmax_sparse_planes(real **buffers, const int64_t *dims, cons
     cdef real factor[64]
     cdef real share[64]
     cdef real of_label[64]
+    cdef real wanted[64]
     cdef real value[64]
     cdef double masses[64]
     cdef double depths[64]
@@ -68,8 +70,13 @@ cdef cloned_void softmax_sparse_planes(real **buffers, const int64_t *dims, cons
             for l in range(WIDTH):
                 masses[l] = depths[l] = 0
             for l in range(32 * WIDTH):
-                lanes[l] = 0
+                lanes[l] = deep[l] = 0
+            for l in range(size):
+                c = 0 if labels[r + l] == ignore_class else labels[r + l]
+                wanted[l] = below(x[c * plane + l], top[l])
             for c in range(columns):
+                for l in range(size if shift != 0 else 0):
+                    deep[WIDTH * (c % 32) + l] += below(x[c * plane + l], top[l])
                 for l in range(size):
                     e[l] = exp_nonpositive(below(x[c * plane + l], top[l]))
                 for l in range(size):
@@ -78,16 +85,13 @@ cdef cloned_void softmax_sparse_planes(real **buffers, const int64_t *dims, cons
                     out[c * plane + l] = e[l]
                 if (c + 1) % CHUNK == 0 or c + 1 == columns:
                     fold(lanes, masses)
-            for c in range(columns if shift != 0 else 0):
-                for l in range(size):
-                    lanes[WIDTH * (c % 32) + l] += below(x[c * plane + l], top[l])
-                if (c + 1) % CHUNK == 0 or c + 1 == columns:
-                    fold(lanes, depths)
+                    if shift != 0:
+                        fold(deep, depths)
             spread = scale * shift
             for l in range(size):
                 mass = <real> masses[l]
                 c = 0 if labels[r + l] == ignore_class else labels[r + l]
-                value[l] = log_of(mass) - keep * below(x[c * plane + l], top[l])
+                value[l] = log_of(mass) - keep * wanted[l]
                 if shift != 0:
                     value[l] -= shift * <real> depths[l]
                 pull = one

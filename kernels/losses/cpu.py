@@ -22,6 +22,7 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 WEIGH, WEIGH_GRADIENT = KERNELS["weigh_values"], KERNELS["weigh_gradient"]
 SLOTS = ("y_true", "y_pred", "out", "values", "weight", "class_weight", "mask", "value", "weighed", "capped")
 PLANES, LEAST_PLANE = KERNELS["softmax_sparse_planes"], 16  # samples side by side, at the least
+TILE = 1 << 16  # elements of rows that are gathered together: a share of L2
 DROP, DROP_IGNORED = KERNELS["drop_rows"], KERNELS["drop_ignored"]
 
 
@@ -95,8 +96,8 @@ def evaluate(
             units,
             dtype=name,
             target=target,
-            grain=way.grain,
-            block=way.block,
+            grain=max(way.grain, rows_side_by_side(way, y_pred)),
+            block=max(way.block, rows_side_by_side(way, y_pred)),
             dims=way.dims,
             scalars=scalars,
             partials=1,
@@ -179,12 +180,15 @@ def kept_way(
 def plane_of(formula: Formula, y_pred: np.ndarray, out: np.ndarray | None) -> int:
     """Return how many samples lie side by side, their classes as far apart; 0 where rows are taken one by one.
 
-    It is the shape of arrays (N, C, H, W) whose classes lie along axis 1, packed, as `out` must be, in other memory.
+    It is the shape of arrays (N, C, H, W) whose classes lie along axis 1, packed, as `out` must be, in other memory or
+    the same.
     """
     if formula.kernel != "softmax_sparse" or formula.soft_cap or y_pred.itemsize == 2 or y_pred.flags.c_contiguous:
         return 0
     plane, size = y_pred.strides[-1] // y_pred.itemsize, 1
-    if plane < LEAST_PLANE or (out is not None and (out.strides != y_pred.strides or may_overlap(out, (y_pred,)))):
+    if plane < LEAST_PLANE or (out is not None and out.strides != y_pred.strides):
+        return 0
+    if out is not None and out.ctypes.data != y_pred.ctypes.data and may_overlap(out, (y_pred,)):
         return 0
     for axis in range(y_pred.ndim - 2, -1, -1):
         size *= y_pred.shape[axis]
@@ -350,6 +354,13 @@ def rows_in_a_block(columns: int) -> int:
     """Return how many rows pass stages together, a multiple of 32 where rows are short (see compiled_stages.pyx)."""
     rows = max(1, pipeline.BLOCK // columns)
     return rows - rows % 32 if rows >= 32 else rows
+
+
+def rows_side_by_side(way: Way, y_pred: np.ndarray) -> int:
+    """Return how many rows are gathered together where their elements lie a plane apart: whole cache lines of them."""
+    if way.flat or y_pred.ndim < 2 or y_pred.strides[-1] <= y_pred.strides[-2]:
+        return 0
+    return min(64, TILE // y_pred.shape[-1])
 
 
 def needs_staging(out: np.ndarray, given: np.ndarray) -> bool:

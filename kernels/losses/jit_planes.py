@@ -23,8 +23,9 @@ def softmax_sparse_planes(labels, y_pred, weight, gradient, values, dims, scalar
     z_loss = real(scalars[1])
     keep = real(scalars[2])
     shift = real(scalars[3])
-    lanes, t, e = carray(on_stack(2048), 2048), carray(on_stack(1024), 1024), carray(on_stack(64), 64)
+    deep, lanes, t = carray(on_stack(2048), 2048), carray(on_stack(2048), 2048), carray(on_stack(1024), 1024)
     top, share, of_label = carray(on_stack(64), 64), carray(on_stack(64), 64), carray(on_stack(64), 64)
+    e, wanted = carray(on_stack(64), 64), carray(on_stack(64), 64)
     factor, value = carray(on_stack(64), 64), carray(on_stack(64), 64)
     masses, depths = carray(doubles_on_stack(64), 64), carray(doubles_on_stack(64), 64)
     r = start
@@ -53,11 +54,18 @@ def softmax_sparse_planes(labels, y_pred, weight, gradient, values, dims, scalar
                     top[k] = x[k] if x[k] > top[k] else top[k]
             for k in range(32 * WIDTH):
                 lanes[k] = 0.0
+                deep[k] = 0.0
             for k in range(WIDTH):
                 masses[k] = np.float64(0)
                 depths[k] = np.float64(0)
+            for k in range(size):
+                label = 0 if labels[r + k] == ignore_class else labels[r + k]
+                wanted[k] = below(y_pred[begin + label * plane + k], top[k])
             for c in range(columns):
                 x = y_pred[begin + c * plane : begin + c * plane + size]
+                depth_of = deep[WIDTH * (c % 32) : WIDTH * (c % 32) + size]
+                for k in range(size if shift != 0.0 else 0):
+                    depth_of[k] += below(x[k], top[k])
                 for k in range(size):
                     e[k] = exp_nonpositive(below(x[k], top[k]))
                 lane = lanes[WIDTH * (c % 32) : WIDTH * (c % 32) + size]
@@ -69,19 +77,14 @@ def softmax_sparse_planes(labels, y_pred, weight, gradient, values, dims, scalar
                         out[k] = e[k]
                 if (c + 1) % CHUNK == 0 or c + 1 == columns:
                     fold(lanes, masses)
-            for c in range(columns if shift != 0.0 else 0):
-                x = y_pred[begin + c * plane : begin + c * plane + size]
-                lane = lanes[WIDTH * (c % 32) : WIDTH * (c % 32) + size]
-                for k in range(size):
-                    lane[k] += below(x[k], top[k])
-                if (c + 1) % CHUNK == 0 or c + 1 == columns:
-                    fold(lanes, depths)
+                    if shift != 0.0:
+                        fold(deep, depths)
             spread = scale * shift
             for k in range(size):
                 mass = real(masses[k])
                 label = 0 if labels[r + k] == ignore_class else labels[r + k]
                 at = begin + label * plane + k
-                value[k] = log(mass) - keep * below(y_pred[at], top[k])
+                value[k] = log(mass) - keep * wanted[k]
                 if shift != 0.0:
                     value[k] -= shift * real(depths[k])
                 pull = real(1.0)

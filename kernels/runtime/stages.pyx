@@ -4,6 +4,7 @@ They move bytes, so there is one for every size of element, not of type. A unit 
 dims: number of axes, then their lengths, then their strides in bytes (outermost first).
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
+from libc.stdlib cimport llabs
 from libc.string cimport memcpy
 
 import numpy as np
@@ -37,14 +38,31 @@ ctypedef fused label:
     double
 
 
+cdef inline void turn(item *packed, char *strided, int64_t rows, int64_t columns, int64_t near, int64_t far,
+                      bint store) noexcept nogil:
+    """Copy packed rows from or to columns that lie together in memory: by columns, for whole cache lines of them."""
+    cdef char *at
+    cdef int64_t first, size, r, c
+    for first in range(0, rows, 64):
+        size = min(<int64_t> 64, rows - first)
+        for c in range(columns):
+            at = strided + first * near + c * far
+            for r in range(size if store else 0):
+                (<item *> (at + r * near))[0] = packed[(first + r) * columns + c]
+            for r in range(0 if store else size):
+                packed[(first + r) * columns + c] = (<item *> (at + r * near))[0]
+
+
 cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t start, int64_t stop,
                       bint store) noexcept nogil:
-    """Copy elements start:stop between a packed block and a strided array, an innermost run at a time."""
+    """Copy elements start:stop between a packed block and a strided array: an innermost run at a time, or as many
+    whole runs as there are side by side, where their elements are nearer to the next run's than to each other."""
     cdef int axes = <int> dims[0]
     cdef const int64_t *shape = dims + 1
     cdef const int64_t *strides = dims + 1 + axes
     cdef int64_t index[MAX_AXES]
-    cdef int64_t rest = start, i = start, run, k, step = strides[axes - 1]
+    cdef int64_t rest = start, i = start, run, runs, k, step = strides[axes - 1]
+    cdef bint turned = axes > 1 and llabs(strides[axes - 2]) < llabs(step)
     cdef int axis
     cdef char *at = strided
     for axis in range(axes - 1, -1, -1):
@@ -53,7 +71,12 @@ cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t 
         at += index[axis] * strides[axis]
     while i < stop:
         run = min(shape[axes - 1] - index[axes - 1], stop - i)
-        if step == sizeof(item):
+        runs = min(shape[axes - 2] - index[axes - 2], (stop - i) // run) if turned and run == shape[axes - 1] else 1
+        if runs > 1:
+            turn(packed + i, at, runs, run, strides[axes - 2], step, store)
+            index[axes - 2] += runs - 1
+            at += (runs - 1) * strides[axes - 2]
+        elif step == sizeof(item):
             memcpy(at if store else <char *> (packed + i), <char *> (packed + i) if store else at, run * sizeof(item))
         elif store:
             for k in range(run):
@@ -61,7 +84,7 @@ cdef inline void walk(item *packed, char *strided, const int64_t *dims, int64_t 
         else:
             for k in range(run):
                 packed[i + k] = (<item *> (at + k * step))[0]
-        i += run
+        i += runs * run
         at -= index[axes - 1] * step
         index[axes - 1] = 0
         for axis in range(axes - 2, -1, -1):    # carry, like an odometer

@@ -30,6 +30,9 @@ def evaluated(labels, y_pred, weight, options, reduction, axis):
     value, gradient = loss.value_and_grad(labels, y_pred, weight)
     alone = loss(labels, y_pred, weight)
     np.testing.assert_array_equal(alone, value)
+    over = y_pred.copy()
+    loss.value_and_grad(labels, over, weight, out=over)
+    np.testing.assert_array_equal(over, gradient)
     return value, gradient
 
 
@@ -68,8 +71,33 @@ def test_what_is_taken_by_planes():
     assert plane((2, 5, 4, 8), 1, np.float16) == 0
     assert plane((2, 5, 4, 8), 1, formula=formulas.categorical_crossentropy(5, True)) == 0
     logits = np.moveaxis(np.zeros((2, 5, 4, 8), np.float32), 1, -1)
-    assert cpu.plane_of(formula, logits, logits) == 0  # in place
+    assert cpu.plane_of(formula, logits, logits) == 32  # in place
+    twice = np.zeros((3, 5, 4, 8), np.float32)
+    assert cpu.plane_of(formula, np.moveaxis(twice[1:], 1, -1), np.moveaxis(twice[:-1], 1, -1)) == 0  # partly
     assert cpu.plane_of(formula, np.zeros((2, 5, 4, 16), np.float32)[..., ::2].transpose(0, 2, 3, 1), None) == 0
+
+
+ALONG = {
+    "probabilities": (fo.losses.CategoricalCrossentropy, {"from_logits": True}, np.float32),
+    "divergence": (fo.losses.KLDivergence, {}, np.float64),
+}
+
+
+@pytest.mark.parametrize("target", ["cython", "numba"])
+@pytest.mark.parametrize("name", ALONG, ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 5), (1, 40, 7, 11), (3, 33, 129), (2, 1025, 17), (1, 2, 300)], ids=str)
+def test_rows_that_lie_side_by_side_are_gathered(shape, name, target):
+    """Whichever way a loss goes through classes that lie a plane apart, its gradient has the bits of packed rows."""
+    rng = np.random.default_rng(6)
+    kind, options, dtype = ALONG[name]
+    scores, wanted = rng.random(shape).astype(dtype), rng.random(shape).astype(dtype)
+    wanted /= wanted.sum(1, keepdims=True)
+    rows = [np.ascontiguousarray(np.moveaxis(array, 1, -1)) for array in (wanted, scores)]
+    with fo.target(target):
+        value, gradient = kind(axis=1, **options).value_and_grad(wanted, scores)
+        of_rows, expected = kind(axis=-1, **options).value_and_grad(*rows)
+    np.testing.assert_allclose(value, of_rows, rtol=2e-6)
+    np.testing.assert_array_equal(gradient, np.moveaxis(expected, -1, 1))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

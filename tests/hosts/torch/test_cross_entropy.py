@@ -75,6 +75,22 @@ def test_cross_entropy_of_sixteen_bits(dtype):
     torch.testing.assert_close(mine.grad.float(), yours.grad, rtol=1e-2, atol=1e-5)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("of_labels", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (2, 150, 9, 13)], ids=str)
+def test_classes_along_axis_1_give_the_bits_of_classes_last(shape, dtype, of_labels, in_place):
+    torch.manual_seed(0)
+    x, found = torch.randn(shape).to(dtype), []
+    target = torch.randint(shape[1], (2, *shape[2:])) if of_labels else torch.rand(shape).to(dtype)
+    last = target.flatten() if of_labels else target.movedim(1, -1).flatten(0, 2).contiguous()
+    for logits, wanted in ((x, target), (x.movedim(1, -1).flatten(0, 2).contiguous(), last)):
+        own = logits.clone().requires_grad_()
+        ours.cross_entropy(1 * own if in_place else own, wanted, in_place=in_place, label_smoothing=0.1).backward()
+        found.append(own.grad)
+    assert torch.equal(found[0].movedim(1, -1).flatten(0, 2), found[1])
+
+
 # ---- a linear layer and its cross-entropy
 
 
