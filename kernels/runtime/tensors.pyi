@@ -19,6 +19,7 @@ class Table:
     odd: list[Any]
     settings: list[Any]
     stepped: list[Any]
+    own: bool
     pointers: np.ndarray
     units: np.ndarray
     rows: np.ndarray

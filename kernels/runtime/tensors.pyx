@@ -174,6 +174,8 @@ cdef class Table:
         Kept until `release`.
     stepped : list of tensor
         The parameters that have a gradient.
+    own : bool
+        Whether a parameter is its own gradient.
     counts : int64 array
 
     Raises
@@ -184,6 +186,7 @@ cdef class Table:
     cdef readonly list params, states, grads, odd, settings, stepped
     cdef readonly cnp.ndarray pointers, units, rows, active, counts
     cdef readonly tuple columns, counters
+    cdef readonly bint own
     cdef list held                              # a tuple per job: the state's tensors, columns before counters
     cdef cnp.ndarray groups, at, kinds, values, axes, known, strange
     cdef tuple names                            # of `held`
@@ -258,7 +261,7 @@ cdef class Table:
                 param_at, param_type = k, kind
             elif name == "grad":
                 grad_at, grad_type = k, kind
-        self.odd, self.stepped = [], stepped
+        self.odd, self.stepped, self.own = [], stepped, False
         for job in range(jobs):
             grad = params[job].grad if given is None else given[job]
             grads[job] = grad
@@ -278,7 +281,7 @@ cdef class Table:
             if strange[job] or not same_order(&first, &other):
                 self.odd.append(job)
                 continue
-            units[job] = first.size
+            units[job], self.own = first.size, self.own or (first.data == other.data and first.size > 0)
             pointers[job * width + param_at] = first.data
             pointers[job * width + grad_at] = other.data
         self.number_rows()

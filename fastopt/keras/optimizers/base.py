@@ -68,10 +68,16 @@ class Plan:
     variables : list of keras.Variable
     parts : list of (int, jobs)
         The number of a rule, and the variables that share a recipe of it.
+
+    Attributes
+    ----------
+    rates : list of dict
+        Each rule's rate and decay in the last step, which have been checked.
     """
 
     def __init__(self, asked: tuple[Any, ...], variables: list[Any], parts: list[tuple[int, Any]]):
         self.asked, self.variables, self.parts = asked, list(variables), parts
+        self.rates: list[dict[str, float]] = []
 
     def reads(self, asked: tuple[Any, ...], variables: list[Any], grads: list[Any]) -> bool:
         """Take up the gradients; whether all else is as it was."""
@@ -144,19 +150,20 @@ class Fused:
         lr = host.number(self.learning_rate if whole else learning_rate)
         decays = [self._decay_of(number) if whole else None for number in range(len(self.rules))]
         rates = [{"lr": lr, "weight_decay": 0.0 if decay is None else decay} for decay in decays]
-        if not all([_checks(rule.core, group) for rule, group in zip(self.rules, rates)]):
+        plan = self._plan
+        known = plan is not None and plan.rates == rates
+        if not known and not all([_checks(rule.core, group) for rule, group in zip(self.rules, rates)]):
             return False
         done = int(host.number(self._iterations)) // (self.gradient_accumulation_steps or 1)
         each, together, value = self._clipping() if whole else (None, None, None)
         averaged = whole and self._averages(variables)
         said = [self._said(number) for number in range(len(self.rules))]
         asked = said, [decay is not None for decay in decays], value is not None, averaged, self._excluded()
-        plan = self._plan
         if plan is None or not plan.reads(asked, variables, grads):
             plan = self._plan = self._planned(asked, variables, grads)
         if plan is None:
             return False
-        factor = 1.0
+        plan.rates, factor = rates, 1.0
         if together is not None:
             length = way("optimizers").norm([batch for _, jobs in plan.parts for batch in jobs.batches])[0]
             factor = 1.0 if length <= together else together / length if math.isfinite(length) else math.nan
@@ -166,9 +173,10 @@ class Fused:
         for number, jobs in plan.parts:
             group = {**said[number], **rates[number], "maximize": False}
             after = self.rules[number].core.carry({**group, **before}, done + 1)
-            groups = group, {**group, "weight_decay": 0.0}
-            settings = [Setting(one, done + 1, before, after) for one in groups]
-            jobs.run(settings, how)
+            decaying = staying = Setting(group, done + 1, before, after)
+            if group["weight_decay"]:
+                staying = decaying._replace(group={**group, "weight_decay": 0.0})
+            jobs.run([decaying, staying], how)
         if before:
             self._carry(after)
         return True

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
@@ -90,12 +89,10 @@ class Jobs:
 
     def reads(self, grads: list[torch.Tensor]) -> bool:
         """Take up the gradients; whether all variables hold the tensors that they held, and the gradients fit them."""
-        if not all([variable._value is value for variable, value in self.held]):
-            return False
-        if self.table.read([grads[own.place] for own in self.members]) >= 0:
-            return False
-        pointers, apart = self.table.pointers, self.table.units > 0
-        if np.any(pointers[apart, 0] == pointers[apart, 1]):  # a variable is its own gradient
+        for variable, value in self.held:
+            if variable._value is not value:
+                return False
+        if self.table.read([grads[own.place] for own in self.members]) >= 0 or self.table.own:
             return False
         chosen = list(range(len(self.members))) if self.by_arrays else self.table.odd
         self.batches = [] if self.by_arrays else [self.jobs]

@@ -240,6 +240,29 @@ def test_numbers_that_the_kernels_refuse_mean_what_they_mean_to_keras(options):
     assert not taken(results[0][1])
 
 
+@pytest.mark.parametrize("rate", [-0.1, np.nan])
+def test_a_rate_that_the_kernels_refuse_may_come_later(rate):
+    results = []
+    for room in (ours, keras.optimizers):
+        given, optimizer = variables(), room.Adam(0.1)
+        for each in (0.1, rate, 0.1):
+            optimizer.learning_rate = each
+            optimizer.apply([keras.ops.ones(one.shape) for one in given], given)
+        results.append((given, optimizer))
+    assert_same(*results)
+
+
+def test_a_variable_may_be_its_own_gradient():
+    results = []
+    for room in (ours, keras.optimizers):
+        given, optimizer = variables(), room.AdamW(0.1)
+        for _ in range(2):
+            optimizer.apply([one.value.detach() for one in given], given)
+        results.append((given, optimizer))
+    assert_same(*results)
+    assert not taken(results[0][1])
+
+
 @pytest.mark.parametrize(("name", "options"), [("Adam", {"weight_decay": -0.1}), ("Muon", {"adam_lr_ratio": -0.5})])
 def test_negative_factors_mean_what_they_mean_to_keras(name, options):
     assert_same(stepped(ours, name, options), stepped(keras.optimizers, name, options))
