@@ -48,7 +48,9 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
     """:class:`torch.nn.BCEWithLogitsLoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )
 
 
 class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
@@ -64,7 +66,8 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(
-            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
         )  # fmt: skip
 
 
@@ -72,42 +75,44 @@ class MultiMarginLoss(torch.nn.MultiMarginLoss):
     """:class:`torch.nn.MultiMarginLoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
 
 class BCELoss(torch.nn.BCELoss):
     """:class:`torch.nn.BCELoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy(input, target, self.weight, self.reduction)
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class SoftMarginLoss(torch.nn.SoftMarginLoss):
     """:class:`torch.nn.SoftMarginLoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.soft_margin_loss(input, target, self.reduction)
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class HingeEmbeddingLoss(torch.nn.HingeEmbeddingLoss):
     """:class:`torch.nn.HingeEmbeddingLoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
+        return F.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
 
 
 class KLDivLoss(torch.nn.KLDivLoss):
     """:class:`torch.nn.KLDivLoss`, value and gradient in one pass."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.kl_div(input, target, self.reduction, self.log_target)
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
 class PoissonNLLLoss(torch.nn.PoissonNLLLoss):
     """:class:`torch.nn.PoissonNLLLoss`, value and gradient in one pass where rates are logarithms."""
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
-        return F.poisson_nll_loss(log_input, target, self.log_input, self.full, self.eps, self.reduction)
+        return F.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )  # fmt: skip
 
 
 class GaussianNLLLoss(torch.nn.GaussianNLLLoss):

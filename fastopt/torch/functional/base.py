@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
+from fastopt import expect
 from fastopt.kernels.runtime import kinds
 from fastopt.torch.crew import CREW
 from fastopt.torch.tensors import NAMES
@@ -94,6 +95,16 @@ def expect_float(tensor: Any, name: str) -> None:
         raise RuntimeError(f"{name}: expected a dense tensor on the CPU, got {tensor.layout} on {tensor.device}")
     if tensor.dtype not in NAMES:
         raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {tensor.dtype}")
+
+
+def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """Return `reduction`, or what torch's deprecated arguments say in its place, and warn of them as torch does."""
+    if size_average is not None or reduce is not None:
+        each = reduce is not None and not reduce
+        reduction = "none" if each else "mean" if size_average is None or size_average else "sum"
+        sentence = f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead."
+        expect.caution(sentence, UserWarning, ("fastopt.", "torch."))
+    return reduction
 
 
 def expect_reduction(reduction: str) -> None:

@@ -5,7 +5,7 @@ from torch.nn import functional as theirs
 
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import array, expect_float, expect_tensor, moves, opaque
+from fastopt.torch.functional.base import array, expect_float, expect_tensor, moves, opaque, reduction_of
 from fastopt.torch.functional.elements import of_elements
 
 Tensor = torch.Tensor
@@ -13,8 +13,9 @@ Tensor = torch.Tensor
 
 @opaque
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.binary_cross_entropy` of probabilities, value and gradient in one pass.
 
     Logarithms are clipped at −100, as torch's. A target that requires a gradient is left to torch's function, and so
@@ -28,6 +29,7 @@ def binary_cross_entropy(
     >>> loss.detach().round(decimals=4)
     tensor([100.0000,   0.6931])
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(target, weight):
         return theirs.binary_cross_entropy(input, target, weight, reduction=reduction)
     if target.shape != input.shape:
@@ -43,13 +45,14 @@ def binary_cross_entropy(
 
 @opaque
 def binary_cross_entropy_with_logits(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
-    pos_weight: Tensor | None = None,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean", pos_weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.binary_cross_entropy_with_logits`, value and gradient in one pass.
 
     A target that requires a gradient is left to torch's function, and so are weights, which it refuses.
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(target, weight, pos_weight):
         return theirs.binary_cross_entropy_with_logits(
             input, target, weight, reduction=reduction, pos_weight=pos_weight
@@ -65,8 +68,11 @@ def binary_cross_entropy_with_logits(
 
 
 @opaque
-def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def soft_margin_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.soft_margin_loss`: log(1 + exp(−y x)), which doesn't overflow here."""
+    reduction = reduction_of(size_average, reduce, reduction)
     expect_float(input, "input")
     expect_float(target, "target")
     margin = input * target
@@ -74,7 +80,10 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
 
 
 @opaque
-def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.hinge_embedding_loss`, value and gradient in one pass.
 
     Any target is taken, as in torch: one that is neither 1 nor −1 has both terms. A target that requires a gradient, of
@@ -87,6 +96,7 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, red
     >>> fastopt.torch.functional.hinge_embedding_loss(distances, torch.tensor([1.0, -1.0]))
     tensor(0.6250)
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(target):
         return theirs.hinge_embedding_loss(input, target, margin, reduction=reduction)
     expect_tensor(target, "target")

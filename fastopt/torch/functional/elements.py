@@ -17,6 +17,7 @@ from fastopt.torch.functional.base import (
     keep,
     moves,
     opaque,
+    reduction_of,
     value_of,
     value_type,
 )  # fmt: skip
@@ -25,7 +26,10 @@ Tensor = torch.Tensor
 
 
 @opaque
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def mse_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.mse_loss`, value and gradient in one pass.
 
     As torch's, a mean with weights divides by their sum. Weights that require a gradient are left to torch's function.
@@ -39,14 +43,19 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     >>> loss.item(), x.grad
     (5.0, tensor([1., 3.]))
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(weight):
         return theirs.mse_loss(input, target, reduction=reduction, weight=weight)  # type: ignore[call-arg]
     return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
 
 
 @opaque
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def l1_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.l1_loss`, value and gradient in one pass; weights as in :func:`mse_loss`."""
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(weight):
         return theirs.l1_loss(input, target, reduction=reduction, weight=weight)  # type: ignore[call-arg]  # the stub lacks it
     return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
@@ -69,8 +78,12 @@ def huber_loss(
 
 
 @opaque
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", beta: float = 1.0,
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.smooth_l1_loss`, value and gradient in one pass."""
+    reduction = reduction_of(size_average, reduce, reduction)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     formula = formulas.smooth_l1(float(beta)) if beta else formulas.mean_absolute_error()

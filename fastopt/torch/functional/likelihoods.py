@@ -15,6 +15,7 @@ from fastopt.torch.functional.base import (
     keep,
     moves,
     opaque,
+    reduction_of,
     value_of,
 )  # fmt: skip
 from fastopt.torch.functional.elements import of_elements
@@ -23,7 +24,10 @@ Tensor = torch.Tensor
 
 
 @opaque
-def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", log_target: bool = False,
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.kl_div` of log-probabilities, value and gradient in one pass.
 
     `reduction` may be "batchmean", too: the sum over the samples' number. A target that requires a gradient is
@@ -36,6 +40,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
     >>> fastopt.torch.functional.kl_div(x, torch.tensor([[0.5, 0.5]]), reduction="batchmean").round(decimals=4)
     tensor(0.1438)
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(target):
         return theirs.kl_div(input, target, reduction=reduction, log_target=log_target)
     if log_target:
@@ -96,8 +101,8 @@ def gaussian_nll_loss(
 
 @opaque
 def poisson_nll_loss(
-    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None,
+    eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.poisson_nll_loss` of logarithms of rates, value and gradient in one pass.
 
@@ -109,6 +114,7 @@ def poisson_nll_loss(
     >>> fastopt.torch.functional.poisson_nll_loss(torch.zeros(2), torch.tensor([1.0, 3.0]))
     tensor(1.)
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if not log_input or moves(target):
         return theirs.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=reduction)
     loss = of_elements(formulas.poisson(from_logarithms=True), input, target, reduction)

@@ -83,7 +83,10 @@ def linear_cross_entropy(
         features = linear_weight.shape[-1]
         bias = None if linear_bias is None else linear_bias.reshape(-1)
         logits = theirs.linear(input, linear_weight.reshape(-1, features), bias).reshape(shape)
-        return cross_entropy(logits, target, weight, ignore_index, reduction, label_smoothing, in_place=True)
+        return cross_entropy(
+            logits, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing,
+            in_place=True,
+        )  # fmt: skip
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     return _by_chunks(input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing,

@@ -20,6 +20,7 @@ from fastopt.torch.functional.base import (
     keep,
     moves,
     opaque,
+    reduction_of,
     value_of,
 )  # fmt: skip
 
@@ -28,8 +29,9 @@ Tensor = torch.Tensor
 
 @opaque
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
-    label_smoothing: float = 0.0, *, in_place: bool = False,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0, *,
+    in_place: bool = False,
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.cross_entropy`, value and gradient in one pass.
 
@@ -37,7 +39,7 @@ def cross_entropy(
 
     Parameters
     ----------
-    input, target, weight, ignore_index, reduction, label_smoothing
+    input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing
         As torch's.
     in_place : bool, default False
         Whether the gradient is written over the logits, which are lost then. For logits that nothing else reads, such
@@ -63,6 +65,7 @@ def cross_entropy(
     >>> round(loss.item(), 4), x.grad[0]
     (1.3863, tensor([ 0.1250, -0.3750,  0.1250,  0.1250]))
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(target, weight):
         return theirs.cross_entropy(
             input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
@@ -102,12 +105,13 @@ def cross_entropy(
 @opaque
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
-    reduction: str = "mean",
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.multi_margin_loss`, value and gradient in one pass.
 
     Weights that require a gradient are left to torch's function, which refuses them.
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if moves(weight):
         return theirs.multi_margin_loss(input, target, p, margin, weight, reduction=reduction)
     expect_reduction(reduction)
@@ -139,19 +143,23 @@ def multi_margin_loss(
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.nll_loss`, which is torch's own: it reads one number a sample, and fuses with nothing.
 
     `cross_entropy` of logits does its work, and that of the logarithms before it, in one pass.
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     return theirs.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, reduction: str = "mean"
-) -> Tensor:
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """:func:`torch.nn.functional.cosine_embedding_loss`, which is torch's own: there is no kernel for it here."""
+    reduction = reduction_of(size_average, reduce, reduction)
     return theirs.cosine_embedding_loss(input1, input2, target, margin, reduction=reduction)
 
 

@@ -1,5 +1,6 @@
 """What all functions do: torch's errors for wrong calls, no second derivative, a break in a compiled graph."""
 
+import inspect
 import math
 
 import pytest
@@ -60,6 +61,35 @@ def test_wrong_calls_are_torchs_errors(name):
     for functions in (theirs, ours):
         with pytest.raises(error):
             call(functions)
+
+
+@pytest.mark.parametrize("name", sorted(set(ours.__all__) - {"linear_cross_entropy"}))
+def test_arguments_are_torchs_in_torchs_order(name):
+    """What is ours alone comes by keyword, behind them; `linear_cross_entropy` has no `options`."""
+    mine, yours = (dict(inspect.signature(getattr(one, name)).parameters) for one in (ours, theirs))
+    assert list(mine)[: len(yours)] == list(yours)
+    assert [mine[key].default for key in yours] == [one.default for one in yours.values()]
+    assert all(one.kind == one.KEYWORD_ONLY for one in list(mine.values())[len(yours) :])
+
+
+LEGACY = [name for name in ours.__all__ if "size_average" in inspect.signature(getattr(ours, name)).parameters]
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_deprecated_arguments_say_what_they_say_to_torch(name):
+    """With torch's warning, which names the caller's line; they come before `reduction`."""
+    x, y = torch.rand(4, 3), torch.rand(4, 3)
+    inputs = {
+        "nll_loss": (x, torch.tensor([0, 2, 1, 0])), "multi_margin_loss": (x, torch.tensor([0, 2, 1, 0])),
+        "cosine_embedding_loss": (x, y, torch.ones(4)),
+    }.get(name, (x, y))  # fmt: skip
+    for given in ({"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}):
+        found = []
+        for functions in (ours, theirs):
+            with pytest.warns(UserWarning, match="size_average and reduce args will be deprecated") as told:
+                found.append(getattr(functions, name)(*inputs, **given, reduction="mean"))
+            assert functions is theirs or [one.filename for one in told] == [__file__]
+        torch.testing.assert_close(*found)
 
 
 def test_second_derivatives_are_refused():
