@@ -63,7 +63,9 @@ class CategoricalCrossentropy(_ClassLoss):
     ----------
     from_logits : bool, default False
         Whether y_pred holds logits, p = softmax(y_pred), rather than probabilities, p = y_pred over its row's sum.
-        Right for any logits, ±Inf too: equal infinite ones share the probability.
+        Right for any logits, ±Inf too: equal infinite ones share the probability. A logit of −Inf leaves its class out
+        of the sample, as `where` does in optax: probability, gradient and (where y_true is 0) term are 0. Labels must
+        not be smoothed then, nor logits bent.
     label_smoothing : float in [0, 1], default 0.0
         Labels are drawn towards equal shares: t = y_true (1 − label_smoothing) + label_smoothing / classes.
     axis, reduction
@@ -97,6 +99,8 @@ class CategoricalCrossentropy(_ClassLoss):
     >>> loss = fo.losses.CategoricalCrossentropy(from_logits=True)
     >>> loss.value_and_grad(np.array([[1.0, 0.0]]), np.array([[2.0, 2.0]]))
     (0.6931471805599453, array([[-0.5,  0.5]]))
+    >>> loss.value_and_grad(np.array([[1.0, 0.0, 0.0]]), np.array([[2.0, 2.0, -np.inf]]))
+    (0.6931471805599453, array([[-0.5,  0.5,  0. ]]))
     """
 
     def __init__(

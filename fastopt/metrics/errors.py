@@ -193,7 +193,7 @@ def mean_absolute_error(
     Returns
     -------
     float, or float64 array (C,) for "raw_values"
-        In units of y; ≥ 0. NaN and Inf travel.
+        In units of y; ≥ 0. NaN and Inf travel; errors above 1e154, whose squares float64 can't hold, give Inf.
 
     Raises
     ------
