@@ -247,8 +247,8 @@ class Muon(Optimizer):
     -----
     State: `momentum_buffer`, of the parameter's shape. Beside it every parameter's update is kept, so that nothing is
     written before all of them are known; the products of matrices, which are NumPy's, whose BLAS has threads of its
-    own, need three more of the largest one. torch iterates in bfloat16, this class in the type that it computes in.
-    Keras's has an AdamW for other parameters built in.
+    own, need up to five more of the largest one. torch iterates in bfloat16, this class in the type that it computes
+    in. Keras's has an AdamW for other parameters built in.
 
     References
     ----------

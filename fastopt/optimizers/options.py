@@ -156,8 +156,8 @@ class Stats(NamedTuple):
     gradient_norm : float
         Euclidean norm of the gradients, after `grad_scale`, before clipping.
     update_norm : float
-        Euclidean norm of what was added to the parameters, in the type the optimizer computes in. Inf above 1e154, where
-        float64 can't hold the squares.
+        Euclidean norm of what was added to the parameters, in the type the optimizer computes in. Inf above 1e154,
+        where float64 can't hold the squares.
     skipped : bool
         Whether a gradient that was not finite kept everything as it was.
     """

@@ -12,12 +12,14 @@ ADJUSTMENTS: dict[str, Callable[[int, int], float]] = {
 }
 
 
+WIDE = 2  # columns per row from which a product with the matrix costs more than a few of the small square ones
+
+
 def newton_schulz(update: np.ndarray, coefficients: tuple[float, float, float], steps: int, eps: float) -> None:
     """Replace a matrix by U Vᵀ of its singular value decomposition, up to 30% in length, in place.
 
-    X ← a X + (b A + c A²) X with A = X Xᵀ, from X = update / ‖update‖; A is formed on the shorter side.
+    X ← (a I + b A + c A²) X with A = X Xᵀ, from X = update / ‖update‖; A is formed on the shorter side.
     """
-    a, b, c = map(update.dtype.type, coefficients)
     tall = update.shape[0] > update.shape[1]
     with np.errstate(all="ignore"):  # NaN and Inf travel: through the length, to every element
         length, scale = float(np.linalg.norm(update)), 1.0
@@ -27,14 +29,33 @@ def newton_schulz(update: np.ndarray, coefficients: tuple[float, float, float], 
             length = float(np.linalg.norm(update / update.dtype.type(scale)))
         x = (update.T if tall else update) / update.dtype.type(scale)
         x /= update.dtype.type(max(length, eps / scale))
-        gram, square, moved = np.empty((len(x), len(x)), x.dtype), np.empty((len(x), len(x)), x.dtype), np.empty_like(x)
-        for _ in range(steps):
-            np.matmul(x, x.T, out=gram)
-            np.matmul(gram, gram, out=square)
-            gram *= b
-            square *= c
-            gram += square
-            np.matmul(gram, x, out=moved)
-            x *= a
-            x += moved
+        while steps:
+            together = (steps if steps <= 3 else 2) if x.shape[1] > WIDE * len(x) else 1
+            x = _product_of_iterations(x @ x.T, coefficients, together) @ x
+            steps -= together
     update[...] = x.T if tall else x
+
+
+def _product_of_iterations(gram: np.ndarray, coefficients: tuple[float, float, float], together: int) -> np.ndarray:
+    """Return what X is multiplied by in a few iterations: P = a I + b A + c A², Q ← P Q, A ← P² A.
+
+    X itself, the largest matrix, is read for A = X Xᵀ before them and for Q X behind them alone. P, Q and A are
+    polynomials of one symmetric matrix: they are symmetric, and their order doesn't matter. So A² is written A Aᵀ, of
+    which BLAS computes one half. An error in A grows by a² in an iteration (12 at a = 3.4): after three, A is formed
+    from X again at the latest.
+    """
+    product = step = _polynomial(gram, coefficients)
+    for _ in range(together - 1):
+        gram = (step @ step.T) @ gram
+        step = _polynomial(gram, coefficients)
+        product = step @ product
+    return product
+
+
+def _polynomial(gram: np.ndarray, coefficients: tuple[float, float, float]) -> np.ndarray:
+    a, b, c = map(gram.dtype.type, coefficients)
+    result = gram @ gram.T
+    result *= c
+    result += b * gram
+    result.flat[:: len(result) + 1] += a
+    return result
