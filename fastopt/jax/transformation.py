@@ -1,6 +1,6 @@
-"""How an optimizer runs under JAX: a rule over trees of leaves, many leaves in one operation."""
+"""How an optimizer runs under JAX: rules over trees of leaves, many leaves in one operation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,23 +10,29 @@ import numpy as np
 import optax
 
 from fastopt import expect
-from fastopt.jax import call
+from fastopt.jax.digests import Digest
+from fastopt.jax.stepping import Group, Step, compute_type, plain
 from fastopt.kernels.optimizers.kernels import KERNELS
-from fastopt.kernels.optimizers.recipe import SCALARS, Recipe, build
-from fastopt.kernels.runtime import pipeline
-from fastopt.kernels.runtime.jobs import BLOCK
+from fastopt.kernels.optimizers.recipe import states
 
 Rate: TypeAlias = float | jax.Array | Callable[[jax.Array], Any]
 Mask: TypeAlias = Any  # a tree of bools like the parameters or the top of one, or a callable that makes it of them
+Kept: TypeAlias = Callable[[Any], Any] | None  # (lr) -> the share of a parameter that decay leaves
+Shape = tuple[int, ...]
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 TOGETHER = 64  # leaves in one call: XLA takes minutes to compile a call with thousands of results in place
+NOTHING = optax.MaskedNode()  # in the place of a leaf's buffer, where its rule has none
 
 
 class State(NamedTuple):
-    """An optimizer's state: the steps taken, and for each kernel buffer a tree like the parameters."""
+    """An optimizer's state.
+
+    The steps taken; for each buffer a tree like the parameters; and the numbers that go from step to step.
+    """
 
     steps: jax.Array
     buffers: dict[str, Any]
+    carried: dict[str, jax.Array]
 
 
 class Fused(optax.GradientTransformationExtraArgs):
@@ -36,13 +42,32 @@ class Fused(optax.GradientTransformationExtraArgs):
 
 
 class Rule(NamedTuple):
-    """An optimizer as this module runs it."""
+    """An optimizer as this module runs it.
 
-    kernel: str
-    digest: Callable[[Any, Any, bool], tuple[Any, ...]]  # (lr, step, whether the leaf decays) -> the kernel's scalars
+    step : what it does to leaves
+    buffers : names of its state
+    begin : what buffers begin with, where that isn't 0: a number, or a function of the leaf
+    mask : which leaves decay
+    second : which leaves are `marked` for its step
+    takes : of an optimizer with several rules, which shapes are its own
+    shape_of : (name, leaf's shape) -> a buffer's shape
+    reads : whether `update` can't do without the parameters
+    adds : whether the parameters, apart from their decay, are only added to
+    carries, carry : numbers that go from step to step, and what they begin with; (steps taken, numbers) -> those behind
+    """
+
+    step: Step
     learning_rate: Rate
-    begin: dict[str, float]  # what buffers begin with, where that isn't 0
+    buffers: tuple[str, ...] = ()
+    begin: Mapping[str, Any] = {}
     mask: Mask = None
+    second: Mask = None
+    takes: Callable[[Shape], bool] = lambda shape: True
+    shape_of: Callable[[str, Shape], Shape] = lambda name, shape: shape
+    reads: bool = False
+    adds: bool = True
+    carries: Mapping[str, float] = {}
+    carry: Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]] = lambda steps, carried: carried
 
 
 def are_numbers(**given: Any) -> None:
@@ -52,36 +77,66 @@ def are_numbers(**given: Any) -> None:
             raise TypeError(f"{name}: expected a number, got {expect.describe(value)}")
 
 
-def transformation(rule: Rule) -> Fused:
-    """Return a rule as optax's two functions, and `apply`."""
-    if not callable(rule.learning_rate):
-        are_numbers(learning_rate=rule.learning_rate)
-    names = [name for name in KERNELS[rule.kernel].buffers if name not in ("param", "grad")]
+def transformation(*rules: Rule) -> Fused:
+    """Return rules as optax's two functions, and `apply`; a leaf is stepped by the first one that takes it."""
+    for rule in rules:
+        if not callable(rule.learning_rate):
+            are_numbers(learning_rate=rule.learning_rate)
+    names = tuple(dict.fromkeys(name for rule in rules for name in rule.buffers))
+    reads, adds = any(rule.reads for rule in rules), all(rule.adds for rule in rules)
 
     def init(params: Any) -> State:
         def begin(name: str) -> Any:
-            value = rule.begin.get(name, 0.0)
-            return jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, _compute(leaf.dtype)), params)
+            return _map(lambda leaf: _begun(rules[_taken(rules, jnp.shape(leaf))], name, jnp.asarray(leaf)), params)
 
-        return State(jnp.zeros((), jnp.int32), {name: begin(name) for name in names})
+        carried = {name: jnp.asarray(value, jnp.float32) for rule in rules for name, value in rule.carries.items()}
+        return State(jnp.zeros((), jnp.int32), {name: begin(name) for name in names}, carried)
+
+    def moved(params: Any, state: State, grads: Any, apart: bool) -> tuple[Any, State]:
+        like = grads if params is None else params
+        leaves, tree = _flat(like)
+        leaves = [leaf if leaf is NOTHING else jnp.asarray(leaf) for leaf in leaves]
+        gradients = _like(grads, tree, leaves, "grads")
+        _check_types(leaves, gradients)
+        taken = [None if leaf is NOTHING else _taken(rules, leaf.shape) for leaf in leaves]
+        buffers = {name: _kept(state.buffers[name], name, rules, taken, tree, leaves) for name in names}
+        marks = [[_told(mask, like, tree) for mask in (rule.mask, rule.second)] for rule in rules]
+        carried = {k: v for rule in rules for k, v in rule.carry(state.steps, state.carried).items()}
+        lasting = leaves if params is not None else [None] * len(leaves)
+        for number, members in _alike(leaves, gradients, taken, marks):
+            rule, first, lr = rules[number], members[0], _rate(rules[number], state.steps)
+            with jax.enable_x64(True):
+                group = Group(
+                    [jnp.zeros_like(leaves[k]) if apart else leaves[k] for k in members],
+                    [lasting[k] for k in members],
+                    [gradients[k] for k in members],
+                    {name: [buffers[name][k] for k in members] for name in rule.buffers},
+                    apart,
+                    marks[number][0][first],
+                    marks[number][1][first],
+                    lr.astype(np.float64) if isinstance(lr, jax.Array) else jnp.float64(lr),
+                    jnp.asarray(state.steps).astype(np.float64) + 1.0,
+                    carried,
+                )
+                done = rule.step(group)
+                for j, k in enumerate(members):
+                    leaves[k] = _decayed(done.params[j], group.params[j], done.kept[j]) if apart else done.params[j]
+                    for name in rule.buffers:
+                        buffers[name][k] = done.buffers[name][j]
+        written = {name: jax.tree.unflatten(tree, found) for name, found in buffers.items()}
+        return jax.tree.unflatten(tree, leaves), State(state.steps + 1, written, carried)
 
     def apply(params: Any, state: State, grads: Any) -> tuple[Any, State]:
-        leaves, tree = jax.tree.flatten(params)
-        gradients = _like(grads, tree, leaves, "grads")
-        buffers = {name: _like(state.buffers[name], tree, leaves, f"state of {name}") for name in names}
-        _check_types(leaves, gradients)
-        decays = _decays(rule.mask, params, len(leaves))
-        for alike in _alike(leaves, gradients, decays):
-            _run(rule, names, leaves, gradients, buffers, alike, decays[alike[0]], state.steps)
-        written = {name: jax.tree.unflatten(tree, found) for name, found in buffers.items()}
-        return jax.tree.unflatten(tree, leaves), State(state.steps + 1, written)
+        return moved(params, state, grads, False)
 
     def update(grads: Any, state: State, params: Any = None, **_: Any) -> tuple[Any, State]:
-        if params is None:
+        if params is None and (reads or not adds):
             raise ValueError(
                 "params: expected the parameters, which the step starts from, got None: update(grads, state, params)"
             )
-        new, after = apply(params, state, grads)
+        if adds:
+            return moved(params, state, grads, True)
+        new, after = moved(params, state, grads, False)
         return jax.tree.map(lambda to, start: to - start, new, params), after
 
     fused = Fused(init, update)
@@ -89,89 +144,130 @@ def transformation(rule: Rule) -> Fused:
     return fused
 
 
-def _compute(dtype: Any) -> np.dtype:
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+# ---- trees
+
+
+def _is_nothing(x: Any) -> bool:
+    return isinstance(x, optax.MaskedNode)
+
+
+def _flat(tree: Any) -> tuple[list[Any], Any]:
+    """Return leaves and structure; what optax has masked out is `NOTHING`."""
+    leaves, structure = jax.tree.flatten(tree, is_leaf=_is_nothing)
+    return [NOTHING if _is_nothing(leaf) else leaf for leaf in leaves], structure
+
+
+def _map(function: Callable[[Any], Any], tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf if _is_nothing(leaf) else function(leaf), tree, is_leaf=_is_nothing)
+
+
+def _taken(rules: tuple[Rule, ...], shape: Shape) -> int:
+    return next(k for k, rule in enumerate(rules) if rule.takes(shape))
+
+
+def _begun(rule: Rule, name: str, leaf: jax.Array) -> Any:
+    if name not in rule.buffers:
+        return NOTHING
+    begin, dtype = rule.begin.get(name, 0.0), compute_type(leaf.dtype)
+    if callable(begin):
+        return begin(leaf).astype(dtype)
+    return jnp.full(rule.shape_of(name, leaf.shape), begin, dtype)
 
 
 def _like(tree: Any, structure: Any, leaves: list[Any], name: str) -> list[Any]:
-    found, own = jax.tree.flatten(tree)
+    found, own = _flat(tree)
     if own != structure:
         raise ValueError(f"{name}: expected a tree like params, {structure}, got {own}")
     for k, (leaf, like) in enumerate(zip(found, leaves)):
-        if jnp.shape(leaf) != jnp.shape(like):
-            raise ValueError(f"{name}: expected shape {jnp.shape(like)} of leaf {k}, got {jnp.shape(leaf)}")
-    return list(map(jnp.asarray, found))
+        if (leaf is NOTHING) != (like is NOTHING):
+            raise ValueError(f"{name}: expected optax.MaskedNode where params have it, got another for leaf {k}")
+        if leaf is not NOTHING and jnp.shape(leaf) != like.shape:
+            raise ValueError(f"{name}: expected shape {like.shape} of leaf {k}, got {jnp.shape(leaf)}")
+    return [leaf if leaf is NOTHING else jnp.asarray(leaf) for leaf in found]
+
+
+def _kept(
+    tree: Any, name: str, rules: tuple[Rule, ...], taken: list[int | None], structure: Any, leaves: list[Any]
+) -> list[Any]:
+    """Return a buffer of each leaf, checked against what `init` makes of the parameters."""
+    found, own = _flat(tree)
+    if own != structure:
+        raise ValueError(f"state of {name}: expected a tree like params, {structure}, got {own}")
+    for k, (leaf, like, number) in enumerate(zip(found, leaves, taken)):
+        has = number is not None and name in rules[number].buffers
+        if has != (leaf is not NOTHING):
+            raise ValueError(f"state of {name}: expected what init(params) makes, got another for leaf {k}")
+        if number is None or not has:
+            continue
+        shape, dtype = rules[number].shape_of(name, like.shape), compute_type(like.dtype)
+        if jnp.shape(leaf) != shape or leaf.dtype != dtype:
+            raise ValueError(
+                f"state of {name}: expected {dtype} of shape {shape} for leaf {k}, got {expect.describe(leaf)}"
+            )
+    return found
 
 
 def _check_types(params: list[Any], grads: list[Any]) -> None:
     for name, leaves in (("params", params), ("grads", grads)):
         for k, leaf in enumerate(leaves):
-            if str(leaf.dtype) not in FLOATS:
+            if leaf is not NOTHING and str(leaf.dtype) not in FLOATS:
                 raise TypeError(f"{name}: expected leaves of {', '.join(FLOATS)}, got {leaf.dtype} of leaf {k}")
 
 
-def _decays(mask: Mask, params: Any, count: int) -> list[bool]:
+def _told(mask: Mask, params: Any, structure: Any) -> list[bool]:
+    """Return what a mask says of each leaf."""
     if mask is None:
-        return [True] * count
+        return [True] * structure.num_leaves
     mask = mask(params) if callable(mask) else mask
     try:
-        found = jax.tree.broadcast(mask, params)
+        found = jax.tree.broadcast(mask, params, is_leaf=_is_nothing)
     except ValueError:
-        wanted, got = jax.tree.structure(params), jax.tree.structure(mask)
-        raise ValueError(f"mask: expected a tree like params, {wanted}, or the top of one, got {got}") from None
-    return [bool(leaf) for leaf in jax.tree.leaves(found)]
+        got = jax.tree.structure(mask)
+        raise ValueError(f"mask: expected a tree like params, {structure}, or the top of one, got {got}") from None
+    return [bool(leaf) for leaf in _flat(found)[0]]
 
 
-def _alike(params: list[Any], grads: list[Any], decays: list[bool]) -> list[list[int]]:
-    """Return the numbers of the leaves that share a call: of the same types, which decay or don't."""
+def _alike(
+    params: list[Any], grads: list[Any], taken: list[int | None], marks: list[list[list[bool]]]
+) -> list[tuple[int, list[int]]]:
+    """Return rules, and the numbers of leaves that share a call: of the same types, which decay or don't."""
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for k, (param, grad, decay) in enumerate(zip(params, grads, decays, strict=True)):
-        groups.setdefault((str(param.dtype), str(grad.dtype), decay), []).append(k)
-    return [members[k : k + TOGETHER] for members in groups.values() for k in range(0, len(members), TOGETHER)]
+    for k, (param, grad, rule) in enumerate(zip(params, grads, taken, strict=True)):
+        if rule is not None:
+            groups.setdefault((rule, param.dtype, grad.dtype, *(told[k] for told in marks[rule])), []).append(k)
+    return [(key[0], all_[k : k + TOGETHER]) for key, all_ in groups.items() for k in range(0, len(all_), TOGETHER)]
 
 
-def _run(
-    rule: Rule, names: list[str], params: list[Any], grads: list[Any], buffers: dict[str, list[Any]], alike: list[int],
-    decays: bool, count: jax.Array,
-) -> None:  # fmt: skip
-    """Step the leaves `alike` in one operation, and put what it wrote into the lists."""
-    first = params[alike[0]]
-    kinds = (str(_compute(first.dtype)),) * len(names)
-    recipe = Recipe(KERNELS[rule.kernel], (), kinds[0] if names else str(_compute(first.dtype)), str(first.dtype),
-                    str(grads[alike[0]].dtype), kinds)  # fmt: skip
-    lists = [params, *(buffers[name] for name in names)]
-    written = [each[k] for k in alike for each in lists]  # the arguments whose memory the results take
-    jobs, width = len(alike), len(lists)
-    gradients = range(len(written), len(written) + jobs)
-    place = {"param": 0} | {name: 1 + n for n, name in enumerate(names)}
-    slots = [
-        [gradients[j] if name == "grad" else -1 - (j * width + place[name]) for name in recipe.columns]
-        for j in range(jobs)
-    ]
-    built = build(recipe, 0, call.compiled_target())
-    found = call.run(
-        built.pipeline,
-        (*written, *(grads[k] for k in alike), _scalars(rule, count, decays)),
-        [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in written],
-        slots,
-        per_unit=[1] * jobs,
-        grain=pipeline.GRAIN,
-        block=BLOCK if first.dtype != np.float32 or len(built.stages) > 1 else 0,
-        dims=[[k] for k in range(jobs)],
-        scalars_at=len(written) + jobs,
-        aliases={k: k for k in range(len(written))},
-        vmap_method="sequential",
-    )
-    for j, k in enumerate(alike):
-        for n, each in enumerate(lists):
-            each[k] = found[j * width + n]
+# ---- numbers
 
 
-def _scalars(rule: Rule, count: jax.Array, decays: bool) -> jax.Array:
-    """Return the row of scalars in double precision, as bits: the stages', which aren't used, then the rule's."""
-    lr = rule.learning_rate(count) if callable(rule.learning_rate) else rule.learning_rate
-    with jax.enable_x64(True):
-        step = jnp.asarray(count).astype(np.float64) + 1.0
-        rate = jnp.asarray(lr).astype(np.float64) if isinstance(lr, jax.Array) else jnp.float64(lr)
-        row = [1.0, *[0.0] * (len(SCALARS) - 1), *rule.digest(rate, step, decays)]
-        return jax.lax.bitcast_convert_type(jnp.stack([jnp.asarray(x, np.float64) for x in row]), np.uint32)
+def _rate(rule: Rule, steps: jax.Array) -> Any:
+    return rule.learning_rate(steps) if callable(rule.learning_rate) else rule.learning_rate
+
+
+def _decayed(update: jax.Array, param: Any, kept: Any) -> jax.Array:
+    """Return an update with the parameter's decay: of what `kept` leaves."""
+    if isinstance(kept, float) and kept == 1.0:
+        return update
+    compute = compute_type(update.dtype)
+    share = jnp.asarray(kept - 1.0).astype(compute)
+    return (update.astype(compute) + share * param.astype(compute)).astype(update.dtype)
+
+
+# ---- what optimizers are made of
+
+
+def one_pass(
+    kernel: str, digest: Digest, learning_rate: Rate, kept: Kept = None, staged: bool = False, **more: Any
+) -> Rule:
+    """Return the rule of a kernel that needs one pass; arguments are those of `plain` and of `Rule`."""
+    names = states((), KERNELS[kernel])
+    reads = kept is not None
+    return Rule(plain(kernel, digest, kept, staged), learning_rate, tuple(names), reads=reads, **more)
+
+
+def decoupled(weight_decay: Any) -> Kept:
+    """Return which share of a parameter decoupled decay leaves at a rate; None: all of it."""
+    if isinstance(weight_decay, Real) and float(weight_decay) == 0.0:
+        return None
+    return lambda lr: 1.0 - lr * weight_decay

@@ -10,10 +10,11 @@ next. Grains depend on sizes alone, so no result depends on the number of thread
 import warnings
 
 from libc.stdint cimport int64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 cimport numpy as cnp
 from kernels.runtime.abi cimport kernel
+from kernels.runtime.request cimport Request
 from kernels.runtime.work cimport LINE, MAX_SLOTS, Program, Stage, Work, carry_out, cut, threads_worth
 
 import numpy as np
@@ -270,9 +271,8 @@ cdef class Pipeline:
 
     cdef execute(self, Work *work, int64_t grain, int64_t block, int partials, int threads, bint per_grain):
         """Cut the jobs into grains, run them, and add up the partial sums."""
-        cdef int64_t j, g, p, units
+        cdef int64_t g, units
         cdef cnp.ndarray sums
-        cdef double *total
         if grain < 1 or block < 0:
             raise ValueError(f"grain: expected at least one unit, and a block of 0 or more, got {grain} and {block}")
         if threads > POOL_THREADS:
@@ -298,38 +298,60 @@ cdef class Pipeline:
             if per_grain or not partials or (g == 1 and work.jobs == 1):
                 return grain_sums
             sums = zeros(work.jobs, partials)
-            total = <double *> cnp.PyArray_DATA(sums)
-            for j in range(work.jobs):
-                for g in range(work.first_grain[j], work.first_grain[j + 1]):
-                    for p in range(partials):
-                        total[j * partials + p] += work.partials[g * partials + p]
+            add_up(work, <double *> cnp.PyArray_DATA(sums))
             return sums
         finally:
             free(work.first_grain)
 
 
-cdef int submit(void *program, void **pointers, int64_t jobs, int64_t *units, int64_t grain, int64_t block,
-                const int64_t *dims, int64_t dims_width, const double *scalars) noexcept nogil:
-    """Run a pipeline's program without Python: for handlers that other runtimes call. Returns 0, or 1 without memory.
+cdef void add_up(Work *work, double *sums) noexcept nogil:
+    """Add up each job's partial sums, which begin at 0, in the order of the grains."""
+    cdef int64_t j, g, p, width = work.partials_width
+    for j in range(work.jobs):
+        for g in range(work.first_grain[j], work.first_grain[j + 1]):
+            for p in range(width):
+                sums[j * width + p] += work.partials[g * width + p]
 
-    All jobs use the one row of scalars; there are no partial sums. The number of threads must be known (`get_num_threads`).
-    """
+
+cdef int submit(const Request *request) noexcept nogil:
+    """Run a pipeline's program without Python. The number of threads must be known (`get_num_threads`)."""
     cdef Work work
-    cdef int64_t total
-    cdef int threads
-    work.jobs, work.units, work.pointers = jobs, units, pointers
-    work.dims, work.dims_width, work.scalars, work.scalars_width, work.scalars_row = dims, dims_width, scalars, 0, NULL
-    work.partials, work.partials_width = NULL, 0
-    work.first_grain = <int64_t *> malloc((jobs + 1) * sizeof(int64_t))
+    cdef int64_t jobs = request.jobs, j
+    cdef int failed = 1
+    work.jobs, work.units, work.pointers = jobs, request.units, request.pointers
+    work.dims, work.dims_width = request.dims, request.dims_width
+    work.scalars, work.scalars_width = request.scalars, request.scalars_width
+    work.partials, work.partials_width = NULL, request.sums_width
+    work.first_grain = <int64_t *> malloc((2 * jobs + 1) * sizeof(int64_t))
     if work.first_grain == NULL:
         return 1
-    total = cut(<Program *> program, &work, grain, block)
-    threads = threads_worth(&work, total, max(1, cell[0]))
+    work.scalars_row = work.first_grain + jobs + 1
+    for j in range(jobs):
+        work.first_grain[jobs + 1 + j] = j
+    for j in range(jobs * request.sums_width):
+        request.sums[j] = 0
+    failed = run_request(&work, request)
+    free(work.partials)
+    free(work.first_grain)
+    return failed
+
+
+cdef int run_request(Work *work, const Request *request) noexcept nogil:
+    cdef int64_t units = cut(<Program *> request.program, work, request.grain, request.block)
+    cdef int threads
+    if work.partials_width:
+        work.partials = <double *> calloc(max(1, work.first_grain[work.jobs] * work.partials_width), sizeof(double))
+        if work.partials == NULL:
+            return 1
+    threads = threads_worth(work, units, max(1, cell[0]))
     if threads > 1:
         threads = pool_start(threads)
-    threads = carry_out(&work, total, threads)
-    free(work.first_grain)
-    return threads < 0
+    threads = carry_out(work, units, threads)
+    if threads < 0:
+        return 1
+    if work.partials_width:
+        add_up(work, request.sums)
+    return 0
 
 
 SUBMIT = <uintptr_t> <void *> submit    # its address: kernels and what runs them cross modules as numbers

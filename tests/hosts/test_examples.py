@@ -11,7 +11,7 @@ HOSTS = {"torch": "torch", "keras": "keras", "jax": "jax", "sklearn": "sklearn"}
 ADAPTERS = [
     pytest.param(host, path, id=f"{adapter}-{path.stem}")
     for adapter, host in HOSTS.items()
-    for path in sorted((PACKAGE / adapter).glob("*.py"))
+    for path in sorted((PACKAGE / adapter).rglob("*.py"))
     if ">>>" in path.read_text()
 ]
 
