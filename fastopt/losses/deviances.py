@@ -84,7 +84,7 @@ class Gamma(PlainLoss):
         return formulas.gamma()
 
     def _plan(self, by, y_true, y_pred, samples):
-        checks.within(by, y_true, "y_true", _least(y_true), checks.LARGEST[y_true.dtype], "finite targets > 0")
+        checks.within(by, y_true, "y_true", *_limits(y_true), "finite targets > 0")
         return super()._plan(by, y_true, y_pred, samples)
 
 
@@ -132,14 +132,16 @@ class Tweedie(Loss):
 
     def _plan(self, by, y_true, y_pred, samples):
         if self.power >= 1:
-            least, wanted = (0.0, "≥ 0") if self.power < 2 else (_least(y_true), "> 0")
-            checks.within(by, y_true, "y_true", least, checks.LARGEST[y_true.dtype], f"finite targets {wanted}")
+            least, largest = _limits(y_true)
+            least, wanted = (0.0, "≥ 0") if self.power < 2 else (least, "> 0")
+            checks.within(by, y_true, "y_true", least, largest, f"finite targets {wanted}")
         return super()._plan(by, y_true, y_pred, samples)
 
 
 tweedie = function_of(Tweedie, "tweedie")
 
 
-def _least(y_true: np.ndarray) -> float:
-    """Return the smallest number above 0 of an array's type."""
-    return float(np.finfo(y_true.dtype).smallest_subnormal)
+def _limits(y_true: np.ndarray) -> tuple[float, float]:
+    """Return the smallest number above 0 and the largest one of the type that an array is computed with."""
+    limits = np.finfo(np.float64 if y_true.dtype == "float64" else np.float32)
+    return float(limits.smallest_subnormal), float(limits.max)

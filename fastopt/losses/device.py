@@ -1,22 +1,32 @@
 """A loss's call on a GPU: the checks of arrays there, and the room's way."""
 
+from threading import local
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from fastopt.kernels.losses import by_reference, cuda
+from fastopt.kernels.losses.formulas import Formula
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.cuda_arrays import (
     DeviceArray,
     OwnArray,
     device_array,
     host_copy,
+    on_device,
     packed_steps,
     stream_of,
 )  # fmt: skip
 from fastopt.kernels.runtime.driver import driver
-from fastopt.losses.samples import Samples
+from fastopt.losses import checks
+from fastopt.losses.base import Loss
+from fastopt.losses.samples import Samples, samples_of
 
-FLOATS = ("float32", "float64")
+FLOATS = ("float32", "float64", "bfloat16", "float16")
+LABELS = ("int64", "int32")
+KEPT = 8  # class weights on the device, of a thread
+_copies = local()
 
 
 class _Look(Exception):
@@ -26,8 +36,8 @@ class _Look(Exception):
 class _Counts:
     """The checks of values, on the device; where one finds something, the host looks at copies."""
 
-    def __init__(self, stream: int):
-        self._stream = stream
+    def __init__(self, stream: int, mask: DeviceArray | None):
+        self._stream, self._mask = stream, mask
 
     def outside(self, array: DeviceArray, low: float, high: float) -> tuple[int, ...]:
         found = cuda.outside(array, low, high, self._stream)
@@ -41,70 +51,138 @@ class _Counts:
             raise _Look
         return ones, zeros, minus_ones
 
-    def not_distributions(self, *unused: Any) -> int:
-        raise NotImplementedError("target 'cuda' can't check distributions yet; use target 'cython'")
+    def not_distributions(self, y_true: DeviceArray, columns: int) -> int:
+        if cuda.not_distributions(y_true, columns, self._stream):
+            raise _Look
+        return 0
+
+    def labels_outside(self, labels: DeviceArray, classes: int, ignore_class: int) -> tuple[int, ...]:
+        out, ignored = cuda.labels_outside(labels, classes, ignore_class, self._mask, self._stream)
+        if out:
+            raise _Look
+        return out, ignored
 
 
-def evaluate(loss: Any, y_true: Any, y_pred: Any, out: Any, wanted: bool, **rest: Any) -> tuple[float, Any]:
+def evaluate(
+    loss: Any, y_true: Any, y_pred: Any, out: Any, wanted: bool, sample_weight: Any = None, mask: Any = None
+) -> tuple[Any, Any]:
     """Return the value of a `Loss`, and the array of its gradient if it is `wanted`."""
-    for name, value in rest.items():
-        if value is not None:
-            raise NotImplementedError(f"{name}: not under target 'cuda' yet")
-    if loss.reduction == "none" or loss.axis != -1:
-        raise NotImplementedError("target 'cuda' has losses with a reduction, along the last axis, as yet")
-    pred = _place(y_pred, "y_pred")
+    pred = _place(y_pred, "y_pred", FLOATS)
     if not pred.size:
         raise ValueError(f"y_pred: expected at least one element, got shape {pred.shape}")
-    true = _place(y_true, "y_true", pred)
-    columns = pred.shape[-1] if len(pred.shape) > 1 else 1
-    samples = Samples(pred.shape[:-1] if len(pred.shape) > 1 else pred.shape, columns)
-    _refuse_rows(loss, columns)
+    samples = samples_of(pred.shape, loss.axis, loss._least_dimensions)
+    if samples.moved:
+        raise NotImplementedError("axis: target 'cuda' takes samples along the last axes alone, as yet")
+    true = _expect_true(loss, y_true, pred, samples)
+    stream, real = stream_of(y_pred), cuda.real_of(pred)
+    more = loss._more(SimpleNamespace(dtype=np.dtype(real)), samples.columns)
+    weight = None if sample_weight is None else _expect_weight(sample_weight, pred, samples, stream)
+    dropped = None if mask is None else _expect_mask(mask, pred, samples)
     place, given = None, out
     if wanted:
         device = driver().device(pred.ordinal)
-        given = OwnArray(device, pred.shape, np.dtype(pred.dtype)) if out is None else out
-        place = _output(given, pred, true)
-    stream = stream_of(y_pred)
+        given = OwnArray(device, pred.shape, kinds.dtype(pred.dtype)) if out is None else out
+        place = _output(given, pred, {"y_true": true, "sample_weight": weight, "mask": dropped})
+    formula, ignored = _plan(loss, true, pred, samples, dropped, stream)
+    if loss.reduction != "mean":
+        factor = 1.0
+    elif dropped is not None and not _labels_tell(loss):
+        factor = 1.0 / (dropped.size - cuda.labels_outside(dropped, 2, 0, None, stream)[1] or 1)
+    else:
+        factor = loss._factor(samples.leading, ignored, None)
+    value = cuda.evaluate(
+        formula, true, pred, place, leading=samples.leading, factor=factor, reduced=loss.reduction != "none",
+        weight=weight, mask=dropped, stream=stream,
+        class_weight=_kept_copy(more["class_weight"], pred.ordinal) if more else None,
+    )  # fmt: skip
+    return value, given
+
+
+def _plan(
+    loss: Any, true: DeviceArray, pred: DeviceArray, samples: Samples, mask: DeviceArray | None, stream: int
+) -> tuple[Formula, int]:
+    """Check values on the device; where something is wrong, the host's checks say what."""
+    counts: Any = _Counts(stream, mask if _labels_tell(loss) else None)
     try:
-        counts: Any = _Counts(stream)
-        formula, ignored = loss._plan(counts, true, pred, samples)  # it asks for counts alone
+        return loss._plan(counts, true, pred, samples)
     except _Look:
-        formula, ignored = loss._plan(by_reference, host_copy(true), host_copy(pred), samples)
-    factor = loss._factor(samples.leading, ignored, None)
-    return cuda.evaluate(formula, true, pred, place, columns=columns, factor=factor, stream=stream), given
+        labels = host_copy(true)
+        if mask is not None:
+            labels = loss._mask_labels(labels, host_copy(mask).astype(bool))
+        return loss._plan(by_reference, labels, host_copy(pred), samples)
 
 
-def _refuse_rows(loss: Any, columns: int) -> None:
-    try:
-        of_elements = loss._formula(columns).of_elements
-    except (TypeError, NotImplementedError):  # hinges: what labels are decides
-        of_elements = True
-    if not of_elements or loss._takes_labels:
-        raise NotImplementedError(f"target 'cuda' has no kernel for {type(loss).__name__} yet; use target 'cython'")
+def _labels_tell(loss: Any) -> bool:
+    """Whether a masked sample is one whose label is ignored."""
+    return type(loss)._mask_labels is not Loss._mask_labels
 
 
-def _place(value: Any, name: str, like: DeviceArray | None = None) -> DeviceArray:
-    """Return where an array is, if it can be used (and is of the shape, dtype and device of another)."""
+def _kept_copy(values: np.ndarray, ordinal: int) -> DeviceArray:
+    """Return where a copy of class weights is on a device: a loss's never change, so it is kept."""
+    kept = _copies.__dict__.setdefault("arrays", {})
+    if (id(values), ordinal) not in kept:
+        while len(kept) >= KEPT:
+            del kept[next(iter(kept))]
+        kept[id(values), ordinal] = values, on_device(values, ordinal)
+    return kept[id(values), ordinal][1].place
+
+
+# ---- arrays
+
+
+def _place(value: Any, name: str, wanted: tuple[str, ...], like: DeviceArray | None = None) -> DeviceArray:
+    """Return where an array is, if it can be used (and is on the device of another)."""
     place = device_array(value, name)
-    if place.dtype not in FLOATS:
-        raise TypeError(f"{name}: expected float32 or float64, got {place.dtype}")
+    if place.dtype not in wanted:
+        raise TypeError(f"{name}: expected {' or '.join(wanted)}, got {place.dtype}")
     if place.layout != packed_steps(place.shape):
         raise ValueError(f"{name}: expected a packed array in C order under target 'cuda', got strides {place.steps}")
-    if like is not None and place.dtype != like.dtype:
-        raise TypeError(f"{name}: expected {like.dtype}, got {place.dtype}")
-    if like is not None and place.shape != like.shape:
-        raise ValueError(f"{name}: expected shape {like.shape}, got {place.shape}")
     if like is not None and place.ordinal != like.ordinal:
         raise ValueError(f"{name}: expected an array on GPU {like.ordinal}, as y_pred is, got GPU {place.ordinal}")
     return place
 
 
-def _output(out: Any, pred: DeviceArray, true: DeviceArray) -> DeviceArray:
-    place = _place(out, "out", pred)
+def _expect_true(loss: Any, y_true: Any, pred: DeviceArray, samples: Samples) -> DeviceArray:
+    """Return where labels are, or what is like predictions; beside those of 16 bits it may be float32."""
+    if loss._takes_labels:
+        place = _place(y_true, "y_true", LABELS, pred)
+        if place.shape not in (samples.leading, (*samples.leading, 1)):
+            raise ValueError(f"y_true: expected shape {samples.leading}, got {place.shape}")
+        return place
+    place = _place(y_true, "y_true", tuple(dict.fromkeys((pred.dtype, cuda.real_of(pred)))), pred)
+    if place.shape != pred.shape:
+        raise ValueError(f"y_true: expected shape {pred.shape}, got {place.shape}")
+    return place
+
+
+def _expect_weight(value: Any, pred: DeviceArray, samples: Samples, stream: int) -> DeviceArray:
+    real, leading = cuda.real_of(pred), samples.leading
+    place = _place(value, "sample_weight", (real,), pred)
+    if place.shape != leading[: len(place.shape)]:
+        raise ValueError(f"sample_weight: expected shape {leading} or the first axes of it, got {place.shape}")
+    largest = checks.LARGEST[np.dtype(real)]
+    if any(cuda.outside(place, 0.0, largest, stream)):
+        checks.within(by_reference, host_copy(place), "sample_weight", 0.0, largest, "finite numbers ≥ 0")
+    return place
+
+
+def _expect_mask(value: Any, pred: DeviceArray, samples: Samples) -> DeviceArray:
+    place = _place(value, "mask", ("bool",), pred)
+    if place.shape != samples.leading:
+        raise ValueError(f"mask: expected shape {samples.leading}, got {place.shape}")
+    return place
+
+
+def _output(out: Any, pred: DeviceArray, apart: dict[str, DeviceArray | None]) -> DeviceArray:
+    place = _place(out, "out", (pred.dtype,), pred)
+    if place.shape != pred.shape:
+        raise ValueError(f"out: expected shape {pred.shape}, got {place.shape}")
     if not place.writable:
         raise ValueError("out: expected a writable array, got a read-only one")
-    for name, other in (("y_pred", pred), ("y_true", true)):
-        apart = place.address + place.nbytes <= other.address or other.address + other.nbytes <= place.address
-        if not apart and not (name == "y_pred" and place.address == other.address):
+    for name, other in {"y_pred": pred, **apart}.items():
+        if other is None:
+            continue
+        is_apart = place.address + place.nbytes <= other.address or other.address + other.nbytes <= place.address
+        if not is_apart and not (name == "y_pred" and place.address == other.address):
             raise ValueError(f"out: expected memory apart from {name}, got arrays that overlap")
     return place

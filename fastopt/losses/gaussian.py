@@ -105,7 +105,8 @@ class GaussianNLL(Loss):
         return self._of_three(y_true, y_pred, var, sample_weight, mask, out, out_var, True)
 
     def _of_three(self, y_true, y_pred, var, sample_weight, mask, out, out_var, wanted):
-        by, samples = way("losses"), self._samples(y_pred)
+        by = way("losses")
+        evaluate, samples = by.gaussian_nll, self._samples(y_pred)
         leading, rows = samples.leading, samples.rows
         expect.arrays(y_pred.dtype, y_pred.shape, y_true=y_true, var=var)
         weight = None if sample_weight is None else checks.weight(by, sample_weight, y_pred.dtype, leading)
@@ -118,7 +119,7 @@ class GaussianNLL(Loss):
         largest = checks.LARGEST[y_pred.dtype]
         checks.within(by, var, "var", 0.0, largest, "finite variances ≥ 0", nan=True)
         gradients = (rows(out), rows(out_var)) if wanted else (None, None)
-        value = by.gaussian_nll(
+        value = evaluate(
             formulas.gaussian_nll(self.full, self.eps), rows(y_true), rows(y_pred), rows(var), *gradients,
             leading=leading, factor=self._factor(leading, 0, mask), reduced=self.reduction != "none", weight=weight,
             mask=mask,

@@ -168,10 +168,12 @@ class LinearCrossEntropy(Options):
     # ---- one call
 
     def _of_layer(self, x, weight, y_true, bias, sample_weight, mask, out, wanted):
+        by = way("losses")
+        evaluate = by.linear_cross_entropy
         expect.not_empty(expect.array(x, "x"), "x")
         if x.ndim < 2:
             raise ValueError(f"x: expected at least 2 axes, got shape {x.shape}")
-        by, leading, features = way("losses"), x.shape[:-1], x.shape[-1]
+        leading, features = x.shape[:-1], x.shape[-1]
         matrix = self._expect_weight(weight, x.dtype, features)
         classes = len(matrix)
         if bias is not None:
@@ -200,7 +202,7 @@ class LinearCrossEntropy(Options):
             merged = grad_x.reshape(-1, features)  # a copy, where the leading axes of `out` can't be merged
             parts = merged, grad_weight if self.layout == "out_in" else grad_weight.T, grad_bias
         with np.errstate(all="ignore"):  # NaN and Inf travel; some BLAS raise flags over what lies beside
-            by.linear_cross_entropy(formula, matrix, bias, samples, values, parts, rows, self.class_weight)
+            evaluate(formula, matrix, bias, samples, values, parts, rows, self.class_weight)
 
         if gradients is not None and not np.may_share_memory(merged, grad_x):
             grad_x[...] = merged.reshape(grad_x.shape)

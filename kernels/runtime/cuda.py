@@ -7,13 +7,14 @@ scalars and random words, as one block of pinned memory, by one asynchronous cop
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
 
-from fastopt.kernels.runtime import cuda_compile, cuda_elements
+from fastopt.kernels.runtime import cuda_compile
 from fastopt.kernels.runtime.cuda_elements import CHUNK, Elements
+from fastopt.kernels.runtime.cuda_rows import Rows
 from fastopt.kernels.runtime.cuda_text import THREADS
 from fastopt.kernels.runtime.driver import CudaError, Device, DeviceMemory, Event, PinnedMemory, packed
 
@@ -138,12 +139,47 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNED) * ALIGNED
 
 
-def function(device: Device, kernel: Elements) -> int:
+class Scratch(local):
+    """Memory on devices that a thread's calls use one after the other: each waits for its own results."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Device, str], DeviceMemory] = {}
+
+    def of(self, device: Device, name: str, size: int) -> int:
+        """Return where memory of at least so many bytes is."""
+        kept = self._kept.get((device, name))
+        if kept is None or kept.size < size:
+            kept = self._kept[device, name] = DeviceMemory(device, size)
+        return kept.address
+
+    def download(self, device: Device, name: str, count: int, stream: int) -> np.ndarray:
+        """Return float64 numbers from there, when what writes them is over."""
+        found = np.empty(count)
+        self._kept[device, name].download(found.ctypes.data, found.nbytes, stream)
+        return found
+
+
+def run_rows(
+    device: Device, kernel: Rows, rows: int, columns: int, pointers: Sequence[int], dims: Sequence[int],
+    scalars: Sequence[float], stream: int = 0,
+) -> None:  # fmt: skip
+    """Launch a kernel of rows on a stream. Nothing waits for it.
+
+    `columns` is a row's length, or the most of them; `pointers` are addresses in the order of the kernel's arrays, 0
+    where it reads none.
+    """
+    device.use()
+    blocks, threads, warps = kernel.shape(rows, columns)
+    arguments = packed([*pointers, rows, warps, *dims, *map(float, scalars)])
+    device.launch(function(device, kernel), kernel.name, blocks, threads, stream, arguments)
+
+
+def function(device: Device, kernel: Elements | Rows) -> int:
     """Return a kernel on a device: its PTX is shipped, kept or compiled now, and loaded once."""
     return device.function(kernel.name, ptx(kernel))
 
 
 @cache
-def ptx(kernel: Elements) -> str:
-    """Return the PTX of an elementwise kernel."""
-    return cuda_compile.ptx(kernel.name, cuda_elements.text(kernel, "cuda"))
+def ptx(kernel: Elements | Rows) -> str:
+    """Return the PTX of a kernel."""
+    return cuda_compile.ptx(kernel.name, kernel.text("cuda"))

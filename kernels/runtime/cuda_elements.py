@@ -88,6 +88,15 @@ class Elements:
         object.__setattr__(self, "columns", tuple(columns))
         object.__setattr__(self, "table", self.table or tuple([name for name, _ in columns]))
 
+    @property
+    def codes(self) -> str:
+        """The types of the arguments: Q for a pointer or a whole number, d for a scalar."""
+        return "Q" * len(ARGUMENTS)
+
+    def text(self, target: str) -> str:
+        """Return the whole text of the kernel's module; its function is `kernel`, of the signature `SIGNATURE`."""
+        return text(self, target)
+
     # ---- what the text is made of
 
     @property

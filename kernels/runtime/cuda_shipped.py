@@ -6,7 +6,7 @@ Run it (with `fastopt[cuda]` installed, no GPU needed) after a change of a rule 
 import zipfile
 from importlib import import_module
 
-from fastopt.kernels.runtime import cuda_compile, cuda_elements
+from fastopt.kernels.runtime import cuda_compile
 
 ROOMS = ("optimizers", "losses")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # so that the same PTX makes the same file
@@ -15,7 +15,7 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # so that the same PTX makes the same file
 def texts() -> dict[str, tuple[str, str]]:
     """Return the name and the text of every kernel that comes compiled, by key."""
     kernels = [kernel for room in ROOMS for kernel in import_module(f"fastopt.kernels.{room}.cuda").common()]
-    made = [(kernel.name, cuda_elements.text(kernel, "cuda")) for kernel in kernels]
+    made = [(kernel.name, kernel.text("cuda")) for kernel in kernels]
     return {cuda_compile.key(text): (name, text) for name, text in made}
 
 

@@ -102,7 +102,80 @@ def warp_max(bits):
         top = other if other > top else top
     return np.uint32(top)
 '''
+_TEAM_FOLDS = '''
+@device
+def warp_sum(value):
+    """The sum over 32 lanes, in halves, as lanes.pxd folds them; every lane gets it."""
+    for step in (16, 8, 4, 2, 1):
+        value = value + cuda.shfl_xor_sync(0xFFFFFFFF, value, step)
+    return value
+
+@device
+def warp_in_order(value, count):
+    """The sum over the first lanes, one after the other."""
+    total = real(0)
+    for k in range(count):
+        total = total + cuda.shfl_sync(0xFFFFFFFF, value, np.int32(k))
+    return total
+
+@device
+def warp_largest(value):
+    for step in (16, 8, 4, 2, 1):
+        other = cuda.shfl_xor_sync(0xFFFFFFFF, value, step)
+        value = other if other > value else value
+    return value
+
+@device
+def team_add(total, folded, lane, warp, warps, shared):
+    """A total and what a row's warps add to it, in their order; every lane gets it."""
+    if warps == 1:
+        total = total + folded
+    else:
+        if lane == 0:
+            shared[warp] = folded
+        cuda.syncthreads()
+        for w in range(warps):
+            total = total + shared[w]
+        cuda.syncthreads()
+    return total
+
+@device
+def team_largest(value, lane, warp, warps, shared):
+    value = warp_largest(value)
+    if warps > 1:
+        if lane == 0:
+            shared[warp] = np.float64(value)
+        cuda.syncthreads()
+        for w in range(warps):
+            other = real(shared[w])
+            value = other if other > value else value
+        cuda.syncthreads()
+    return value
+
+@device
+def team_least(value, lane, warp, warps, shared):
+    """The least of whole numbers."""
+    for step in (16, 8, 4, 2, 1):
+        other = cuda.shfl_xor_sync(0xFFFFFFFF, value, step)
+        value = other if other < value else value
+    if warps > 1:
+        if lane == 0:
+            shared[warp] = np.float64(value)
+        cuda.syncthreads()
+        for w in range(warps):
+            other = np.int32(shared[w])
+            value = other if other < value else value
+        cuda.syncthreads()
+    return value
+'''
 _HOST_FOLDS = """
+@device
+def in_order(values, count):
+    total = real(0)
+    for k in range(count):
+        total = total + values[k]
+    return total
+
 @device
 def block_sum(values):
     half = THREADS // 2
@@ -119,7 +192,7 @@ _HOST = (
 )
 _HEADERS = {"cuda": _DEVICE.format(inline=', inline="always"'), "simulator": _DEVICE.format(inline=""), "host": _HOST}
 _HELPERS = {  # what a target brings; a kernel's text has of them what it uses
-    "cuda": _VIEWS_OF_LIBDEVICE + _FMA_OF_CUDA + _DEVICE_FOLDS + _WARP_FOLDS,
+    "cuda": _VIEWS_OF_LIBDEVICE + _FMA_OF_CUDA + _DEVICE_FOLDS + _WARP_FOLDS + _TEAM_FOLDS,
     "simulator": _VIEWS_OF_NUMPY + _FMA_OF_NUMPY + _DEVICE_FOLDS,
     "host": _VIEWS_OF_NUMPY + _FMA_OF_LLVM + _HOST_FOLDS,
 }
@@ -165,6 +238,11 @@ def module(name: str, target: str, real: str, sources: tuple[str, ...], *parts: 
         f"THREADS = {THREADS}\nreal = np.{real}\n"
     )
     return "\n\n".join([header, *_used(texts, parts), *parts]) + "\n"
+
+
+def typed(text: str) -> str:
+    """Return statements whose float literals have the kernel's type."""
+    return ast.unparse(ast.fix_missing_locations(_Device().visit(ast.parse(text))))
 
 
 def _typed(source: str) -> list[ast.stmt]:

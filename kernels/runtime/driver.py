@@ -5,6 +5,7 @@ reported by a later call, so the name of the launch before is kept, and told.
 """
 
 import ctypes
+import struct
 from collections.abc import Sequence
 from functools import cache
 from threading import RLock, local
@@ -19,6 +20,7 @@ CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # attributes of a device
 POINTER_DEVICE, POINTER_MEMORY = 9, 2  # attributes of a pointer
 DEVICE_MEMORY = 2
 NO_TIMING = 2  # flag of an event
+LAST = 2**64 - 1
 
 pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint
 ARGUMENTS = {
@@ -256,9 +258,10 @@ class Event:
         self.device.driver._functions["cuEventDestroy_v2"](self._handle)
 
 
-def packed(values: Sequence[int]) -> ctypes.Array[Any]:
-    """Return pointers to 64-bit arguments, as `Device.launch` takes them."""
-    numbers = (ctypes.c_uint64 * len(values))(*values)
+def packed(values: Sequence[int | float]) -> ctypes.Array[Any]:
+    """Return pointers to 64-bit arguments, whole numbers or float64, as `Device.launch` takes them."""
+    bits = [struct.unpack("Q", struct.pack("d", x))[0] if isinstance(x, float) else x & LAST for x in values]
+    numbers = (ctypes.c_uint64 * len(values))(*bits)
     found = (ctypes.c_void_p * len(values))(*[ctypes.addressof(numbers) + 8 * k for k in range(len(values))])
     found.numbers = numbers  # type: ignore[attr-defined] # they live as long as the pointers
     return found

@@ -32,11 +32,17 @@ def tables(spec, jobs, scalars, rows=None, words=(5, 6)):
 
 def function(spec):
     """Return the C function of a kernel's host module: f(blocks, the kernel's arguments)."""
-    text = cuda_elements.text(spec, "host")
+    text = spec.text("host")
     key = cuda_compile.key(text)
     module = jit._import(jit._write(jit.cache_folder() / "cuda_host" / f"{spec.name[:60]}_{key}", text), f"host_{key}")
-    pointers = [ctypes.c_void_p] * len(cuda_elements.ARGUMENTS)
-    return ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(module.kernel.address)
+    arguments = [ctypes.c_double if code == "d" else ctypes.c_uint64 for code in spec.codes]
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64, *arguments)(module.kernel.address)
+
+
+def run_rows(spec, arrays, rows, columns, dims, scalars):
+    """Run a kernel of rows over arrays, in place; None stands for one that it doesn't read."""
+    pointers = [0 if array is None else array.ctypes.data for array in arrays]
+    function(spec)(1, *pointers, rows, 1, *[dim & (2**64 - 1) for dim in dims], *scalars)
 
 
 def run(spec, jobs, scalars, **options):

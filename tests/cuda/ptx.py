@@ -13,7 +13,7 @@ import host
 import numpy as np
 import pytest
 
-from fastopt.kernels.runtime import cuda_compile, cuda_elements
+from fastopt.kernels.runtime import cuda_compile
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 BASE = 0x10000  # the address where a device's memory begins
@@ -202,6 +202,9 @@ class _Block:
         self.write(args[0], self.read(args[1], "u64"), "u64", mask)
 
     def do_mov(self, op, args, mask):
+        if op[-1] == "pred":
+            value = self.registers[args[1]] if args[1].startswith("%") else np.full(self.threads, int(args[1]) != 0)
+            return self.flag(args[0], value, mask)
         self.write(args[0], self.read(args[1], op[-1]), op[-1], mask)
 
     def do_cvt(self, op, args, mask):
@@ -280,16 +283,16 @@ class _Block:
 
     def do_shfl(self, op, args, mask):
         source = self.read(args[2] if len(args) == 6 else args[1], "b32")
-        step, lane = int(self.read(args[-3], "u32")[mask][0]), np.arange(self.threads)
-        assert op[2] == "bfly", op
-        other = lane ^ step
+        asked, lane = self.read(args[-3], "u32").astype(np.int64), np.arange(self.threads)
+        assert op[2] in ("bfly", "idx"), op
+        other = lane ^ asked if op[2] == "bfly" else (lane & ~31) | (asked & 31)
         assert mask[other[mask]].all(), "a shuffle from a lane that is elsewhere"
         self.write(args[0], source[other], "b32", mask)
 
 
 def of(kernel):
     """Return a kernel's PTX; skips the test where it doesn't come with the package and nothing here compiles it."""
-    text = cuda_elements.text(kernel, "cuda")
+    text = kernel.text("cuda")
     if cuda_compile.key(text) not in cuda_compile.shipped() and not cuda_compile.has_compiler():
         pytest.skip(f"{kernel.name} doesn't come compiled, and compiling it takes numba-cuda: {cuda_compile.INSTALL}")
     return cuda_compile.ptx(kernel.name, text)
@@ -307,6 +310,18 @@ def run(text, kernel, jobs, scalars, **options):
         for address, name in zip(row, kernel.table, strict=True):
             job[name] = memory.get(address, job[name])
     return memory.get(places[-1], rest[-1]), program
+
+
+def run_rows(text, kernel, arrays, rows, columns, dims, scalars):
+    """Run the PTX of a kernel of rows over arrays, in place; one that is given twice is one array on the device."""
+    program, memory = Program(text), Memory(1 << 20)
+    places = {id(array): memory.put(array) for array in arrays if array is not None}
+    at = [0 if array is None else places[id(array)] for array in arrays]
+    blocks, threads, warps = kernel.shape(rows, columns)
+    program.launch(memory, blocks, threads, *at, rows, warps, *dims, *scalars)
+    for array in arrays:
+        if array is not None:
+            array[...] = memory.get(places[id(array)], array)
 
 
 # ---- counted, and assembled

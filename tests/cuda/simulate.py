@@ -6,9 +6,10 @@ import recipes
 from numba import cuda as simulator
 
 from fastopt.kernels.losses import cuda as losses
+from fastopt.kernels.losses.cuda_rows import Kinds
 from fastopt.kernels.losses.kernels import KERNELS
 from fastopt.kernels.optimizers import cuda as optimizers
-from fastopt.kernels.runtime import cuda_compile, cuda_elements, jit
+from fastopt.kernels.runtime import cuda_compile, jit
 
 SIZES = (1, 33, 300)
 
@@ -24,7 +25,7 @@ class Table:
 
 
 def simulate(kernel, jobs, scalars):
-    text = cuda_elements.text(kernel, "simulator")
+    text = kernel.text("simulator")
     folder = jit.cache_folder() / "cuda_simulated" / cuda_compile.key(text)
     module = jit._import(jit._write(folder, text), f"simulated_{cuda_compile.key(text)}")
     rest, blocks = host.tables(kernel, jobs, [scalars], words=recipes.WORDS)
@@ -51,7 +52,7 @@ def main():
         rule = rng.uniform(0.1, 0.9, len(recipe.kernel.scalars))
         scalars = [*recipes.STAGES.values(), *recipes.WORDS, *rule]
         compare(kernel, recipes.jobs(recipe, SIZES, rng, special=False), scalars)
-    kernel = losses.elements(KERNELS["huber"], "float32", True)
+    kernel = losses.elements(KERNELS["huber"], Kinds("float32", "float32", "float32"), True)
     jobs = [{key: rng.uniform(size=n).astype(np.float32) for key in ("y_true", "y_pred", "gradient")} for n in SIZES]
     compare(kernel, jobs, [0.5, 0.3])
 

@@ -27,12 +27,12 @@ class StandIn:
         return self.library.stand_in_launches()
 
     def register(self, kernel, function=None):
-        """Let launches of an elementwise kernel run its own text on the host."""
+        """Let launches of a kernel run its own text on the host."""
         run = host.function(kernel) if function is None else function
-        count = len(run.argtypes) - 1
+        kinds = run.argtypes[1:]
 
         def launch(blocks, arguments):
-            run(blocks, *[ctypes.c_uint64.from_address(arguments[k]).value for k in range(count)])
+            run(blocks, *[kind.from_address(arguments[k]).value for k, kind in enumerate(kinds)])
 
         self.kept.append(HOST(launch))
         self.library.stand_in_register(f"fastopt_{kernel.name}".encode(), ctypes.cast(self.kept[-1], ctypes.c_void_p))

@@ -47,7 +47,10 @@ def column(name, table, n, rng):
     return x.astype(kinds.bfloat16()).view(np.uint16) if table == "halves" else x.astype(DTYPES[table])
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+OF_ELEMENTS = [kernel for kernel in KERNELS if isinstance(kernel, cuda_elements.Elements)]
+
+
+@pytest.mark.parametrize("kernel", OF_ELEMENTS, ids=lambda kernel: kernel.name)
 def test_shipped_ptx_has_the_bits_of_its_text(kernel):
     rng = np.random.default_rng(8)
     tables = dict.fromkeys(kernel.table, "floats") | dict(kernel.columns)
@@ -73,8 +76,8 @@ def test_ptx_does_not_depend_on_what_was_compiled_before():
 
 @pytest.mark.skipif(not cuda_compile.has_compiler(), reason=f"compiling PTX takes numba-cuda: {cuda_compile.INSTALL}")
 def test_shipped_ptx_is_what_the_compiler_makes():
-    kernel = next(kernel for kernel in losses.common() if kernel.sums)
-    text = cuda_elements.text(kernel, "cuda")
+    kernel = losses.common()[0]
+    text = kernel.text("cuda")
     made = cuda_compile.portable(kernel.name, cuda_compile.compiled(kernel.name, text, cuda_compile.OLDEST))
     assert made == cuda_compile.ptx(kernel.name, text)
 
@@ -94,4 +97,4 @@ def test_shipped_ptx_assembles_without_stack_or_spills(kernel, tmp_path):
     for arch in ptx.ARCHITECTURES:
         spilled, registers = ptx.assemble(ptx.of(kernel), arch, tmp_path)
         assert spilled == 0, arch
-        assert registers <= 168, arch
+        assert registers <= (168 if isinstance(kernel, cuda_elements.Elements) else 128), arch
