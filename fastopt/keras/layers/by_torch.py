@@ -7,12 +7,12 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from fastopt.keras.losses.by_torch import takes
 from fastopt.torch.functional import norms
-from fastopt.torch.functional.base import WIDE, opaque
+from fastopt.torch.functional.base import WIDE, on_workers
 
 Tensor = torch.Tensor
 
 
-@opaque
+@on_workers
 def batch_norm(layer: Any, x: Any, train: bool, mask: Tensor | None) -> Tensor | None:
     """Return batch norm of a layer's inputs; in training, its moving statistics are updated in place."""
     if not isinstance(x, Tensor) or not takes(x) or in_stateless_scope():

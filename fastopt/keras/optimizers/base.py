@@ -223,6 +223,8 @@ class Fused:
             stays = decays[number] and not self._use_weight_decay(variable)
             member = Member(variable, kept, place, i, STAYS if stays else DECAYS)
             found.setdefault((number, recipe), []).append(member)
+        if len(set(map(host.address, variables))) < len(variables):  # threads would write one at once
+            return None
         parts = [(number, host.Jobs(self.rules[number].core, recipe, own)) for (number, recipe), own in found.items()]
         plan = Plan(asked, variables, parts)
         return plan if plan.reads(asked, variables, grads) else None

@@ -37,6 +37,10 @@ def reaches(variable: Any) -> bool:
     return True
 
 
+def address(variable: Any) -> int:
+    return id(variable)
+
+
 class Jobs:
     def __init__(self, core: Core, recipe: Recipe, members: list[Any]):
         self.core, self.recipe, self.members = core, recipe, members

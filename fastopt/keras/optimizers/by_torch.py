@@ -12,15 +12,16 @@ from fastopt.kernels.optimizers.recipe import WORK, Recipe
 from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import TYPES, Table
 from fastopt.optimizers.rule import Rule as Core
-from fastopt.torch.functional.base import opaque
+from fastopt.torch.functional.base import is_looked_into
+from fastopt.torch.functional.base import on_workers as opaque
 from fastopt.torch.tensors import NAMES, view
 
-__all__ = ["Jobs", "kind", "number", "opaque", "reaches", "taken"]
+__all__ = ["Jobs", "address", "kind", "number", "opaque", "reaches", "taken"]
 
 
 def taken(grads: Sequence[Any], variables: Sequence[Any]) -> list[torch.Tensor] | None:
     """Return gradients as tensors, of the variables' types where they are no floats; None: all is Keras's to do."""
-    if in_stateless_scope():
+    if in_stateless_scope() or is_looked_into():
         return None
     return [
         grad if isinstance(grad, torch.Tensor) and grad.dtype in NAMES else keras.ops.convert_to_tensor(grad, one.dtype)
@@ -43,6 +44,11 @@ def reaches(variable: Any) -> bool:
     """Return whether a variable's memory is there for the kernels."""
     value = variable._value
     return isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.layout == torch.strided
+
+
+def address(variable: Any) -> int:
+    """Return what tells a variable's memory from any other's."""
+    return variable._value.data_ptr() or id(variable)  # 0 where there are no elements
 
 
 class Jobs:

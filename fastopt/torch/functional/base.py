@@ -59,6 +59,8 @@ def is_looked_into() -> bool:
 def once(backward: F) -> F:
     """Run a function's backward pass on torch's workers; its results have no gradient, and say so when they are asked.
 
+    `torch.compile` is kept out of it: a step that is compiled as a whole would look into it, and compile what it can.
+
     torch's own `once_differentiable` lets them pass for constants where the slopes are: a penalty on gradients would be
     left out in silence.
     """
@@ -72,7 +74,7 @@ def once(backward: F) -> F:
         refused: Any = torch._C._functions.DelayedError(NO_SECOND, len(found))
         return refused(*[None if one is None else one.detach().requires_grad_() for one in found])
 
-    return run  # type: ignore[return-value]
+    return torch._disable_dynamo(run)  # type: ignore[attr-defined, return-value]
 
 
 def array(tensor: torch.Tensor) -> np.ndarray:

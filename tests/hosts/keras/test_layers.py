@@ -123,6 +123,36 @@ def test_the_kernels_run(name, kernel, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ours.__all__)
+def test_exported_programs_and_transforms_have_keras_own_code(name):
+    layer, x = getattr(ours, name)(**({"groups": 2} if name == "GroupNormalization" else {})), torch.tensor(X)
+    expected = layer(x).detach()
+    batched = torch.func.vmap(lambda each: layer(each[None])[0])(x)
+    torch.testing.assert_close(batched.detach(), expected)
+    exported = torch.export.export(layer, (x,)).module()
+    torch.testing.assert_close(exported(x).detach(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch.compile's to itself
+def test_a_step_that_is_compiled_as_a_whole_is_not_looked_into():
+    slopes, seen = [], []
+    for compiled in (False, True):
+        layer, x = ours.BatchNormalization(), torch.tensor(X, requires_grad=True)
+        layer.build(X.shape)
+
+        def step(layer, x):
+            (layer(x, training=True) ** 2).sum().backward()
+
+        def backend(module, inputs):
+            seen.append(module)
+            return module.forward
+
+        (torch.compile(step, backend=backend) if compiled else step)(layer, x)
+        slopes.append(x.grad)
+    torch.testing.assert_close(*slopes)
+    assert len(seen) <= 1  # the square and the sum
+
+
+@pytest.mark.parametrize("name", ours.__all__)
 def test_classes_are_keras_classes_with_their_arguments(name, tmp_path):
     own, theirs = getattr(ours, name), getattr(keras.layers, name)
     assert issubclass(own, theirs)

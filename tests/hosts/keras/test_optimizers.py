@@ -263,6 +263,20 @@ def test_a_variable_may_be_its_own_gradient():
     assert not taken(results[0][1])
 
 
+def test_variables_that_share_memory_are_stepped_one_after_another():
+    value = torch.ones(5)
+    one, other = keras.Variable(value), keras.Variable(value)
+    one._value = other._value
+    results = []
+    for given in ([one, other], [one, one]):
+        optimizer = ours.SGD(0.1)
+        optimizer.build([one, other])
+        optimizer.apply([torch.full((5,), 1.0), torch.full((5,), 2.0)], given)
+        results.append(one.numpy().copy())
+        assert not taken(optimizer)
+    np.testing.assert_allclose(results, [[0.7] * 5, [0.4] * 5], rtol=1e-6)
+
+
 @pytest.mark.parametrize(("name", "options"), [("Adam", {"weight_decay": -0.1}), ("Muon", {"adam_lr_ratio": -0.5})])
 def test_negative_factors_mean_what_they_mean_to_keras(name, options):
     assert_same(stepped(ours, name, options), stepped(keras.optimizers, name, options))
