@@ -6,6 +6,7 @@ Nothing is written before all is checked.
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from math import prod
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -15,10 +16,12 @@ from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.checks import all_fit, are_labels, fits, may_overlap, takes
 from fastopt.kernels.runtime.names import Named as Named
 from fastopt.kernels.runtime.names import nearest as nearest
+from fastopt.kernels.runtime.names import shown as shown
 from fastopt.kernels.runtime.names import unknown as unknown
 
 FLOAT64 = np.dtype(np.float64)
 DTYPES = (np.dtype(np.float32), FLOAT64)
+MOST = 2**59  # elements of 16 bytes: no array of NumPy's has more
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -26,7 +29,7 @@ def describe(value: Any) -> str:
     """Return what came, in a few words."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
-    return " ".join(f"{type(value).__name__} {value!r}".split())[:80]
+    return f"{type(value).__name__} {shown(value)}"
 
 
 def plain(value: Any, name: str, more: str = "") -> np.ndarray:
@@ -163,7 +166,7 @@ def not_empty(value: np.ndarray, name: str) -> np.ndarray:
 
 def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in among:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, among))}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, among))}, got {shown(value)}")
     return value
 
 
@@ -210,7 +213,7 @@ def number(value: Any, name: str, domain: Domain) -> float:
     except OverflowError:  # an integer beyond all floats
         converted = np.inf
     if not holds(converted):
-        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+        raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
     return converted
 
 
@@ -226,7 +229,7 @@ def numbers(value: Any, name: str, domains: list[Domain]) -> tuple[float, ...]:
     if not isinstance(value, list | tuple) or len(value) != len(domains):
         parts = dict.fromkeys(wanted.split("number")[1].strip() for _, wanted in domains)
         wanted = f"{('one', 'two', 'three')[len(domains) - 1]} numbers {' and '.join(parts)}"
-        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+        raise ValueError(f"{name}: expected {wanted}, got {shown(value)}")
     return tuple(number(part, f"{name}[{i}]", domain) for i, (part, domain) in enumerate(zip(value, domains)))
 
 
@@ -258,6 +261,8 @@ def shape(value: Any, name: str, axes: int = 0) -> tuple[int, ...]:
     lengths = tuple(integer(length, f"{name}[{axis}]", 0) for axis, length in enumerate(value))
     if len(lengths) < axes:
         raise ValueError(f"{name}: expected {axes} axes or more, got {lengths}")
+    if prod(lengths) >= MOST:
+        raise ValueError(f"{name}: expected fewer than 2**59 elements, got {lengths}")
     return lengths
 
 
@@ -267,10 +272,10 @@ def dtype(value: Any, name: str, among: tuple[str, ...] = ("float32", "float64")
         if isinstance(value, str) and value == "bfloat16" and value in among:
             return kinds.bfloat16()
         found = None if value is None else np.dtype(value)
-    except TypeError:
+    except Exception:  # NumPy asks any object what it is
         found = None
     if found is None or (found not in DTYPES and str(found) not in among):
-        raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {value!r}")
+        raise TypeError(f"{name}: expected {', '.join(among[:-1])} or {among[-1]}, got {shown(value)}")
     return found
 
 

@@ -88,7 +88,7 @@ def axes(value: Any, name: str) -> int | tuple[int, ...] | None:
     if not isinstance(value, tuple | list):
         return None if value is None else expect.integer(value, name)
     if not value:
-        raise ValueError(f"{name}: expected an axis, a tuple of at least one, or None, got {value!r}")
+        raise ValueError(f"{name}: expected an axis, a tuple of at least one, or None, got {expect.shown(value)}")
     return tuple(expect.integer(one, f"{name}[{k}]") for k, one in enumerate(value))
 
 

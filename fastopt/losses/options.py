@@ -105,7 +105,7 @@ def function_of(cls: Any, name: str) -> Callable[..., Any]:
                 raise TypeError(f"{key}: {expect.unknown(key, known)}")
         given = {key: keywords.pop(key) for key in names if key in keywords}
         loss = None
-        with suppress(TypeError):  # of arrays among the options, which have no hash; a refused option is refused below
+        with suppress(Exception):  # of what has no hash, as arrays among the options; a refused option is refused below
             loss = kept(*args[count:], **keywords)
         return (loss or cls(*args[count:], **keywords))(*args[:count], **given)
 

@@ -132,7 +132,7 @@ def metric_of(kind: Callable[..., Metric], *options: Any) -> Metric:
     """Return a metric with these options, for a function: they are checked once, and the state is left alone."""
     try:
         return _kept(kind, *options)
-    except TypeError:  # a list among the options, or a value of a wrong type
+    except Exception:  # something without a hash among the options, as a list, or a refused one
         return kind(*options)
 
 

@@ -253,7 +253,7 @@ def activation_of(activation: Any) -> Activation:
     if activation is None:
         return None
     if not isinstance(activation, str) or activation != "relu":
-        raise ValueError(f"activation: expected None or 'relu', got {activation!r}")
+        raise ValueError(f"activation: expected None or 'relu', got {expect.shown(activation)}")
     return "relu"
 
 

@@ -96,8 +96,8 @@ class BatchNorm(Layer):
         dtype: str = "float32",
         biased: bool = False,
     ):
-        if isinstance(features, bool) or not isinstance(features, int | np.integer) or features < 1:
-            raise ValueError(f"features: expected an integer of at least 1, got {features!r}")
+        if isinstance(features, bool) or not isinstance(features, int | np.integer) or not 1 <= features < expect.MOST:
+            raise ValueError(f"features: expected an integer from 1 to 2**59 - 1, got {expect.shown(features)}")
         made: dict[str, Any] = {
             "features": int(features),
             "channel_axis": batch.channel_axis_of(channel_axis),

@@ -94,7 +94,7 @@ def merge_stats(stats: Sequence[Statistics]) -> Statistics:
     (array([5., 6.]), array([11.66666667, 11.66666667]), 6)
     """
     if not isinstance(stats, list | tuple) or not stats:
-        raise ValueError(f"stats: expected one or more triples of mean, variance and count, got {stats!r}")
+        raise ValueError(f"stats: expected one or more triples of mean, variance and count, got {expect.shown(stats)}")
     for k, part in enumerate(stats):
         if not isinstance(part, tuple) or len(part) != 3:
             raise TypeError(f"stats[{k}]: expected a triple of mean, variance and count, got {expect.describe(part)}")

@@ -15,7 +15,7 @@ from fastopt.kernels.runtime.whole import put, whole
 from fastopt.optimizers import joining, row_steps
 from fastopt.optimizers.copies import begin_anew, type_of_copies
 from fastopt.optimizers.memory import State
-from fastopt.optimizers.options import APART, SYNONYMS, Options, Settable, Stats, StepOptions
+from fastopt.optimizers.options import APART, SETTABLE, SYNONYMS, Options, Settable, Stats, StepOptions
 from fastopt.optimizers.options import filled as filled
 from fastopt.optimizers.refusals import expect_norm
 from fastopt.optimizers.rule import Group, Rule
@@ -121,8 +121,8 @@ class Optimizer(Saved):
             raise AttributeError(f"{name}: set it in each group: for group in optimizer.groups: group[{name!r}] = ...")
         if kind is not None or name in Options.__dataclass_fields__:
             raise AttributeError(f"{name}: can't be set after an optimizer is made; make another one")
-        known = ("lr", "steps", *(key for key in vars(Optimizer) if isinstance(vars(Optimizer)[key], Settable)))
-        raise AttributeError(f"{name}: {expect.unknown(name, (*known, *self.rule.hyper), SYNONYMS)}")
+        known = ("lr", "steps", *SETTABLE, *self.rule.hyper)
+        raise AttributeError(f"{name}: {expect.unknown(name, known, SYNONYMS)}")
 
     # ---- what it holds
 
@@ -171,6 +171,7 @@ class Optimizer(Saved):
 
     def change_option(self, name: str, value: Any) -> None:
         """Set one option for the steps to come, as by assignment."""
+        expect.choice(name, "name", SETTABLE)
         with self._turn:
             self._store.take_options(Options.of({**vars(self.options), name: value}))
 

@@ -49,10 +49,10 @@ def load_state_dict(store: Store, given: Any, done: Sequence[Call] = ()) -> None
     if not isinstance(given, Mapping) or not wanted <= given.keys():
         raise ValueError(f"state_dict: expected the keys {sorted(wanted)}, got {expect.describe(given)}")
     if given["optimizer"] != store.rule.name:
-        raise ValueError(f"state_dict: expected the state of {store.rule.name}, got {given['optimizer']!r}")
+        raise ValueError(f"state_dict: expected the state of {store.rule.name}, got {expect.shown(given['optimizer'])}")
     steps, state = given["steps"], given["state"]
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {steps!r}")
+        raise ValueError(f"state_dict['steps']: expected an integer ≥ 0, got {expect.shown(steps)}")
     groups = _groups(store, given["groups"])
     carried = _carried(store, given["carried"]) if carries else store.carried
     if not isinstance(state, Mapping) or list(state) != store.names:

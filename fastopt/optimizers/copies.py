@@ -30,7 +30,7 @@ def type_of_copies(copies: Any, stated: str | None) -> str:
         got = expect.describe(copies if first is None else first)
         raise TypeError(f"copies: expected arrays of bfloat16 or float16, got {got}")
     if stated not in (None, kind):
-        raise ValueError(f"copy_to: expected {kind!r}, the type of copies, or None, got {stated!r}")
+        raise ValueError(f"copy_to: expected {kind!r}, the type of copies, or None, got {expect.shown(stated)}")
     return kind
 
 

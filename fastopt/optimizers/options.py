@@ -135,6 +135,9 @@ class Options:
         return cls(**checked)
 
 
+SETTABLE = ("clip_norm", "clip_each", "clip_value", "ema_decay", "seed")  # between steps
+
+
 class Settable:
     """An option that may be changed between steps; it is checked as at the start."""
 

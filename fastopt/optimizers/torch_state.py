@@ -119,7 +119,7 @@ def _untold(store: Store, group: Dict, defaults: Dict) -> Dict:
     for key, value in untold.items():
         usual = store.rule.defaults[key]
         if value != usual:
-            raise ValueError(f"{key}: expected {usual!r}, as in torch's {store.rule.name}, got {value!r}")
+            raise ValueError(f"{key}: expected {usual!r}, as in torch's {store.rule.name}, got {expect.shown(value)}")
     return untold
 
 
@@ -143,7 +143,7 @@ def _groups_from_torch(store: Store, groups: Any, defaults: Dict) -> tuple[list[
         if not isinstance(group, Mapping) or not wanted <= group.keys():
             raise ValueError(f"{name}: expected the keys {sorted(wanted)}, got {expect.describe(group)}")
         if not isinstance(group["params"], list | tuple) or len(group["params"]) != count:
-            raise ValueError(f"{name}['params']: expected {count} parameters, got {group['params']!r}")
+            raise ValueError(f"{name}['params']: expected {count} parameters, got {expect.shown(group['params'])}")
         decoupled = store.options.decoupled_weight_decay or bool(defaults.get(DECOUPLED, False))
         if bool(group.get(DECOUPLED, defaults.get(DECOUPLED, False))) != decoupled:
             raise ValueError(f"{name}[{DECOUPLED!r}]: expected {decoupled}, got {not decoupled}")

@@ -8,6 +8,14 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def shown(value: Any) -> str:
+    """Return the `repr` of what came, on one line and not at length; some raise, as an array's that JAX has deleted."""
+    try:
+        return " ".join(repr(value).split())[:80]
+    except Exception:
+        return f"an object of type {type(value).__name__}"
+
+
 def unknown(name: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
     """Return the sentence for an argument that there is not: the nearest that there is, and all of them."""
     from difflib import get_close_matches  # a millisecond that few programs need

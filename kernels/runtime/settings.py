@@ -8,7 +8,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from numbers import Integral
 from typing import Any
 
-from fastopt.kernels.runtime.names import Function, Named, nearest
+from fastopt.kernels.runtime.names import Function, Named, nearest, shown
 from fastopt.kernels.runtime.whole import Innermost
 
 TARGETS = ("cython", "numba", "reference", "cuda")
@@ -61,7 +61,7 @@ def _quota_v1() -> float | None:
 
 def _check_threads(count: Any, name: str) -> int:
     if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= int(count) <= MAX_THREADS:
-        raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS}, got {count!r}")
+        raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS}, got {shown(count)}")
     return int(count)
 
 
@@ -131,7 +131,7 @@ def where_threads_come_from() -> str:
 
 def _check_target(name: object, origin: str) -> str:
     if not isinstance(name, str) or name not in TARGETS:
-        raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {name!r}")
+        raise ValueError(f"{origin}: expected one of {', '.join(map(repr, TARGETS))}, got {shown(name)}")
     if name == "cuda" and (reason := why_no_cuda()):
         raise RuntimeError("target 'cuda' was asked for, but " + reason)
     if name == "numba" and (reason := why_no_numba()):

@@ -91,3 +91,29 @@ def test_a_misspelt_argument_of_anything_is_told_the_nearest(value):
     words = rf"^{wrong}: expected one of .*{last.name}.*, got '{wrong}'; did you mean '{last.name}'\?$"
     with pytest.raises(TypeError, match=words):
         value(**given, **{wrong: 1})
+
+
+class Nameless:
+    """What can't even be shown, as an array of JAX's that has been deleted."""
+
+    __hash__ = None  # nor kept
+
+    def __repr__(self):
+        raise RuntimeError("deleted")
+
+
+@pytest.mark.parametrize("value", CALLABLES)
+def test_what_cannot_be_shown_is_refused_all_the_same(value):
+    named = [one.name for one in inspect.signature(value).parameters.values() if one.kind is not one.VAR_KEYWORD]
+    with pytest.raises((TypeError, ValueError), match=r"^\w+(\[0\])?: expected .*Nameless|^shape: "):
+        value(**dict.fromkeys(named, Nameless()))
+
+
+def test_an_error_shows_one_line_however_long_the_value():
+    with pytest.raises(ValueError, match=r"^target: expected one of .*, got array\(\[\[[^\n]{60,80}$"):
+        fo.target(np.zeros((9, 9)))
+
+
+def test_an_option_that_steps_do_not_know_is_refused_by_its_name():
+    with pytest.raises(ValueError, match=r"^name: expected one of 'clip_norm', .*, got 'rounding'$"):
+        fo.optimizers.SGD(GOOD.copy()).change_option("rounding", "stochastic")
