@@ -3,8 +3,9 @@
 Every Numba option of the project stands here. A kernel is compiled from a module file that is written once into
 a cache folder and named by the hash of all it contains, for three reasons: Numba's own disk cache works for
 module files alone, it overlooks edits in files that a kernel merely calls, and first-class functions are slow.
-The file holds the exp and log of the kernel's type, the fold of lanes, the room's rules, and a loop: read it when in
-doubt.
+The file holds a loop. What kernels share (exp and log of their type, the fold of lanes, rules and pieces of the room)
+are modules too, each with the names of those before it: so a process compiles a function once for all that call it. A
+module's name holds the hash of its text and of theirs: read them when in doubt.
 """
 
 import ast
@@ -15,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from threading import RLock
 
@@ -22,8 +24,9 @@ from fastopt.kernels.runtime.cache import cache_folder as cache_folder
 
 # numpy: without it a branch for division by zero stops vectorising. No fastmath: NaN and Inf must travel.
 OPTIONS = "error_model='numpy', boundscheck=False, nogil=True"
+CALLED = f"{OPTIONS}, no_cpython_wrapper=True, no_cfunc_wrapper=True"  # by kernels alone, never by Python or C
 
-HEADER = '''"""Written by fastopt.kernels.runtime.jit for the kernel {name} in {dtype}; safe to delete."""
+HEADER = f'''"""Written by fastopt.kernels.runtime.jit; safe to delete."""
 import math
 from math import sqrt
 
@@ -32,7 +35,7 @@ from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-real = np.{dtype}
+real = np.{{dtype}}
 
 @intrinsic(prefer_literal=True)
 def doubles_on_stack(typing, size):
@@ -60,7 +63,11 @@ def on_stack(typing, size):
     def allocate(context, builder, signature, arguments):
         number = context.get_value_type(signature.return_type.dtype)
         return cgutils.alloca_once(builder, number, size=context.get_constant(types.intp, size.literal_value))
-    return types.CPointer(types.{dtype})(size), allocate
+    return types.CPointer(types.{{dtype}})(size), allocate
+
+@njit({CALLED})
+def typed(pointer, dtype):
+    return carray(pointer, 1 << 62, dtype)
 '''
 
 compiled: list[str] = []  # names of the kernels this process asked Numba for; the tests count them
@@ -79,7 +86,7 @@ class _Typed(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node):
         self.generic_visit(node)
-        node.decorator_list = [ast.parse(f"njit({OPTIONS}, forceinline=True)", mode="eval").body]
+        node.decorator_list = [ast.parse(f"njit({CALLED}, forceinline=True)", mode="eval").body]
         if ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
         return node
@@ -97,7 +104,12 @@ class _Typed(ast.NodeTransformer):
 
 def typed_source(path) -> str:
     """Return a module's text with typed literals, ready to be part of a kernel's module."""
-    return ast.unparse(ast.fix_missing_locations(_Typed().visit(ast.parse(Path(path).read_text()))))
+    return _typed(Path(path).read_text())
+
+
+@cache  # a room's kernels share most of their text
+def _typed(text: str) -> str:
+    return ast.unparse(ast.fix_missing_locations(_Typed().visit(ast.parse(text))))
 
 
 def elementwise_loop(rule, buffers, written, scalars) -> str:
@@ -106,7 +118,7 @@ def elementwise_loop(rule, buffers, written, scalars) -> str:
     results = ", ".join(f"{name}[i]" for name in written)
     arguments = ", ".join([*(f"{name}[i]" for name in inputs), *scalars])
     return f"""
-@njit({OPTIONS})
+@njit({CALLED})
 def loop({", ".join([*buffers, *scalars])}):
     for i in range({buffers[0]}.size):
         {results} = {rule.__name__}({arguments})
@@ -131,10 +143,6 @@ def handwritten(body, buffers, types) -> str:
     """
     pointers = ", ".join(f"typed(buffers[{k}], {types.get(name, 'real')!s})" for k, name in enumerate(buffers))
     return f"""
-@njit({OPTIONS})
-def typed(pointer, dtype):
-    return carray(pointer, 1 << 62, dtype)
-
 @cfunc(SIGNATURE, cache=True, {OPTIONS})
 def kernel(buffers, dims, scalars, start, stop, partials):
     {body.__name__}({pointers}, dims, scalars, start, stop, partials)
@@ -150,22 +158,33 @@ def _import(path: Path, name: str):
 
 
 def load(name: str, dtype: str, *parts: str):
-    """Return the module made of these parts of text, compiled, from the cache where it has been made before."""
+    """Return the module of the last of these parts of text, a kernel's, compiled, from the cache where it has been made
+    before; the parts before it are what the kernel shares with others."""
+    elementary, lanes = (
+        typed_source(Path(__file__).with_name(f"{stem}.py")) for stem in (f"elementary_{dtype}", "lanes")
+    )
+    *shared, own = parts
+    above = ""
+    with _lock:
+        for text in (HEADER.format(dtype=dtype) + elementary, lanes, *shared):
+            above = f"from {_module('shared', dtype, above + text).__name__} import *\n\n"
+        return _module(name, dtype, above + own)
+
+
+def _module(name: str, dtype: str, text: str):
     import numba
 
-    shared = [typed_source(Path(__file__).with_name(f"{stem}.py")) for stem in (f"elementary_{dtype}", "lanes")]
-    text = "\n\n".join([HEADER.format(name=name, dtype=dtype), *shared, *parts])
     key = hashlib.sha256(f"{numba.__version__}\n{sys.version}\n{text}".encode()).hexdigest()[:16]
-    with _lock:
-        if key not in _modules:
+    if key not in _modules:
+        if name != "shared":
             compiled.append(f"{name}[{dtype}]")
-            folder = cache_folder() / f"{name}_{dtype}_{key}"
-            try:
-                _modules[key] = _import(_write(folder, text), f"fastopt_jit_{key}")
-            except Exception:  # a truncated cache file would fail for ever: make it anew, once
-                shutil.rmtree(folder, ignore_errors=True)
-                _modules[key] = _import(_write(folder, text), f"fastopt_jit_{key}")
-        return _modules[key]
+        folder = cache_folder() / f"{name}_{dtype}_{key}"
+        try:
+            _modules[key] = _import(_write(folder, text), f"fastopt_jit_{key}")
+        except Exception:  # a truncated cache file would fail for ever: make it anew, once
+            shutil.rmtree(folder, ignore_errors=True)
+            _modules[key] = _import(_write(folder, text), f"fastopt_jit_{key}")
+    return _modules[key]
 
 
 def _write(folder: Path, text: str) -> Path:
