@@ -17,11 +17,14 @@ CREW = Crew(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
 
 
 def on_torchs_workers(function: F) -> F:
-    """Run the kernels that a function calls on torch's workers."""
+    """Run the kernels that a function calls on torch's workers, and keep `torch.compile` out of it.
+
+    A compiled graph breaks around the call, and `fullgraph=True` is refused by torch.
+    """
 
     @wraps(function)
     def run(*args: Any, **keywords: Any) -> Any:
         with CREW:
             return function(*args, **keywords)
 
-    return run  # type: ignore[return-value]
+    return torch._disable_dynamo(run)  # type: ignore[attr-defined, return-value]

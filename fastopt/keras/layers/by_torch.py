@@ -6,13 +6,14 @@ import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from fastopt.keras.losses.by_torch import takes
-from fastopt.torch.functional import norms
-from fastopt.torch.functional.base import WIDE, on_workers
+from fastopt.torch.crew import on_torchs_workers
+from fastopt.torch.functional import norms, passes
+from fastopt.torch.functional.base import WIDE
 
 Tensor = torch.Tensor
 
 
-@on_workers
+@on_torchs_workers
 def batch_norm(layer: Any, x: Any, train: bool, mask: Tensor | None) -> Tensor | None:
     """Return batch norm of a layer's inputs; in training, its moving statistics are updated in place."""
     if not isinstance(x, Tensor) or not takes(x) or in_stateless_scope():
@@ -30,7 +31,7 @@ def batch_norm(layer: Any, x: Any, train: bool, mask: Tensor | None) -> Tensor |
             return None
     gamma = None if layer.gamma is None else layer.gamma.value.to(kind)
     beta = None if layer.beta is None else layer.beta.value.to(kind)
-    return norms.batch(
+    return passes.batch(
         x, gamma, beta, moving, training=train, momentum=1.0 - layer.momentum, eps=layer.epsilon, axis=axis,
         mask=chosen, biased=True,
     )  # fmt: skip

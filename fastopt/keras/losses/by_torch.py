@@ -9,8 +9,8 @@ import torch
 
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
+from fastopt.torch.crew import on_torchs_workers as opaque
 from fastopt.torch.functional.base import array, is_looked_into, keep
-from fastopt.torch.functional.base import on_workers as opaque
 from fastopt.torch.tensors import NAMES
 
 __all__ = [

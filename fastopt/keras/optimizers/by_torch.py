@@ -12,8 +12,8 @@ from fastopt.kernels.optimizers.recipe import WORK, Recipe
 from fastopt.kernels.runtime.targets import way
 from fastopt.kernels.runtime.tensors import TYPES, Table
 from fastopt.optimizers.rule import Rule as Core
+from fastopt.torch.crew import on_torchs_workers as opaque
 from fastopt.torch.functional.base import is_looked_into
-from fastopt.torch.functional.base import on_workers as opaque
 from fastopt.torch.tensors import NAMES, view
 
 __all__ = ["Jobs", "address", "kind", "number", "opaque", "reaches", "taken"]

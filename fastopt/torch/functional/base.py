@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 
 from fastopt import expect
 from fastopt.kernels.runtime import kinds
-from fastopt.torch.crew import CREW
+from fastopt.torch.crew import CREW, on_torchs_workers
 from fastopt.torch.tensors import NAMES
 
 Compute = Callable[[bool], tuple[torch.Tensor, tuple[torch.Tensor, ...]]]
@@ -20,22 +20,8 @@ NO_SECOND = b"fastopt.torch: expected one derivative, got a second one, which ke
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def on_workers(function: F) -> F:
-    """Run a function on torch's workers, and keep `torch.compile` out of it.
-
-    The graph breaks around it, and `fullgraph=True` is refused by torch.
-    """
-
-    @wraps(function)
-    def run(*args: Any, **keywords: Any) -> Any:
-        with CREW:
-            return function(*args, **keywords)
-
-    return torch._disable_dynamo(run)  # type: ignore[attr-defined, return-value]
-
-
 def opaque(function: F) -> F:
-    """As `on_workers`; what would have to look inside is refused."""
+    """As `on_torchs_workers`; what would have to look inside is refused."""
 
     @wraps(function)
     def plain(*args: Any, **keywords: Any) -> Any:
@@ -46,7 +32,7 @@ def opaque(function: F) -> F:
             )
         return function(*args, **keywords)
 
-    return on_workers(plain)  # type: ignore[return-value]
+    return on_torchs_workers(plain)  # type: ignore[return-value]
 
 
 def is_looked_into() -> bool:

@@ -5,13 +5,14 @@ from torch.nn import functional as theirs
 
 from fastopt.kernels.losses import formulas
 from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import array, expect_float, expect_tensor, moves, opaque, reduction_of
+from fastopt.torch.functional.base import array, expect_float, expect_tensor, moves, reduction_of
 from fastopt.torch.functional.elements import of_elements
+from fastopt.torch.functional.operators import loss
 
 Tensor = torch.Tensor
 
 
-@opaque
+@loss
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
@@ -43,7 +44,7 @@ def binary_cross_entropy(
     return of_elements(formulas.binary_crossentropy(False, 0.0, True), input, target, reduction, weight)
 
 
-@opaque
+@loss
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean", pos_weight: Tensor | None = None,
@@ -67,7 +68,7 @@ def binary_cross_entropy_with_logits(
     return of_elements(formulas.binary_crossentropy(True, 0.0), input, target, reduction, weight)
 
 
-@opaque
+@loss
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:  # fmt: skip
@@ -79,7 +80,7 @@ def soft_margin_loss(
     return of_elements(formulas.binary_crossentropy(True, 0.0), margin, torch.ones_like(margin), reduction)
 
 
-@opaque
+@loss
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",

@@ -16,16 +16,16 @@ from fastopt.torch.functional.base import (
     expect_reduction,
     keep,
     moves,
-    opaque,
     reduction_of,
     value_of,
     value_type,
 )  # fmt: skip
+from fastopt.torch.functional.operators import loss
 
 Tensor = torch.Tensor
 
 
-@opaque
+@loss
 def mse_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -49,7 +49,7 @@ def mse_loss(
     return of_elements(formulas.mean_squared_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
 
 
-@opaque
+@loss
 def l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -61,7 +61,7 @@ def l1_loss(
     return of_elements(formulas.mean_absolute_error(), input, target, reduction, weight, symmetric=True, by_weight=True)
 
 
-@opaque
+@loss
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -77,7 +77,7 @@ def huber_loss(
     return of_elements(formulas.huber(float(delta)), input, target, reduction, weight, symmetric=True)
 
 
-@opaque
+@loss
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", beta: float = 1.0,

@@ -14,16 +14,16 @@ from fastopt.torch.functional.base import (
     expect_reduction,
     keep,
     moves,
-    opaque,
     reduction_of,
     value_of,
 )  # fmt: skip
 from fastopt.torch.functional.elements import of_elements
+from fastopt.torch.functional.operators import loss
 
 Tensor = torch.Tensor
 
 
-@opaque
+@loss
 def kl_div(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", log_target: bool = False,
@@ -51,7 +51,7 @@ def kl_div(
     return of_elements(formula, input, target, "mean" if reduction == "batchmean" else reduction)
 
 
-@opaque
+@loss
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
@@ -99,7 +99,7 @@ def gaussian_nll_loss(
     return keep(compute, input, target, variance)
 
 
-@opaque
+@loss
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None,
     eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",

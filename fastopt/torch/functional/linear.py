@@ -18,15 +18,15 @@ from fastopt.torch.functional.base import (
     expect_tensor,
     keep,
     moves,
-    opaque,
     value_of,
 )  # fmt: skip
+from fastopt.torch.functional.operators import loss
 from fastopt.torch.functional.rows import counted, cross_entropy, labels_of
 
 Tensor = torch.Tensor
 
 
-@opaque
+@loss
 def linear_cross_entropy(
     input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
     weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,

@@ -4,49 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional as theirs
 
-from fastopt.kernels.runtime.targets import way
-from fastopt.torch.functional.base import WIDE, array, expect_float, expect_tensor, once, opaque
+from fastopt.torch.functional.base import WIDE, expect_float, expect_tensor
+from fastopt.torch.functional.operators import traced
+from fastopt.torch.functional.passes import batch, sample
 
 Tensor = torch.Tensor
 
 
-class _Sample(torch.autograd.Function):
-    """Layer, RMS and group norm: what is normalized by itself is a part of one sample."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, norm: str, groups: int, shape: tuple[Any, ...], eps: float, x: Tensor, gamma: Any, beta: Any
-    ) -> Tensor:
-        y = torch.empty_like(x)
-        outer = (x.shape[0], groups) if groups else tuple(x.shape[: x.dim() - len(shape)])
-        vectors = [None if one is None else array(one) for one in (gamma, beta)]
-        statistics = way("normalization").sample_forward(
-            norm, array(x), *vectors, array(y), outer, shape, groups, eps
-        )  # fmt: skip
-        ctx.save_for_backward(x, gamma)
-        ctx.said, ctx.statistics = (norm, groups, shape, gamma is not None, beta is not None), statistics
-        return y
-
-    @staticmethod
-    @once
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        (dy,), (x, gamma) = slopes, ctx.saved_tensors
-        norm, groups, shape, has_gamma, has_beta = ctx.said
-        dx = torch.empty_like(x)
-        vector = None if gamma is None else array(gamma)
-        found = way("normalization").sample_backward(
-            norm, array(dy.to(x.dtype)), array(x), vector, ctx.statistics, array(dx), shape, groups
-        )  # fmt: skip
-        dgamma = torch.from_numpy(found[0]) if has_gamma else None
-        dbeta = torch.from_numpy(found[1]) if has_beta else None
-        return None, None, None, None, dx, dgamma, dbeta
-
-
-@opaque
+@traced
 def layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -65,7 +33,7 @@ def layer_norm(
     return _sample("layer", 0, shape, eps, input, weight, bias)
 
 
-@opaque
+@traced
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -78,7 +46,7 @@ def rms_norm(
     return _sample("rms", 0, shape, eps, input, weight, None)
 
 
-@opaque
+@traced
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -97,7 +65,7 @@ def group_norm(
     return _sample("group", num_groups, (channels,), eps, input, weight, bias)
 
 
-@opaque
+@traced
 def instance_norm(
     input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
     bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
@@ -137,8 +105,7 @@ def instance_norm(
 
 def _sample(norm: str, groups: int, shape: tuple[Any, ...], eps: float, x: Tensor, weight: Any, bias: Any) -> Tensor:
     weight, bias = _vector(weight, "weight", x, shape), _vector(bias, "bias", x, shape)
-    result: Tensor = _Sample.apply(norm, groups, shape, float(eps), x, weight, bias)
-    return result
+    return sample(norm, groups, shape, float(eps), x, weight, bias)
 
 
 def _expect_shape(input: Tensor, normalized_shape: Sequence[int]) -> tuple[int, ...]:
@@ -180,90 +147,7 @@ def _expect_running(x: Tensor, *running: Tensor | None) -> None:
 # ---- batch norm
 
 
-class _Batch(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Any, beta: Any, residual: Any, said: dict[str, Any]) -> Tensor:
-        channels, kind = x.shape[said["axis"]], x.dtype if x.dtype in WIDE else torch.float32
-        gamma_array = array(torch.ones(channels, dtype=kind) if gamma is None else gamma)
-        beta_array = array(torch.zeros(channels, dtype=kind) if beta is None else beta)
-        y = torch.empty_like(x)
-        options = {
-            "axis": said["axis"], "activation": said["activation"],
-            "residual": None if residual is None else array(residual),
-        }  # fmt: skip
-        door, running = way("normalization"), [None if one is None else array(one) for one in said["running"]]
-        if said["training"]:
-            mean, invstd = door.batch_forward(
-                array(x),
-                gamma_array,
-                beta_array,
-                array(y),
-                *running,
-                momentum=said["momentum"],
-                eps=said["eps"],
-                mask=said["mask"],
-                biased=said["biased"],
-                **options,
-            )
-        else:
-            mean, variance = (array(one).astype(np.float64) for one in said["running"])
-            invstd = door.batch_normalize(
-                array(x), gamma_array, beta_array, mean, variance, array(y), eps=said["eps"], **options
-            )
-        ctx.save_for_backward(x, residual, gamma, beta)
-        ctx.kept, ctx.said = (gamma_array, beta_array, mean, invstd), said
-        return y
-
-    @staticmethod
-    @once
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        (dy,), (x, residual, gamma, beta), said = slopes, ctx.saved_tensors, ctx.said
-        dx = torch.empty_like(x)
-        relu = said["activation"] is not None
-        dresidual = torch.empty_like(residual) if residual is not None and relu else None
-        dgamma, dbeta = way("normalization").batch_backward(
-            array(dy.to(x.dtype)), array(x), *ctx.kept, array(dx), None if dresidual is None else array(dresidual),
-            training=said["training"], axis=said["axis"], activation=said["activation"],
-            residual=None if residual is None else array(residual), mask=said["mask"],
-        )  # fmt: skip
-        if residual is not None and not relu:
-            dresidual = dy
-        gradients = (
-            None if gamma is None else torch.from_numpy(dgamma), None if beta is None else torch.from_numpy(dbeta),
-        )  # fmt: skip
-        return dx, *gradients, dresidual, None
-
-
-def batch(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, running: Sequence[Tensor | None], *, training: bool,
-    momentum: float, eps: float, axis: int = 1, residual: Tensor | None = None, relu: bool = False,
-    mask: Tensor | None = None, biased: bool = False,
-) -> Tensor:  # fmt: skip
-    """Return batch norm over any axis of channels; nothing is checked. Running statistics are updated in place.
-
-    Parameters
-    ----------
-    x, gamma, beta, running, training, momentum, eps, residual, relu
-        As in :func:`batch_norm`, parameters in the type that the kernels take beside x.
-    axis : int
-        The channels' axis, from the front.
-    mask : bool tensor of x's shape without its channels, or None
-        In training: statistics are those of the values where it is True.
-    biased : bool
-        Whether the running variance takes the biased variance of a batch.
-    """
-    said = {
-        "training": training, "momentum": momentum, "eps": float(eps), "running": running,
-        "activation": "relu" if relu else None, "axis": axis, "mask": None if mask is None else array(mask),
-        "biased": biased,
-    }  # fmt: skip
-    result: Tensor = _Batch.apply(x, gamma, beta, residual, said)
-    if training:
-        torch.autograd.graph.increment_version([one for one in running if one is not None])
-    return result
-
-
-@opaque
+@traced
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,

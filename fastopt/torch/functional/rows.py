@@ -19,15 +19,15 @@ from fastopt.torch.functional.base import (
     expect_tensor,
     keep,
     moves,
-    opaque,
     reduction_of,
     value_of,
 )  # fmt: skip
+from fastopt.torch.functional.operators import loss
 
 Tensor = torch.Tensor
 
 
-@opaque
+@loss
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
     ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0, *,
@@ -43,7 +43,8 @@ def cross_entropy(
         As torch's.
     in_place : bool, default False
         Whether the gradient is written over the logits, which are lost then. For logits that nothing else reads, such
-        as those of a linear layer: no memory of their size is asked for.
+        as those of a linear layer: no memory of their size is asked for. In a compiled graph memory is the compiler's,
+        and the logits stay.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def cross_entropy(
     return _of_rows(formula, labels, input, logits, leading, reduction, count, weights, in_place)
 
 
-@opaque
+@loss
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",

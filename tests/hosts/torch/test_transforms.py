@@ -78,23 +78,3 @@ def test_transforms_of_functions_are_refused(name, transform):
     )
     with pytest.raises(RuntimeError, match=r"torch\.func"):
         call(x)
-
-
-@pytest.mark.parametrize("name", BOTH, ids=str)
-def test_a_compiled_graph_breaks_around_the_call(name):
-    x = torch.randn(4, 5)
-    call = torch.compile(lambda x: 2.0 * BOTH[name](ours, x + 1.0), backend="eager")
-    torch.testing.assert_close(call(x), 2.0 * BOTH[name](theirs, x + 1.0), rtol=1e-4, atol=1e-5)
-
-
-class Net(torch.nn.Module):
-    def forward(self, x):
-        return ours.mse_loss(x, CHANCES)
-
-
-def test_whole_graphs_are_refused():
-    whole = torch.compile(Net(), backend="eager", fullgraph=True)
-    with pytest.raises(torch._dynamo.exc.Unsupported, match="fastopt"):
-        whole(torch.randn(4, 5))
-    with pytest.raises(RuntimeError, match="fastopt"):
-        torch.export.export(Net(), (torch.randn(4, 5),))
