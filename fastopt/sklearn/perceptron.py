@@ -212,7 +212,8 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in scikit-learn
 
     Notes
     -----
-    float32 data are trained in float32, all the way. Sparse data are multiplied by scipy.
+    float32 data are trained in float32, all the way. Sparse data are multiplied by scipy. A sample's loss may be any
+    number, where scikit-learn clips probabilities, and with them the loss at 36.
 
     Examples
     --------

@@ -1,13 +1,17 @@
 """What a network of dense layers does with a batch: forward, loss, backward, step; in memory that is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
 from scipy.special import expit, xlogy
 
-from fastopt import losses, optimizers
+from fastopt import optimizers
+from fastopt.kernels.losses import formulas
+from fastopt.kernels.losses.formulas import Formula
+from fastopt.kernels.runtime.targets import way
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], object]] = {  # in place
     "identity": lambda h: h,
@@ -16,11 +20,19 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], object]] = {  # in place
     "relu": lambda h: np.maximum(h, 0, out=h),
 }
 ELEMENTWISE = {
-    "absolute_error": losses.MeanAbsoluteError,
-    "huber": losses.Huber,
-    "log_cosh": losses.LogCosh,
+    "absolute_error": formulas.mean_absolute_error(),
+    "huber": formulas.huber(1.0),
+    "log_cosh": formulas.log_cosh(),
 }
 OPTIMIZERS = tuple(name for name in optimizers.__all__ if name != "Optimizer")
+Loss = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float, np.ndarray], float]
+
+
+class _SGD(optimizers.SGD):
+    """SGD whose momentum may be 1, as scikit-learn's may."""
+
+
+_SGD.rule = replace(_SGD.rule, hyper={**_SGD.rule.hyper, "momentum": _SGD.rule.hyper["dampening"]})
 
 
 def _times_slope(activation: str, h: np.ndarray, delta: np.ndarray) -> None:
@@ -40,49 +52,49 @@ def _product(a: Any, b: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
-# ---- losses: the sum over samples, and its gradient with respect to the last layer before its activation
+# ---- losses: the mean over samples, of a weight altogether, and its gradient by the last layer before its activation
 
 
-def _by_rows(loss: losses.Loss) -> Callable[..., Any]:
-    return lambda y, z, w, out: float(loss.value_and_grad(y, z, w, out=out)[0])
+def _by_kernels(formula: Formula, summed: bool) -> Loss:
+    """Return a loss that adds up a sample's outputs, or takes their mean; weights may be negative in scikit-learn."""
 
-
-def _elementwise(loss: losses.Loss) -> Callable[..., Any]:
-    def of(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, out: np.ndarray) -> float:
-        outputs = z.shape[1]
-        each = None if w is None else np.repeat(w, outputs)
-        return float(loss.value_and_grad(y.reshape(-1, 1), z.reshape(-1, 1), each, out=out.reshape(-1, 1))[0])
+    def of(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, weight: float, out: np.ndarray) -> float:
+        factor = (z.shape[1] if summed else 1) / weight
+        return float(way("losses").evaluate(formula, y, z, out, leading=z.shape[:1], weight=w, factor=factor))
 
     return of
 
 
-def _squared(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, out: np.ndarray) -> float:
+def _squared(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, weight: float, out: np.ndarray) -> float:
     np.subtract(z, y, out=out)
     if w is None:
-        return 0.5 * float(np.vdot(out, out)) / z.shape[1]
-    value = 0.5 * float(np.sum(out * out * w[:, None])) / z.shape[1]
-    out *= w[:, None]
-    return value
+        value = 0.5 * float(np.vdot(out, out)) / z.shape[1]
+    else:
+        value = 0.5 * float(np.sum(out * out * w[:, None])) / z.shape[1]
+        out *= w[:, None]
+    out /= weight
+    return value / weight
 
 
-def _poisson(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, out: np.ndarray) -> float:
+def _poisson(y: np.ndarray, z: np.ndarray, w: np.ndarray | None, weight: float, out: np.ndarray) -> float:
     np.exp(z, out=out)
     values = xlogy(y, y / out) - y + out
     out -= y
     if w is not None:
         values *= w[:, None]
         out *= w[:, None]
-    return float(values.sum())
+    out /= weight
+    return float(values.sum()) / weight
 
 
-def loss_of(name: str, output: str) -> Callable[..., Any]:
-    """Return the loss of a model's `loss` and output activation."""
+def loss_of(name: str, output: str, outputs: int) -> Loss:
+    """Return the loss of a model's `loss`, output activation and number of outputs."""
     if output == "softmax":
-        return _by_rows(losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"))
+        return _by_kernels(formulas.sparse_categorical_crossentropy(outputs, True, None), summed=False)
     if output == "logistic":
-        return _elementwise(losses.BinaryCrossentropy(from_logits=True, reduction="sum"))
+        return _by_kernels(formulas.binary_crossentropy(True, 0.0), summed=True)
     if name in ELEMENTWISE:
-        return _elementwise(ELEMENTWISE[name](reduction="sum"))
+        return _by_kernels(ELEMENTWISE[name], summed=False)
     return _poisson if name == "poisson" else _squared
 
 
@@ -92,7 +104,7 @@ class Batches:
     def __init__(self, model: Any, batch: int, dtype: Any):
         self.coefs, self.intercepts, self.norms = model.coefs_, model.intercepts_, model.norms_
         self.activation, self.alpha = model.activation, model.alpha
-        self.loss = loss_of(model.loss, model.out_activation_)
+        self.loss = loss_of(model.loss, model.out_activation_, len(self.intercepts[-1]))
         widths = [len(b) for b in self.intercepts]
         self.sums = [np.empty((batch, width), dtype) for width in widths]  # before the norm
         self.hidden = [np.empty_like(h) for h in self.sums[:-1]] if self.norms else self.sums[:-1]
@@ -120,8 +132,9 @@ class Batches:
                 inputs.append(h)
         weight = float(n if w is None else w.sum())
         delta = self.deltas[last][:n]
-        value = self.loss(y, z, w, delta) / weight
-        delta /= weight
+        if weight == 0.0:
+            raise ZeroDivisionError("sample_weight: expected weights of a sum other than 0 in every batch, got 0")
+        value = self.loss(y, z, w, weight, delta)
         for i in range(last, -1, -1):
             _product(inputs[i].T, delta, self.grads[i])
             if self.alpha > 0:
@@ -155,7 +168,8 @@ class Steps:
 
     def bind(self, params: list[np.ndarray]) -> optimizers.Optimizer:
         """Return the optimizer of these parameters, in the state of the call before."""
-        optimizer = getattr(optimizers, self.name)(params, lr=self.learning_rate, **self.how)
+        kind = _SGD if self.name == "SGD" else getattr(optimizers, self.name)
+        optimizer = kind(params, lr=self.learning_rate, **self.how)
         if self.state is not None:
             optimizer.load_state_dict(self.state)
             optimizer.lr = self.learning_rate

@@ -112,7 +112,8 @@ def test_estimators_are_scikit_learns(estimator, check):
     [
         {}, {"activation": "tanh", "alpha": 0.1}, {"activation": "logistic", "hidden_layer_sizes": (20, 10)},
         {"solver": "sgd", "learning_rate": "invscaling"}, {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.1},
-        {"solver": "sgd", "nesterovs_momentum": False}, {"early_stopping": True}, {"shuffle": False, "batch_size": 100},
+        {"solver": "sgd", "nesterovs_momentum": False, "momentum": 1.0}, {"early_stopping": True},
+        {"shuffle": False, "batch_size": 100},
     ],
 )  # fmt: skip
 def test_the_classifier_goes_scikit_learns_way(digits, how):
@@ -135,6 +136,32 @@ def test_the_regressor_goes_scikit_learns_way(rng, loss, outputs):
     theirs, own = neural_network.MLPRegressor(**how).fit(x, y, w), ours.MLPRegressor(**how).fit(x, y, w)
     np.testing.assert_allclose(own.loss_curve_, theirs.loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(own.predict(x), theirs.predict(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_weights_of_samples_mean_what_they_mean_to_scikit_learn(rng, outputs):
+    x, w = rng.standard_normal((60, 5)), rng.uniform(-0.2, 1.0, 60)
+    y = rng.integers(0, 2, (60, outputs))
+    y = y[:, 0] if outputs == 1 else y
+    how = {"max_iter": 5, "random_state": 0, "batch_size": 20}
+    theirs, own = neural_network.MLPClassifier(**how).fit(x, y, w), ours.MLPClassifier(**how).fit(x, y, w)
+    np.testing.assert_allclose(own.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(own.predict_proba(x), theirs.predict_proba(x), rtol=1e-6)
+    w[1:] = 0.0  # some batch has the first sample, some hasn't
+    with pytest.raises(ZeroDivisionError, match="sample_weight: expected weights of a sum other than 0"):
+        own.fit(x, y, w)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_robust_losses_are_means_over_samples_and_outputs(rng, weighted):
+    x, y, w = rng.standard_normal((50, 4)), 0.1 * rng.standard_normal((50, 3)), rng.random(50) if weighted else None
+    how = {"max_iter": 1, "batch_size": 50, "random_state": 0, "alpha": 0.0}
+    curves = []
+    for loss in ("huber", "squared_error"):
+        model = ours.MLPRegressor(loss, (8,), initializer="glorot_uniform", **how)
+        model.fit(0.1 * x, y, w)
+        curves.append(model.loss_curve_)
+    np.testing.assert_allclose(*curves, rtol=1e-9)  # errors are below 1, where both are squares
 
 
 def test_partial_fit_goes_on_where_it_was_also_after_pickling(digits):
