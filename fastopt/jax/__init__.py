@@ -10,7 +10,7 @@ Calls run on CPU devices; a program for another device is refused by XLA, which 
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["initializers", "losses", "optimizers"]
+__all__ = ["initializers", "losses", "metrics", "optimizers"]
 
 
 def __getattr__(name: str) -> ModuleType:
