@@ -18,6 +18,7 @@ from fastopt.kernels.runtime.names import Named as Named
 from fastopt.kernels.runtime.names import nearest as nearest
 from fastopt.kernels.runtime.names import shown as shown
 from fastopt.kernels.runtime.names import unknown as unknown
+from fastopt.kernels.runtime.settings import get_target
 
 FLOAT64 = np.dtype(np.float64)
 DTYPES = (np.dtype(np.float32), FLOAT64)
@@ -35,6 +36,8 @@ def describe(value: Any) -> str:
 def plain(value: Any, name: str, more: str = "") -> np.ndarray:
     """Return `value` if it is an array whose elements are all that it means; `more`: what np.asarray is to be told."""
     if not isinstance(value, np.ndarray):
+        if _is_on_gpu(value):
+            _refuse_on_gpu(value, name)
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}{_remedy(value, name, more)}")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
@@ -44,6 +47,24 @@ def plain(value: Any, name: str, more: str = "") -> np.ndarray:
     if not isinstance(value, np.memmap) and type(value) is not np.ndarray:
         raise TypeError(f"{name}: expected a plain NumPy array (np.asarray makes one), got {type(value).__name__}")
     return value
+
+
+def _is_on_gpu(value: Any) -> bool:
+    if hasattr(value, "is_cuda"):  # torch's: the interface refuses tensors that take gradients
+        return bool(value.is_cuda)
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def _refuse_on_gpu(value: Any, name: str) -> None:
+    """Say why an array on a GPU comes to a call that works in the host's memory."""
+    if get_target() == "cuda":
+        raise NotImplementedError(
+            f"{name}: target 'cuda' has no kernel for this call yet; copy the arrays to the host, for target 'cython'"
+        )
+    raise TypeError(
+        f"{name}: expected a NumPy array, got a {type(value).__name__} on a GPU; call this within "
+        "fastopt.target('cuda'), or copy it to the host"
+    )
 
 
 def _remedy(value: Any, name: str, more: str) -> str:

@@ -6,24 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from fastopt.device_arrays import output, place
 from fastopt.kernels.losses import by_reference, cuda
 from fastopt.kernels.losses.formulas import Formula
-from fastopt.kernels.runtime import kinds
-from fastopt.kernels.runtime.cuda_arrays import (
-    DeviceArray,
-    OwnArray,
-    device_array,
-    host_copy,
-    on_device,
-    packed_steps,
-    stream_of,
-)  # fmt: skip
-from fastopt.kernels.runtime.driver import driver
+from fastopt.kernels.runtime.cuda_arrays import DeviceArray, host_copy, on_device, stream_of
 from fastopt.losses import checks
 from fastopt.losses.base import Loss
 from fastopt.losses.samples import Samples, samples_of
 
-FLOATS = ("float32", "float64", "bfloat16", "float16")
 LABELS = ("int64", "int32")
 KEPT = 8  # class weights on the device, of a thread
 _copies = local()
@@ -67,7 +57,7 @@ def evaluate(
     loss: Any, y_true: Any, y_pred: Any, out: Any, wanted: bool, sample_weight: Any = None, mask: Any = None
 ) -> tuple[Any, Any]:
     """Return the value of a `Loss`, and the array of its gradient if it is `wanted`."""
-    pred = _place(y_pred, "y_pred", FLOATS)
+    pred = place(y_pred, "y_pred")
     if not pred.size:
         raise ValueError(f"y_pred: expected at least one element, got shape {pred.shape}")
     samples = samples_of(pred.shape, loss.axis, loss._least_dimensions)
@@ -77,12 +67,12 @@ def evaluate(
     stream, real = stream_of(y_pred), cuda.real_of(pred)
     more = loss._more(SimpleNamespace(dtype=np.dtype(real)), samples.columns)
     weight = None if sample_weight is None else _expect_weight(sample_weight, pred, samples, stream)
-    dropped = None if mask is None else _expect_mask(mask, pred, samples)
-    place, given = None, out
+    dropped = None
+    if mask is not None:
+        dropped = place(mask, "mask", ("bool",), shape=samples.leading, beside=("y_pred", pred))
+    given, at = out, None
     if wanted:
-        device = driver().device(pred.ordinal)
-        given = OwnArray(device, pred.shape, kinds.dtype(pred.dtype)) if out is None else out
-        place = _output(given, pred, {"y_true": true, "sample_weight": weight, "mask": dropped})
+        given, at = output(out, ("y_pred", pred), {"y_true": true, "sample_weight": weight, "mask": dropped})
     formula, ignored = _plan(loss, true, pred, samples, dropped, stream)
     if loss.reduction != "mean":
         factor = 1.0
@@ -91,7 +81,7 @@ def evaluate(
     else:
         factor = loss._factor(samples.leading, ignored, None)
     value = cuda.evaluate(
-        formula, true, pred, place, leading=samples.leading, factor=factor, reduced=loss.reduction != "none",
+        formula, true, pred, at, leading=samples.leading, factor=factor, reduced=loss.reduction != "none",
         weight=weight, mask=dropped, stream=stream,
         class_weight=_kept_copy(more["class_weight"], pred.ordinal) if more else None,
     )  # fmt: skip
@@ -130,59 +120,24 @@ def _kept_copy(values: np.ndarray, ordinal: int) -> DeviceArray:
 # ---- arrays
 
 
-def _place(value: Any, name: str, wanted: tuple[str, ...], like: DeviceArray | None = None) -> DeviceArray:
-    """Return where an array is, if it can be used (and is on the device of another)."""
-    place = device_array(value, name)
-    if place.dtype not in wanted:
-        raise TypeError(f"{name}: expected {' or '.join(wanted)}, got {place.dtype}")
-    if place.layout != packed_steps(place.shape):
-        raise ValueError(f"{name}: expected a packed array in C order under target 'cuda', got strides {place.steps}")
-    if like is not None and place.ordinal != like.ordinal:
-        raise ValueError(f"{name}: expected an array on GPU {like.ordinal}, as y_pred is, got GPU {place.ordinal}")
-    return place
-
-
 def _expect_true(loss: Any, y_true: Any, pred: DeviceArray, samples: Samples) -> DeviceArray:
     """Return where labels are, or what is like predictions; beside those of 16 bits it may be float32."""
-    if loss._takes_labels:
-        place = _place(y_true, "y_true", LABELS, pred)
-        if place.shape not in (samples.leading, (*samples.leading, 1)):
-            raise ValueError(f"y_true: expected shape {samples.leading}, got {place.shape}")
-        return place
-    place = _place(y_true, "y_true", tuple(dict.fromkeys((pred.dtype, cuda.real_of(pred)))), pred)
-    if place.shape != pred.shape:
-        raise ValueError(f"y_true: expected shape {pred.shape}, got {place.shape}")
-    return place
+    beside = ("y_pred", pred)
+    if not loss._takes_labels:
+        wanted = tuple(dict.fromkeys((pred.dtype, cuda.real_of(pred))))
+        return place(y_true, "y_true", wanted, shape=pred.shape, beside=beside)
+    found = place(y_true, "y_true", LABELS, beside=beside)
+    if found.shape not in (samples.leading, (*samples.leading, 1)):
+        raise ValueError(f"y_true: expected shape {samples.leading}, got {found.shape}")
+    return found
 
 
 def _expect_weight(value: Any, pred: DeviceArray, samples: Samples, stream: int) -> DeviceArray:
     real, leading = cuda.real_of(pred), samples.leading
-    place = _place(value, "sample_weight", (real,), pred)
-    if place.shape != leading[: len(place.shape)]:
-        raise ValueError(f"sample_weight: expected shape {leading} or the first axes of it, got {place.shape}")
+    found = place(value, "sample_weight", (real,), beside=("y_pred", pred))
+    if found.shape != leading[: len(found.shape)]:
+        raise ValueError(f"sample_weight: expected shape {leading} or the first axes of it, got {found.shape}")
     largest = checks.LARGEST[np.dtype(real)]
-    if any(cuda.outside(place, 0.0, largest, stream)):
-        checks.within(by_reference, host_copy(place), "sample_weight", 0.0, largest, "finite numbers ≥ 0")
-    return place
-
-
-def _expect_mask(value: Any, pred: DeviceArray, samples: Samples) -> DeviceArray:
-    place = _place(value, "mask", ("bool",), pred)
-    if place.shape != samples.leading:
-        raise ValueError(f"mask: expected shape {samples.leading}, got {place.shape}")
-    return place
-
-
-def _output(out: Any, pred: DeviceArray, apart: dict[str, DeviceArray | None]) -> DeviceArray:
-    place = _place(out, "out", (pred.dtype,), pred)
-    if place.shape != pred.shape:
-        raise ValueError(f"out: expected shape {pred.shape}, got {place.shape}")
-    if not place.writable:
-        raise ValueError("out: expected a writable array, got a read-only one")
-    for name, other in {"y_pred": pred, **apart}.items():
-        if other is None:
-            continue
-        is_apart = place.address + place.nbytes <= other.address or other.address + other.nbytes <= place.address
-        if not is_apart and not (name == "y_pred" and place.address == other.address):
-            raise ValueError(f"out: expected memory apart from {name}, got arrays that overlap")
-    return place
+    if any(cuda.outside(found, 0.0, largest, stream)):
+        checks.within(by_reference, host_copy(found), "sample_weight", 0.0, largest, "finite numbers ≥ 0")
+    return found

@@ -4,7 +4,8 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.kernels.normalization.views import parameter_type
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.targets import way_of
 from fastopt.normalization.sample import normalized, output, slopes, vectors
 
 
@@ -65,12 +66,17 @@ def layer_norm_forward(
     >>> mean
     array([ 2., 20.])
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.forward("layer", x, gamma, beta, normalized_shape, eps, out)
     shape = normalized(x, gamma, normalized_shape)
     vectors(x, shape, gamma=gamma, beta=beta)
     eps = expect.eps(eps, x.dtype)
     y = output(out, x, "x", x=x, gamma=gamma, beta=beta)
     outer = x.shape[: x.ndim - len(shape)]
-    mean, invstd = way("normalization").sample_forward("layer", x, gamma, beta, y, outer, shape, 0, eps)
+    mean, invstd = way_of("normalization", target).sample_forward("layer", x, gamma, beta, y, outer, shape, 0, eps)
     return y, mean, invstd
 
 
@@ -133,11 +139,16 @@ def layer_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-2.,  2.]), array([2., 2.]))
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.backward("layer", dy, x, gamma, {"mean": mean, "invstd": invstd}, normalized_shape, out)
     shape = normalized(x, gamma, normalized_shape)
     vectors(x, shape, gamma=gamma)
     slopes(dy, x, x.shape[: x.ndim - len(shape)], mean=mean, invstd=invstd)
     dx = output(out, x, "dy", dy=dy, x=x, gamma=gamma, mean=mean, invstd=invstd)
-    dgamma, dbeta = way("normalization").sample_backward("layer", dy, x, gamma, (mean, invstd), dx, shape, 0)
+    dgamma, dbeta = way_of("normalization", target).sample_backward("layer", dy, x, gamma, (mean, invstd), dx, shape, 0)
     return dx, dgamma, dbeta
 
 
@@ -192,12 +203,17 @@ def rms_norm_forward(
     >>> invrms.round(3)
     array([0.5, 0.2])
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.forward("rms", x, gamma, None, normalized_shape, eps, out)
     shape = normalized(x, gamma, normalized_shape)
     vectors(x, shape, gamma=gamma)
     eps = float(np.finfo(parameter_type(x)).eps) if eps is None else expect.eps(eps, x.dtype)
     y = output(out, x, "x", x=x, gamma=gamma)
     outer = x.shape[: x.ndim - len(shape)]
-    (invrms,) = way("normalization").sample_forward("rms", x, gamma, None, y, outer, shape, 0, eps)
+    (invrms,) = way_of("normalization", target).sample_forward("rms", x, gamma, None, y, outer, shape, 0, eps)
     return y, invrms
 
 
@@ -255,9 +271,14 @@ def rms_norm_backward(
     (array([[ 0.5  ,  0.5  ],
            [ 0.168, -0.024]]), array([1.2, 0.4]))
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.backward("rms", dy, x, gamma, {"invrms": invrms}, normalized_shape, out)
     shape = normalized(x, gamma, normalized_shape)
     vectors(x, shape, gamma=gamma)
     slopes(dy, x, x.shape[: x.ndim - len(shape)], invrms=invrms)
     dx = output(out, x, "dy", dy=dy, x=x, gamma=gamma, invrms=invrms)
-    (dgamma,) = way("normalization").sample_backward("rms", dy, x, gamma, (invrms,), dx, shape, 0)
+    (dgamma,) = way_of("normalization", target).sample_backward("rms", dy, x, gamma, (invrms,), dx, shape, 0)
     return dx, dgamma

@@ -140,16 +140,18 @@ def _aligned(size: int) -> int:
 
 
 class Scratch(local):
-    """Memory on devices that a thread's calls use one after the other: each waits for its own results."""
+    """Memory on devices that a thread's calls use one after the other; calls that don't wait name their stream."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Device, str], DeviceMemory] = {}
+        self._before: list[DeviceMemory] = []  # launches under way, and captured graphs, may use it still
 
     def of(self, device: Device, name: str, size: int) -> int:
         """Return where memory of at least so many bytes is."""
         kept = self._kept.get((device, name))
         if kept is None or kept.size < size:
-            kept = self._kept[device, name] = DeviceMemory(device, size)
+            self._before += [kept] if kept is not None else []
+            kept = self._kept[device, name] = DeviceMemory(device, 1 << max(8, size - 1).bit_length())
         return kept.address
 
     def download(self, device: Device, name: str, count: int, stream: int) -> np.ndarray:

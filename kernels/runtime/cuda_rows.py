@@ -34,9 +34,9 @@ NUMBERS = {  # how an array is kept -> the type of its numbers, and how they are
     "bool": ("uint8", "{}", "np.uint8({})"),
     "uint8": ("uint8", "{}", "np.uint8({})"),
 }
-FOLDS = ("max", "least", "lanes", "row", "parts", "real")
+FOLDS = ("max", "least", "lanes", "row", "parts", "real", "wide")
 BEGIN = {"max": "-INFINITY", "least": "np.int32(2147483647)", "real": "real(0)"}
-SUMS = ("lanes", "row", "parts")
+SUMS = ("lanes", "row", "parts", "wide")
 
 
 class Pass(NamedTuple):
@@ -49,6 +49,7 @@ class Pass(NamedTuple):
     lanes  a sum in lanes, whatever the length
     row    in lanes from 32 elements on, else one after the other
     parts  so for each part of 1024 elements
+    wide   in lanes of float64; of threads, one after the other
     real   one after the other, in the kernel's type; of threads alone
 
     The other sums are float64. An array whose name is in the text is loaded; `stores` are arrays -> expression.
@@ -88,6 +89,8 @@ class Rows:
     form : {"team", "thread"}
     extent : tuple of str
         From `row` and dims to `at`, where a row begins, and `columns`, its length.
+    index : str
+        Where element `c` of a row is.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Rows:
     real: str = "float32"
     form: str = "team"
     extent: tuple[str, ...] = ("at = row * columns",)
+    index: str = "at + c"
     elements: tuple[str, ...] = field(init=False)
 
     WORDS: ClassVar[tuple[str, ...]] = ("rows", "warps")  # in front of the dims
@@ -166,7 +170,13 @@ class _Writer:
             options = "error_model='numpy', boundscheck=False, cache=True"
             decorated = f"@cfunc(types.void(types.int64, *SIGNATURE.args), {options})\n"
             head = head.replace("kernel(", "kernel(blocks, ")
-            body = ["lanes = np.empty(32, real)", *scalars, "for row in range(rows):", *_indented(body)]
+            body = [
+                "lanes = np.empty(32, real)",
+                "wide_lanes = np.empty(32, np.float64)",
+                *scalars,
+                "for row in range(rows):",
+                *_indented(body),
+            ]
         else:
             body = [*self._place(), *scalars, "if row < rows:", *_indented(body)]
         return f"{decorated}{head}\n" + "\n".join(_indented(cuda_text.typed("\n".join(body)).split("\n")))
@@ -198,7 +208,11 @@ class _Writer:
 
     def _element(self, step: Pass, to: Mapping[str, str]) -> list[str]:
         """Return the lines of one element: loads, lines, sums into `to`, stores."""
-        lines = ["i = at + c", *(f"{name} = load_{name}(p_{name}, i)" for name in self.spec.read(step)), *step.lines]
+        lines = [
+            f"i = {self.spec.index}",
+            *(f"{name} = load_{name}(p_{name}, i)" for name in self.spec.read(step)),
+            *step.lines,
+        ]
         for name, (how, expression) in step.sums.items():
             own, new = to[name], f"new_{name}"
             if how in ("max", "least"):
@@ -211,7 +225,7 @@ class _Writer:
     def _walk_row(self, step: Pass) -> list[str]:
         to = {name: f"own_{name}" if how in SUMS else name for name, (how, _) in step.sums.items()}
         sums = [name for name, (how, _) in step.sums.items() if how in SUMS]
-        lines = [f"own_{name} = real(0)" for name in sums]
+        lines = self._owns(step)
         lines += ["for c in range(columns):", *_indented(self._element(step, to))]
         return lines + [f"{name} = np.float64(own_{name})" for name in sums]
 
@@ -219,13 +233,13 @@ class _Writer:
         """Return the lines that walk a row part by part, and fold each part's sums."""
         sums = {name: how for name, (how, _) in step.sums.items() if how in SUMS}
         to = {name: f"own_{name}" if name in sums else name for name in step.sums}
-        begin = [f"own_{name} = real(0)" for name in sums]
+        begin = self._owns(step)
         lane = ["c = first + lane", "while c < stop:", *_indented([*self._element(step, to), "c += 32"])]
         folds = [line for name, how in sums.items() for line in self._fold(name, how)]
         if self.host:
             if len(sums) > 1:  # a walk for each, so that one array of lanes will do
                 return [line for name in step.sums for line in self._walk_parts(self._alone(step, name))]
-            keep = [f"lanes[lane] = own_{name}" for name in sums]
+            keep = [f"{'wide_lanes' if how == 'wide' else 'lanes'}[lane] = own_{name}" for name, how in sums.items()]
             part = ["stop = min(first + 1024, columns)", "for lane in range(32):", *_indented([*begin, *lane, *keep])]
             return ["for first in range(0, columns, 1024):", *_indented([*part, *folds])]
         part = [f"first = start + {PART} * warp", f"stop = min(first + {PART}, columns)", *begin, *lane, *folds]
@@ -236,6 +250,11 @@ class _Writer:
             for name, (how, _) in step.sums.items() if how in others
         ]  # fmt: skip
 
+    def _owns(self, step: Pass) -> list[str]:
+        """Return the lines with which a lane's sums begin."""
+        sums = {name: how for name, (how, _) in step.sums.items() if how in SUMS}
+        return [f"own_{name} = {'np.float64(0)' if how == 'wide' else 'real(0)'}" for name, how in sums.items()]
+
     def _alone(self, step: Pass, name: str) -> Pass:
         if step.stores:
             raise ValueError(f"{self.spec.name}: expected one sum in a pass that stores")
@@ -243,9 +262,10 @@ class _Writer:
 
     def _fold(self, name: str, how: str) -> list[str]:
         """Return the lines that add a part's sum, which lies in lanes, to a row's."""
-        ordered = {"lanes": "", "row": "columns < 32", "parts": "stop - first < 32"}[how]
+        ordered = {"lanes": "", "wide": "", "row": "columns < 32", "parts": "stop - first < 32"}[how]
         if self.host:
-            halves, in_order = "folded(lanes)", "np.float64(in_order(lanes, stop - first))"
+            halves = "folded(wide_lanes)" if how == "wide" else "folded(lanes)"
+            in_order = "np.float64(in_order(lanes, stop - first))"
             return [f"{name} = {name} + ({f'{in_order} if {ordered} else {halves}' if ordered else halves})"]
         own, count = f"own_{name}", "np.int32(max(stop - first, 0))"
         folded = f"warp_sum({own})"

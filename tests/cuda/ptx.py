@@ -28,7 +28,7 @@ COMPARE = {
     "lo": np.less, "ls": np.less_equal, "hi": np.greater, "hs": np.greater_equal,
 }  # fmt: skip
 ARITHMETIC = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "sqrt": np.sqrt, "neg": np.negative,
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "sqrt": np.sqrt, "neg": np.negative,
     "rcp": np.reciprocal, "abs": np.abs, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "not": np.invert, "mad": lambda a, b, c: a * b + c,
 }  # fmt: skip
@@ -165,9 +165,7 @@ class _Block:
             functions = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor, "not": np.logical_not}
             self.flag(args[0], functions[name](*values), mask)
         else:
-            assert (
-                kind[0] != "f" or name not in ("add", "sub", "mul", "div", "sqrt") or len(op) == 2 or op[1] == "rn"
-            ), op
+            assert kind[0] != "f" or name not in ("add", "sub", "mul", "sqrt") or len(op) == 2 or op[1] == "rn", op
             self.write(args[0], ARITHMETIC[name](*[self.read(x, kind) for x in args[1:]]), kind, mask)
 
     def do_ld(self, op, args, mask):
@@ -236,6 +234,20 @@ class _Block:
             return self.write(args[0], product, WIDER[kind], mask)
         return self.write(args[0], product >> wide(8 * np.dtype(TYPES[kind]).itemsize), kind, mask)
 
+    def do_rem(self, op, args, mask):
+        """Quotients and rests of whole numbers that are not below 0."""
+        kind = op[-1]
+        if kind[0] == "f":
+            return self.write(args[0], self.read(args[1], kind) / self.read(args[2], kind), kind, mask)
+        a, b = (np.where(mask, self.read(x, kind), 1) for x in args[1:])
+        assert (a >= 0).all(), op
+        assert (b > 0).all(), op
+        self.write(args[0], a % b if op[0] == "rem" else a // b, kind, mask)
+
+    def do_div(self, op, args, mask):
+        assert op[-1][0] != "f" or op[1] == "rn", op
+        self.do_rem(op, args, mask)
+
     def do_fma(self, op, args, mask):
         """Product and sum with one rounding: in float64 the product is exact, and the sum is rounded to odd before."""
         assert op == ["fma", "rn", "f32"], op
@@ -260,9 +272,11 @@ class _Block:
     do_shl = do_shr = do_shift
 
     def do_bfi(self, op, args, mask):
-        a, b, at, size = (self.read(x, "b32") for x in args[1:])
-        bits = ((np.uint32(1) << size) - np.uint32(1)) << at
-        self.write(args[0], (b & ~bits) | ((a << at) & bits), "b32", mask)
+        kind, word = op[-1], TYPES[op[-1]]
+        a, b = (self.read(x, kind) for x in args[1:3])
+        at, size = (self.read(x, "b32").astype(word) for x in args[3:])
+        bits = ((word(1) << size) - word(1)) << at
+        self.write(args[0], (b & ~bits) | ((a << at) & bits), kind, mask)
 
     def do_min(self, op, args, mask):
         kind, function = op[-1], np.minimum if op[0] == "min" else np.maximum

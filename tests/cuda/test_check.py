@@ -45,3 +45,14 @@ def test_no_op_falls_back_to_the_host(gpu, op):
 def test_filled_arrays_are_refused_too(gpu):
     with fo.target("cuda"), pytest.raises(NotImplementedError, match="no kernels for initializers yet"):
         fo.initializers.zeros((3,))
+
+
+def test_arrays_on_a_gpu_are_told_where_to_go(gpu):
+    x = cuda_arrays.on_device(np.ones((2, 3), np.float32))
+    with (
+        fo.target("cuda"),
+        pytest.raises(NotImplementedError, match="x: target 'cuda' has no kernel for this call yet"),
+    ):
+        fo.normalization.batch_norm_stats(x)
+    with pytest.raises(TypeError, match=r"x: expected a NumPy array, got a OwnArray on a GPU; .*fastopt.target.'cuda'"):
+        fo.normalization.batch_norm_stats(x)
