@@ -129,7 +129,7 @@ class Fused(torch.optim.Optimizer):
             self._said = Said(self.rule, self.param_groups)
         hypers, batches = self._said.hypers, self._read()
         sparse = [
-            rows.Sparse.of(param, self.state[param], k, hypers[k], name)
+            rows.Sparse.of(param, self.state[param], k, hypers[k], name, self.options)
             for param, k, name in self._by_rows
             if param.grad is not None
         ]
@@ -143,6 +143,9 @@ class Fused(torch.optim.Optimizer):
         for batch, own in zip(batches, settings):
             batch.run(own, self.options, factor)
         for one in sparse:
+            if hypers[one.group].get("momentum"):
+                one.step_with_momentum(hypers[one.group], self.options, factor)
+                continue
             core = self.rule.of(self.param_groups[one.group])
             recipe = self._recipe(core, hypers[one.group], one.param, one.state)
             one.step(self.rule, core, recipe, hypers[one.group], self.options, factor)
@@ -203,6 +206,9 @@ class Fused(torch.optim.Optimizer):
             core = self.rule.of(self.param_groups[k])
             wanted = self._wanted(core, hypers[k], param, self.state.get(param, {}))
             missing = [name for name in wanted if self.state.get(param, {}).get(name) is None]
+            if rows.has_sparse_momentum(param, self.state.get(param, {}), wanted, name):
+                self._by_rows.append((param, k, name))
+                continue
             if param.grad is None and missing:
                 self._waiting.append(param)
                 continue

@@ -1,5 +1,6 @@
 """Steps on sparse gradients: the rows that a gradient names are stepped, each a job of its own; no other is touched."""
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,9 @@ class Sparse(NamedTuple):
     values: torch.Tensor
 
     @classmethod
-    def of(cls, param: torch.Tensor, state: dict[str, Any], group: int, hyper: Group, name: str) -> "Sparse":
+    def of(
+        cls, param: torch.Tensor, state: dict[str, Any], group: int, hyper: Group, name: str, options: Options
+    ) -> "Sparse":  # fmt: skip
         """Look at a parameter's gradient; rows that are named more than once are added up."""
         grad = param.grad
         assert grad is not None
@@ -31,8 +34,10 @@ class Sparse(NamedTuple):
             raise RuntimeError(
                 f"{name}.grad: expected rows of the first axis alone, got {grad.sparse_dim()} sparse axes"
             )
-        if "momentum_buffer" in state:
-            raise RuntimeError(f"{name}.grad: expected a dense gradient where there is momentum, got a sparse one")
+        if hyper.get("momentum") and (options.ema_decay is not None or options.copy_to is not None):
+            raise RuntimeError(
+                f"{name}.grad: expected a dense gradient beside momentum and averages or copies, got a sparse one"
+            )
         if hyper.get("weight_decay"):
             raise RuntimeError(f"weight_decay option is not compatible with sparse gradients ({name})")
         if any(isinstance(one, torch.Tensor) and one.dtype == torch.uint8 for one in state.values()):
@@ -66,3 +71,29 @@ class Sparse(NamedTuple):
             self.state["step"].fill_(step)
         elif "step" in self.state:
             self.state["step"] = step
+
+    @torch.no_grad()
+    def step_with_momentum(self, group: Group, options: Options, factor: float) -> None:
+        """Step as torch does: the buffer is as sparse as the gradients were, and every row that it names moves."""
+        values = self.values * (-factor if group["maximize"] else factor)
+        if options.clip_value is not None:
+            values.clamp_(-options.clip_value, options.clip_value)
+        rows = torch.from_numpy(self.rows).unsqueeze(0)
+        grad = torch.sparse_coo_tensor(rows, values, self.param.shape, check_invariants=False, is_coalesced=True)
+        buffer = self.state.get("momentum_buffer")
+        if buffer is None:
+            buffer = self.state["momentum_buffer"] = grad.clone()
+        else:
+            buffer.mul_(group["momentum"]).add_(grad, alpha=1.0 - group["dampening"])
+        update = grad.add(buffer, alpha=group["momentum"]) if group["nesterov"] else buffer
+        self.param.add_(update, alpha=-group["lr"])
+
+
+def has_sparse_momentum(param: torch.Tensor, state: dict[str, Any], wanted: Container[str], name: str) -> bool:
+    """Whether a parameter's momentum is sparse, as its gradient is or was; raise for a dense gradient beside it."""
+    held, grad = state.get("momentum_buffer"), param.grad
+    if "momentum_buffer" not in wanted:
+        return False
+    if held is not None and held.is_sparse and grad is not None and not grad.is_sparse:
+        raise RuntimeError(f"{name}.grad: expected a sparse gradient beside sparse momentum, got a dense one")
+    return (grad is not None and grad.is_sparse) or (held is not None and held.is_sparse)

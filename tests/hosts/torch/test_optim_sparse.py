@@ -42,14 +42,14 @@ def test_sparse_and_dense_gradients_take_turns():
 
 
 def test_sparse_gradients_beside_options_are_right_or_refused():
-    """Nothing is stepped where a rule's momentum would move rows that a gradient doesn't name."""
-    decay = {"weight_decay": 0.1}
-    for name, keywords in (("SGD", {"momentum": 0.9}), ("SGD", decay), ("Adagrad", decay)):
+    """Nothing is stepped where a decay would move rows that a gradient doesn't name, or another kernel lacks rows."""
+    decay, averaged = {"weight_decay": 0.1}, {"momentum": 0.9, "ema_decay": 0.9}
+    for name, keywords in (("SGD", averaged), ("SGD", decay), ("Adagrad", decay)):
         table = torch.nn.Parameter(torch.ones(6, 2))
         dense = torch.nn.Parameter(torch.ones(3))
         optimizer = getattr(optim, name)([dense, table], lr=0.1, **keywords)
         table.grad, dense.grad = torch.ones(6, 2).to_sparse(1), torch.ones(3)
-        with pytest.raises(RuntimeError, match=r"dense gradient where there is momentum|not compatible with sparse"):
+        with pytest.raises(RuntimeError, match=r"dense gradient beside momentum|not compatible with sparse"):
             optimizer.step()
         assert (table == 1.0).all()
         assert (dense == 1.0).all()
@@ -61,3 +61,49 @@ def test_sparse_gradients_beside_options_are_right_or_refused():
                 p.grad = torch.arange(12.0).reshape(6, 2).to_sparse(1)
                 o.step()
         torch.testing.assert_close(mine, yours)
+
+
+MOMENTUM = [
+    {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.8, "dampening": 0.3, "maximize": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("keywords", MOMENTUM, ids=str)
+def test_sparse_momentum_is_torchs(keywords):
+    """Rows that were named once go on moving; the state is torch's, and goes on in a copy and in torch."""
+    mine, yours = (torch.nn.Parameter(torch.arange(14.0).reshape(7, 2)) for _ in range(2))
+    a, b = optim.SGD([mine], lr=0.1, **keywords), torch.optim.SGD([yours], lr=0.1, **keywords)
+
+    def step(seed, *pairs):
+        torch.manual_seed(seed)
+        rows = torch.randint(0, 7, (3,))
+        values = torch.randn(3, 2)
+        for param, optimizer in pairs:
+            param.grad = torch.sparse_coo_tensor(rows[None], values, (7, 2), check_invariants=False)
+            optimizer.step()
+
+    for seed in range(4):
+        step(seed, (mine, a), (yours, b))
+        torch.testing.assert_close(mine, yours)
+    momenta = [o.state[p]["momentum_buffer"] for p, o in ((mine, a), (yours, b))]
+    torch.testing.assert_close(*[one.to_dense() for one in momenta])
+    mine.grad = None
+    a.step()
+    torch.testing.assert_close(mine, yours)
+    mine.grad = torch.ones(7, 2)
+    with pytest.raises(RuntimeError, match="expected a sparse gradient beside sparse momentum"):
+        a.step()
+    other = torch.optim.SGD([mine], lr=0.1, **keywords)
+    other.load_state_dict(copy.deepcopy(a.state_dict()))
+    step(9, (mine, other), (yours, b))
+    torch.testing.assert_close(mine, yours)
+
+
+def test_sparse_gradients_with_momentum_are_clipped():
+    table, dense = torch.nn.Parameter(torch.zeros(4, 1)), torch.nn.Parameter(torch.zeros(1))
+    optimizer = optim.SGD([table, dense], lr=1.0, momentum=0.5, clip_norm=5.0)
+    table.grad = torch.sparse_coo_tensor([[1, 1, 3]], [[3.0], [3.0], [0.0]], (4, 1), check_invariants=False)
+    dense.grad = torch.tensor([8.0])
+    optimizer.step()
+    torch.testing.assert_close(table.detach(), torch.tensor([[0.0], [-3.0], [0.0], [0.0]]))
+    torch.testing.assert_close(dense.detach(), torch.tensor([-4.0]))
