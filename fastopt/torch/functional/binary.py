@@ -38,9 +38,10 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    expect_float(input, "input")
-    if input.numel() and any(way("losses").outside(array(input), 0.0, 1.0)):
-        raise RuntimeError("all elements of input should be between 0 and 1")
+    for one, name in ((input, "input"), (target, "target")):
+        expect_float(one, name)
+        if one.numel() and any(way("losses").outside(array(one), 0.0, 1.0)):
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
     return of_elements(formulas.binary_crossentropy(False, 0.0, True), input, target, reduction, weight)
 
 

@@ -60,6 +60,9 @@ def group_norm(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
+    sizes = [input.shape[0] * channels // num_groups, num_groups, *input.shape[2:]]
+    if input.numel() == num_groups:  # as torch: a group of one number is 0, whatever it is
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {sizes}")
     if not input.numel():
         return theirs.group_norm(input, num_groups, weight, bias, eps)
     return _sample("group", num_groups, (channels,), eps, input, weight, bias)

@@ -138,7 +138,7 @@ def multi_margin_loss(
             raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     labels = labels_of(target.reshape(leading), leading, classes, formulas.NO_CLASS)
     weights = class_weights(weight, input.dtype, classes)
-    scale = None if weights is None else weights[labels]
+    scale = None if weights is None else np.asarray(weights[labels])  # one label alone gives a number
     formula, count = formulas.multi_margin(int(p), float(margin)), float(math.prod(leading))
     return _of_rows(formula, labels, input, input, leading, reduction, count, None, False, scale)
 

@@ -51,6 +51,9 @@ WRONG = {
         RuntimeError, lambda f: f.instance_norm(torch.zeros(2, 3, 4), torch.zeros(1, 3), torch.ones(1, 3)),
     ),
     "list of running means": (TypeError, lambda f: f.batch_norm(THREE, [0.0] * 3, torch.ones(3), training=True)),
+    "one value of a group": (ValueError, lambda f: f.group_norm(torch.zeros(1, 3), 3)),
+    "target above 1": (RuntimeError, lambda f: f.binary_cross_entropy(TWO, 2 + TWO)),
+    "target of NaN": (RuntimeError, lambda f: f.binary_cross_entropy(TWO, math.nan + TWO)),
     "one value": (ValueError, lambda f: f.batch_norm(torch.zeros(1, 3), None, None, training=True)),
 }  # fmt: skip
 

@@ -78,6 +78,7 @@ def test_multi_margin(p, reduction):
     compare(
         lambda f, x: f.multi_margin_loss(x, labels, p=p, margin=0.8, weight=weight, reduction=reduction), leaf(7, 5)
     )
+    compare(lambda f, x: f.multi_margin_loss(x, labels[0], p=p, weight=weight, reduction=reduction), leaf(5))
 
 
 # ---- likelihoods and divergences
