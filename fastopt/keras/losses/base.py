@@ -32,22 +32,22 @@ def by_kernels(theirs: Callable[..., Any]) -> Callable[[Callable[..., Prepared]]
 
 
 class Reduced:
-    """Base of the losses, before Keras's class: where nothing is weighed or masked, the kernel reduces as well.
+    """Base of the losses, before Keras's class: where nothing is masked, the kernel weighs and reduces as well.
 
-    The gradient is then what the backward pass wants; Keras's own sums and quotients would take as long as a small
-    loss, and their backward pass a pass over the gradient.
+    The gradient is then what the backward pass wants; Keras's own products, sums and quotients would take as long as a
+    small loss, and their backward pass a pass over the gradient.
     """
 
     def __call__(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         found = None
-        if sample_weight is None and self.reduction in (*MEANS, "sum") and host.bare(y_true, y_pred, self.dtype):
-            found = self._reduced(y_true, y_pred)
+        if self.reduction in (*MEANS, "sum") and host.bare(y_true, y_pred, self.dtype):
+            found = self._reduced(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight) if found is None else found  # type: ignore[misc]
 
     @host.opaque
-    def _reduced(self: Any, y_true: Any, y_pred: Any) -> Any:
+    def _reduced(self: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
         """Return the loss of bare tensors; None: there are masks, or the kernels don't take them."""
         if get_keras_mask(y_pred) is not None or self._fn_kwargs.get("ignore_class") is not None:
             return None
         found = self.fn.prepared(y_true, y_pred, **self._fn_kwargs)
-        return None if found is None else host.reduced(*found, mean=self.reduction in MEANS)
+        return None if found is None else host.reduced(*found, sample_weight, self.reduction)

@@ -10,7 +10,7 @@ import torch
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.targets import way
 from fastopt.torch.crew import on_torchs_workers as opaque
-from fastopt.torch.functional.base import array, is_looked_into, keep
+from fastopt.torch.functional.base import WIDE, array, is_looked_into, keep
 from fastopt.torch.tensors import NAMES
 
 __all__ = [
@@ -116,16 +116,40 @@ def values(formula: Formula, y_true: Tensor, y_pred: Tensor) -> Tensor:
     return keep(compute, y_pred)
 
 
-def reduced(formula: Formula, y_true: Tensor, y_pred: Tensor, mean: bool) -> Tensor:
-    """Return the mean or the sum of the samples' values; its gradient comes with it where one is asked for."""
-    leading = tuple(y_pred.shape[:-1])
+def reduced(formula: Formula, y_true: Tensor, y_pred: Tensor, sample_weight: Any, reduction: str) -> Tensor | None:
+    """Return the mean or the sum of the samples' values; its gradient comes with it where one is asked for.
+
+    None: there are weights that the kernels don't take.
+    """
+    leading, weight, total = tuple(y_pred.shape[:-1]), None, 1.0
+    if sample_weight is not None:
+        weight = _weight(sample_weight, y_pred, leading)
+        if weight is None:
+            return None
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        total = weight.sum().item()
+        if total == 0.0:
+            return None
+    elif reduction != "sum":
+        total = float(math.prod(leading))
 
     def compute(wanted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         gradient = torch.empty_like(y_pred) if wanted else None
         found: Any = way("losses").evaluate(
             formula, array(y_true), array(y_pred), None if gradient is None else array(gradient), leading=leading,
-            factor=1.0 / math.prod(leading) if mean else 1.0,
+            factor=1.0 / total, weight=None if weight is None else weight.numpy(),
         )  # fmt: skip
         return torch.tensor(found, dtype=y_pred.dtype), () if gradient is None else (gradient,)
 
     return keep(compute, y_pred)
+
+
+def _weight(given: Any, y_pred: Tensor, leading: tuple[int, ...]) -> Tensor | None:
+    """Return a weight for each sample, of the type that is computed with; None where Keras is to weigh."""
+    if type(given) is not Tensor or given.device.type != "cpu" or given.layout != torch.strided or given.is_complex():
+        return None
+    if tuple(given.shape) not in (leading, (*leading, 1)) or not is_constant(given) or not leading:
+        return None
+    kind = y_pred.dtype if y_pred.dtype in WIDE else torch.float32
+    weight: Tensor = given.detach().reshape(leading).to(y_pred.dtype).to(kind).contiguous()
+    return weight

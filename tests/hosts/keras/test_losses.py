@@ -103,6 +103,39 @@ def test_a_loss_of_bare_tensors_is_reduced_by_the_kernel(monkeypatch):
     torch.testing.assert_close(loss(torch.tensor(LABELS), y_pred), expected)
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 1), (6, 1), (1, 4), (4,), ()])
+def test_weights_of_bare_tensors_are_those_of_keras(shape, kind, reduction):
+    weight = torch.tensor(3.0 * RNG.standard_normal(shape)).to(getattr(torch, kind))
+    results = []
+    for room in (ours, keras.losses):
+        for name, y_true in (("SparseCategoricalCrossentropy", LABELS), ("Huber", TRUE)):
+            options = {"from_logits": True} if y_true is LABELS else {}
+            loss = getattr(room, name)(reduction=reduction, **options)
+            results.append(run(loss, torch.tensor(y_true), REAL, weight))
+    torch.testing.assert_close(results[:2], results[2:], rtol=2e-5, atol=1e-6)
+
+
+def test_weights_of_samples_are_the_kernels(monkeypatch):
+    loss, weight = ours.MeanSquaredError(), torch.rand(6, 4)
+    expected = loss(TRUE, torch.tensor(REAL), weight)
+    monkeypatch.setattr(keras.losses.Loss, "__call__", None)
+    torch.testing.assert_close(loss(torch.tensor(TRUE), torch.tensor(REAL), weight), expected)
+
+
+def test_weights_may_have_gradients_and_sum_to_nothing():
+    results = []
+    for room in (ours, keras.losses):
+        weight = torch.linspace(0, 1, 24).reshape(6, 4).requires_grad_()
+        room.MeanSquaredError()(torch.tensor(TRUE), torch.tensor(REAL), weight).backward()
+        none = room.MeanSquaredError("mean_with_sample_weight")(
+            torch.tensor(TRUE), torch.tensor(REAL), torch.zeros(6, 4)
+        )
+        results.append((weight.grad, none))
+    torch.testing.assert_close(*results)
+
+
 @pytest.mark.parametrize("ignored", [None, 2])
 def test_masks_of_predictions_are_those_of_keras(ignored):
     results = []
