@@ -11,6 +11,8 @@ from fastopt.sklearn.classification import (
     accuracy_score,
     brier_score_loss,
     confusion_matrix,
+    d2_brier_score,
+    d2_log_loss_score,
     f1_score,
     fbeta_score,
     log_loss,
@@ -21,7 +23,7 @@ from fastopt.sklearn.classification import (
 )
 from fastopt.sklearn.perceptron import MLPClassifier, MLPRegressor
 from fastopt.sklearn.ranking import average_precision_score, roc_auc_score
-from fastopt.sklearn.regression import mean_absolute_error, mean_squared_error, root_mean_squared_error
+from fastopt.sklearn.regression import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
 
 __all__ = [
     "MLPClassifier",
@@ -30,6 +32,8 @@ __all__ = [
     "average_precision_score",
     "brier_score_loss",
     "confusion_matrix",
+    "d2_brier_score",
+    "d2_log_loss_score",
     "f1_score",
     "fbeta_score",
     "log_loss",
@@ -37,6 +41,7 @@ __all__ = [
     "mean_squared_error",
     "precision_recall_fscore_support",
     "precision_score",
+    "r2_score",
     "recall_score",
     "roc_auc_score",
     "root_mean_squared_error",

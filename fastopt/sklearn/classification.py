@@ -305,3 +305,56 @@ def _brier(y_true: Any, y_proba: Any, sample_weight: Any, pos_label: Any, chosen
     need(y_proba.min() >= 0 and y_proba.max() <= 1 and y_true.min() == 0 and y_true.max() == 1)
     outcome = (y_true == (1 if pos_label is None else pos_label)).astype(y_proba.dtype)
     return ours.mean_squared_error(outcome, y_proba, sample_weight)
+
+
+# ---- what is explained of a loss: 1 − its share of what the classes' proportions alone lose
+
+
+def _proportions(y_true: np.ndarray, sample_weight: Any) -> np.ndarray:
+    """Return the share of every label from 0 on."""
+    need(y_true.min() >= 0 and y_true.max() < MOST_CLASSES)
+    counts = np.bincount(y_true, sample_weight)
+    need(counts.all() and len(counts) > 1)  # else scikit-learn says what is missing
+    return counts / counts.sum()
+
+
+def d2_log_loss_score(
+    y_true: Any, y_proba: Any = None, *, sample_weight: Any = None, labels: Any = None, y_pred: Any = "deprecated"
+) -> Any:
+    """Return how much of the log loss is explained, as `sklearn.metrics.d2_log_loss_score`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt.sklearn
+    >>> fastopt.sklearn.d2_log_loss_score(np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.5, 0.5]))
+    0.0
+    """
+
+    def own() -> float:
+        need(isinstance(y_pred, str))
+        lost = _log_loss(y_true, y_proba, True, sample_weight, labels)
+        shares = _proportions(y_true, sample_weight)
+        need(len(y_true) > 1)
+        return 1.0 - lost / -float(shares @ np.log(shares))
+
+    def host() -> Any:
+        how = {} if isinstance(y_pred, str) and y_pred == "deprecated" else {"y_pred": y_pred}
+        return theirs.d2_log_loss_score(y_true, y_proba, sample_weight=sample_weight, labels=labels, **how)
+
+    return ours_first(own, host)
+
+
+def d2_brier_score(
+    y_true: Any, y_proba: Any, *, sample_weight: Any = None, pos_label: Any = None, labels: Any = None
+) -> Any:
+    """Return how much of the Brier score is explained, as `sklearn.metrics.d2_brier_score`."""
+
+    def own() -> float:
+        lost = _brier(y_true, y_proba, sample_weight, pos_label, labels, "auto")
+        shares = _proportions(y_true, sample_weight)
+        return 1.0 - lost / float(shares.prod())
+
+    return ours_first(
+        own,
+        lambda: theirs.d2_brier_score(y_true, y_proba, sample_weight=sample_weight, pos_label=pos_label, labels=labels),
+    )

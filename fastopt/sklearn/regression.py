@@ -1,4 +1,4 @@
-"""scikit-learn's errors of regression. Notes and examples are in its documentation; results agree to rounding."""
+"""scikit-learn's errors and scores of regression. Notes are in its documentation; results agree to rounding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +25,15 @@ def _error(function: Callable[..., Any], y_true: Any, y_pred: Any, sample_weight
     found = function(y_true, y_pred, sample_weight, multioutput=multioutput)
     need(np.isfinite(found).all())
     return found
+
+
+def _explained(y_true: Any, y_pred: Any, sample_weight: Any, multioutput: Any, force_finite: Any) -> Any:
+    """R²; what it is of one sample, and where it isn't finite, scikit-learn says."""
+    need(force_finite is True and getattr(y_true, "ndim", 0) in (1, 2) and len(y_true) > 1)
+    if getattr(y_true, "ndim", 0) == 1 and isinstance(multioutput, str):
+        need(multioutput in ("uniform_average", "variance_weighted"))
+        multioutput = "uniform_average"  # of one column
+    return _error(ours.r2_score, y_true, y_pred, sample_weight, multioutput)
 
 
 def mean_squared_error(
@@ -61,4 +70,29 @@ def root_mean_squared_error(
     return ours_first(
         lambda: _error(ours.root_mean_squared_error, y_true, y_pred, sample_weight, multioutput),
         lambda: theirs.root_mean_squared_error(y_true, y_pred, sample_weight=sample_weight, multioutput=multioutput),
+    )
+
+
+def r2_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sample_weight: Any = None,
+    multioutput: Any = "uniform_average",
+    force_finite: Any = True,
+) -> Any:
+    """Return the coefficient of determination, R², as `sklearn.metrics.r2_score`.
+
+    A column of equal values has a variance of exactly 0 here, whatever the rounding of their mean.
+
+    Examples
+    --------
+    >>> import numpy as np, fastopt.sklearn
+    >>> fastopt.sklearn.r2_score(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.5, 2.5]))
+    0.75
+    """
+    how = {"sample_weight": sample_weight, "multioutput": multioutput, "force_finite": force_finite}
+    return ours_first(
+        lambda: _explained(y_true, y_pred, sample_weight, multioutput, force_finite),
+        lambda: theirs.r2_score(y_true, y_pred, **how),
     )

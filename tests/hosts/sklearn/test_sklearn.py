@@ -14,6 +14,7 @@ from sklearn import metrics as theirs
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -57,11 +58,16 @@ def cases():
             yield "roc_auc_score", (several, proba), {"average": average, "multi_class": "ovr"}
     yield "roc_auc_score", (several, proba), {"multi_class": "ovo"}
     yield "roc_auc_score", (rows, row_scores), {"average": "samples"}
-    for name in ("roc_auc_score", "average_precision_score", "log_loss", "brier_score_loss"):
+    for name in ("roc_auc_score", "average_precision_score", "log_loss", "brier_score_loss", "d2_log_loss_score",
+                 "d2_brier_score"):  # fmt: skip
         yield name, (two, scores), {}
+        yield name, (two > 0, scores), {}
     yield "roc_auc_score", (two, scores.round(1)), {"max_fpr": 0.3}
     yield "roc_auc_score", (np.where(two, "yes", "no"), scores), {}
     yield "log_loss", (several, proba), {}
+    yield "d2_log_loss_score", (several, proba), {}
+    yield "d2_brier_score", (several, proba), {}
+    yield "d2_brier_score", (two, scores), {"pos_label": 0}
     yield "top_k_accuracy_score", (several, proba), {"k": 2}
     for normalize in (None, "true", "pred", "all"):
         yield "confusion_matrix", (several, other), {"normalize": normalize}
@@ -72,6 +78,11 @@ def cases():
         for multioutput in ("uniform_average", "raw_values", [0.2, 0.3, 0.5]):
             yield name, (x, y), {"multioutput": multioutput}
         yield name, (x[:, 0], y[:, 0]), {}
+    for multioutput in ("uniform_average", "raw_values", "variance_weighted", [0.2, 0.3, 0.5]):
+        yield "r2_score", (x, x + 0.3 * y), {"multioutput": multioutput}
+    for multioutput in ("uniform_average", "variance_weighted"):
+        yield "r2_score", (x[:, 0], y[:, 0]), {"multioutput": multioutput}
+    yield "r2_score", (x[:, 0], y[:, 0]), {"force_finite": False}
 
 
 @pytest.mark.parametrize(("name", "given", "how"), list(cases()))
@@ -91,10 +102,13 @@ def test_metrics_agree(name, given, how, weighted):
 
 def test_what_scikit_learn_warns_of_or_refuses_it_says_itself():
     y = np.array([1, 1, 1])
-    with pytest.warns(theirs.UndefinedMetricWarning if hasattr(theirs, "UndefinedMetricWarning") else UserWarning):
+    with pytest.warns(UndefinedMetricWarning):
         ours.precision_score(np.array([0, 1]), np.array([0, 0]))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ours.accuracy_score(y, y[:2])
+    for name in ("r2_score", "d2_log_loss_score", "d2_brier_score"):
+        with pytest.warns(UndefinedMetricWarning, match="less than two samples"):
+            assert np.isnan(getattr(ours, name)(y[:1], np.array([0.5])))
     with pytest.raises(ValueError, match="NaN"):
         ours.mean_squared_error(np.array([1.0, np.nan]), np.array([1.0, 2.0]))
 
