@@ -93,6 +93,7 @@ def transformation(*rules: Rule) -> Fused:
         return State(jnp.zeros((), jnp.int32), {name: begin(name) for name in names}, carried)
 
     def moved(params: Any, state: State, grads: Any, apart: bool) -> tuple[Any, State]:
+        _check_state(state, names)
         like = grads if params is None else params
         leaves, tree = _flat(like)
         leaves = [leaf if leaf is NOTHING else jnp.asarray(leaf) for leaf in leaves]
@@ -205,6 +206,13 @@ def _kept(
                 f"state of {name}: expected {dtype} of shape {shape} for leaf {k}, got {expect.describe(leaf)}"
             )
     return found
+
+
+def _check_state(state: Any, names: tuple[str, ...]) -> None:
+    got = sorted(state.buffers) if isinstance(state, State) else None
+    if got != sorted(names):
+        found = type(state).__name__ if got is None else f"one of {', '.join(got) or 'no buffers'}"
+        raise ValueError(f"state: expected that of init(params), of {', '.join(names) or 'no buffers'}, got {found}")
 
 
 def _check_types(params: list[Any], grads: list[Any]) -> None:

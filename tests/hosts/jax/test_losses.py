@@ -116,6 +116,21 @@ def test_vmap_and_scan():
     np.testing.assert_array_equal(values, loss(logits, labels))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32"])
+def test_labels_may_be_of_few_bits(dtype):
+    logits, labels = sample((5, 1000))
+    labels = labels % 100
+    loss = losses.softmax_cross_entropy_with_integer_labels
+    np.testing.assert_array_equal(loss(logits, labels.astype(dtype)), loss(logits, labels))
+
+
+def test_gradients_of_gradients_are_refused():
+    logits, labels = sample((2, 3))
+    slope = jax.grad(total(losses.softmax_cross_entropy_with_integer_labels, labels))
+    with pytest.raises(ValueError, match="FFI"):
+        jax.grad(lambda x: (slope(x) ** 2).sum())(logits)
+
+
 def test_labels_that_are_no_class_are_nan_and_touch_nothing():
     logits = sample((6, 4))[0]
     labels = jnp.array([0, 4, -1, -5, 2**30, -(2**31)], jnp.int32)

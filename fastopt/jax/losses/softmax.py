@@ -143,12 +143,14 @@ def _run(formula: formulas.Formula, logits: jax.Array, labels: jax.Array, wanted
     return tuple(found)
 
 
-def _sparse_run(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple[Any, ...]:
+def of_labels(logits: jax.Array, labels: jax.Array, wanted: bool, reuse: bool) -> tuple[Any, ...]:
+    """Return each sample's value, and its gradient where it is wanted, in the logits' memory if that may be reused."""
     columns = logits.shape[-1]
-    counted = jnp.where(labels < 0, labels + columns, labels)
-    known = (counted >= 0) & (counted < columns)
     with jax.enable_x64(True):  # the kernel's labels have 64 bits, whatever the program's integers have
-        wide = jnp.where(known, counted, IGNORED).astype(np.int64)
+        labels = labels.astype(np.int64)
+        counted = jnp.where(labels < 0, labels + columns, labels)
+        known = (counted >= 0) & (counted < columns)
+        wide = jnp.where(known, counted, IGNORED)
         formula = formulas.sparse_categorical_crossentropy(columns, True, IGNORED)
         values, *gradient = _run(formula, logits, wide, wanted, reuse)
     return jnp.where(known, values, jnp.nan), *gradient
@@ -164,11 +166,11 @@ def _scaled(gradient: jax.Array, outer: jax.Array) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _sparse(logits: jax.Array, labels: jax.Array, reuse: bool) -> jax.Array:
-    return _sparse_run(logits, labels, False, reuse)[0]
+    return of_labels(logits, labels, False, reuse)[0]
 
 
 def _sparse_forward(logits, labels, reuse):
-    values, gradient = _sparse_run(logits, labels, True, reuse)
+    values, gradient = of_labels(logits, labels, True, reuse)
     return values, (gradient, labels.shape)
 
 
