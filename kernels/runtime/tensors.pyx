@@ -225,9 +225,9 @@ cdef class Table:
                     raise ValueError(f"state {name!r}: expected another type, got {states[job][name].dtype}")
                 if name.endswith("_scale"):
                     if other.ndim != 1 or other.size != (first.size + 255) // 256 or not is_dense(&other):
-                        raise ValueError(f"state {name!r}: expected a packed number for each 256 elements")
+                        raise RuntimeError(f"state {name!r}: expected a packed number for each 256 elements")
                 elif not same_shape(&first, &other):
-                    raise ValueError(
+                    raise RuntimeError(
                         f"state {name!r}: expected the parameter's shape {tuple(params[job].shape)}, got "
                         f"{tuple(states[job][name].shape)}"
                     )

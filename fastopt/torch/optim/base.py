@@ -141,6 +141,9 @@ class Fused(torch.optim.Optimizer):
         if self.options.clip_norm is not None:
             factor = self._clipped(batches, settings, sparse, factor)
         for batch, own in zip(batches, settings):
+            if batch.again:  # after what another batch has just done to the same state
+                batch.fits()
+                own = batch.settings(hypers)
             batch.run(own, self.options, factor)
         for one in sparse:
             if hypers[one.group].get("momentum"):
@@ -202,6 +205,7 @@ class Fused(torch.optim.Optimizer):
                 self._refuse(param, name)
         self._waiting, self._by_rows = [], []
         sorted_out: dict[Any, list[Member]] = {}
+        turns: dict[torch.Tensor, int] = {}
         for number, (k, param, name) in enumerate(entries):
             core = self.rule.of(self.param_groups[k])
             wanted = self._wanted(core, hypers[k], param, self.state.get(param, {}))
@@ -220,9 +224,11 @@ class Fused(torch.optim.Optimizer):
             recipe, fresh = self._recipe(core, hypers[k], param, state), self.rule.fresh and bool(missing)
             counter_types = tuple(state[name].dtype for name in ("step", *self.rule.carries) if name in state)
             member = Member(param, state, k, number, known.get(id(param), 0))
-            sorted_out.setdefault((recipe, core, fresh, counter_types), []).append(member)
+            turn = turns[param] = turns.get(param, -1) + 1  # above 0 where a group names a parameter again
+            sorted_out.setdefault((turn, recipe, core, fresh, counter_types), []).append(member)
         self._batches = [
-            Batch(self.rule, core, recipe, members, fresh) for (recipe, core, fresh, _), members in sorted_out.items()
+            Batch(self.rule, core, recipe, members, fresh, turn > 0)
+            for (turn, recipe, core, fresh, _), members in sorted(sorted_out.items(), key=lambda item: item[0][0])
         ]
         self._seen = [list(group["params"]) for group in self.param_groups], dict(self.state), kernels
 
@@ -314,12 +320,21 @@ class Fused(torch.optim.Optimizer):
         torch turns state into the parameter's type; here it stays in the type in which it was saved, so that state in
         float32 of parameters in 16 bits, and 8-bit state, survive.
         """
-        super().load_state_dict(state_dict)
-        saved, groups = state_dict["state"], state_dict["param_groups"]
-        numbers = [number for group in groups for number in group["params"]]
+        taken: list[dict[str, Any]] = []  # what the hooks before the load have made of it
+        before = self.register_load_state_dict_pre_hook(lambda _, given: taken.append(given))
+        after = self.register_load_state_dict_post_hook(lambda _: self._take_types(taken[-1]), prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            before.remove()
+            after.remove()
+
+    def _take_types(self, state_dict: dict[str, Any]) -> None:
+        """Put the state that torch has just loaded into the types in which it was saved."""
+        numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
         for number, param in zip(numbers, params):
-            for name, value in saved.get(number, {}).items():
+            for name, value in state_dict["state"].get(number, {}).items():
                 own = self.state[param].get(name)
                 if isinstance(own, torch.Tensor) and isinstance(value, torch.Tensor) and own.dtype != value.dtype:
                     self.state[param][name] = value.detach().to(own.device, copy=True)

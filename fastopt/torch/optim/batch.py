@@ -42,10 +42,13 @@ class Batch:
         Their state is complete.
     fresh : bool
         Whether they have not been stepped yet, where nothing counts it.
+    again : bool
+        Whether another batch steps the same parameters first.
     """
 
-    def __init__(self, rule: Rule, core: Core, recipe: Recipe, members: list[Member], fresh: bool):
+    def __init__(self, rule: Rule, core: Core, recipe: Recipe, members: list[Member], fresh: bool, again: bool = False):
         self.rule, self.core, self.recipe, self.fresh, self.members = rule, core, recipe, fresh, members
+        self.again = again
         self.names = {column: rule.names.get(column, column) for column in recipe.columns if column not in WORK}
         first, dtypes = members[0].state, {"param": members[0].param.dtype}
         self.counters = ("step", *rule.carries) if "step" in first else ()
@@ -56,15 +59,19 @@ class Batch:
         # A table of pointers knows tensors of the parameter's shape; the state of whole layers goes as arrays.
         flat = () if core.layers is not None else tuple((name, types[name]) for name in self.names.values())
         columns = flat or tuple((name, types[name]) for name in ("param", "grad"))
+        if core.layers is not None:
+            _expect_shapes(core, self.names, members)
         # NumPy's views keep the memory of state from going, whatever becomes of its tensors.
         self.arrays = [{name: view(own.state[name]) for name in (*kept, *self.counters)} for own in members]
         self.table = Table(
             [own.param for own in members], [_locals(own.state) for own in members], columns, self.counters,
             [own.group for own in members], [own.count for own in members], max(len(columns), recipe.slots),
         )  # fmt: skip
-        # The table holds the state itself, but for wrappers of tensors.
+        # The table looks at the state itself, but for wrappers of tensors, and what goes as arrays.
         self._wrapped = [
-            (own.state, dict(own.state)) for own, held in zip(members, self.table.states) if own.state is not held
+            (own.state, {name: own.state[name] for name in (*kept, *self.counters)})
+            for own, held in zip(members, self.table.states)
+            if own.state is not held or core.layers is not None
         ]
         self.jobs = Jobs.of_pointers(recipe, len(members))
         self.jobs.jobs.pointers, self.jobs.jobs.units = self.table.pointers, self.table.units
@@ -140,6 +147,16 @@ class Batch:
         leader = arrays[next((name for name in shaped if name not in ("param", "grad")), "param")]
         axes = sorted(range(leader.ndim), key=lambda axis: -leader.strides[axis])
         return {name: array.transpose(axes) if name in shaped else array for name, array in arrays.items()}
+
+
+def _expect_shapes(core: Core, names: dict[str, str], members: list[Member]) -> None:
+    """Raise unless state of layers is of the shapes that their parameters ask for."""
+    assert core.layers is not None
+    for own in members:
+        for column, name in names.items():
+            wanted = core.layers.state_shape(column, tuple(local(own.param).shape))
+            if column not in ("param", "grad") and tuple(local(own.state[name]).shape) != wanted:
+                raise RuntimeError(f"state {name!r}: expected shape {wanted}, got {tuple(own.state[name].shape)}")
 
 
 def kind_of(tensor: torch.Tensor, name: str) -> str:

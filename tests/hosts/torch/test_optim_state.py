@@ -115,3 +115,69 @@ def test_wrong_copies():
         optim.AdamW(params_of(), copies=[torch.zeros(4, 3, dtype=torch.bfloat16)] * 3)
     with pytest.raises(ValueError, match="copy_to: expected 'bfloat16'"):
         optim.AdamW(params_of(((5,),)), copies=[torch.zeros(5, dtype=torch.bfloat16)], copy_to="float16")
+
+
+def test_hooks_of_a_load_have_the_last_word(pair):
+    """What a hook before the load returns is loaded, in its own types; hooks after it see the state as it stays."""
+    ours, _ = pair
+    mine, seen = params_of(dtype=torch.bfloat16), []
+    a = ours(mine)
+    give(0, mine)
+    a.step()
+    saved = copy.deepcopy(a.state_dict())
+
+    def emptied(optimizer, state_dict):
+        return {**state_dict, "state": {0: state_dict["state"][0]} if 0 in state_dict["state"] else {}}
+
+    def look(optimizer):
+        seen.extend(optimizer.state_dict()["state"].items())
+
+    a.register_load_state_dict_pre_hook(emptied)
+    a.register_load_state_dict_post_hook(look)
+    a.load_state_dict(saved)
+    assert len(a.state) == len(seen) <= 1
+    for number, state in seen:
+        for name, value in state.items():
+            wanted = saved["state"][number][name]
+            assert torch.equal(value, wanted)
+            assert value.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Muon", "LAMB", "LARS"])
+def test_state_of_layers_that_was_replaced_is_followed(name):
+    mine, yours = params_of(((3, 2),)), params_of(((3, 2),))
+    a, b = getattr(optim, name)(mine), getattr(optim, name)(yours)
+    for step in range(3):
+        give(step, mine, yours)
+        a.step()
+        b.step()
+        for key, value in a.state[mine[0]].items():
+            if value.dim():
+                a.state[mine[0]][key] = 3.0 * value
+                b.state[yours[0]][key].mul_(3.0)
+    assert torch.equal(mine[0], yours[0])
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Adam", "LAMB"])
+def test_state_of_another_shape_is_refused(name):
+    mine = params_of(((4, 3),))
+    a = getattr(optim, name)(mine)
+    give(0, mine)
+    a.step()
+    mine[0].data = torch.ones(6, 5)
+    mine[0].grad = torch.ones(6, 5)
+    with pytest.raises(RuntimeError, match=r"state '.*': expected"):
+        a.step()
+    assert (mine[0] == 1.0).all()
+
+
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate")
+def test_a_parameter_that_a_group_names_twice_is_stepped_twice(pair):
+    ours, theirs = pair
+    mine, yours = params_of(), params_of()
+    a, b = ours([mine[0], *mine]), theirs([yours[0], *yours])
+    for step in range(3):
+        give(step, mine, yours)
+        a.step()
+        b.step()
+    close(a, b, mine, yours)
