@@ -55,6 +55,7 @@ def _ratios(
 ) -> tuple[Any, ...]:
     """Return what `precision_recall_fscore_support` does."""
     need(average in (None, "binary", "micro", "macro", "weighted") and chosen is None)
+    need(average == "binary" or pos_label in (None, 1))  # scikit-learn warns of one that it ignores
     need(isinstance(beta, int | float) and 0 <= beta < np.inf and (zero == "warn" or isinstance(zero, int | float)))
     if are_rows(y_true):
         need(are_rows(y_pred) and average != "binary")

@@ -48,9 +48,10 @@ def weights_are(weights: Any, dtype: Any = None) -> None:
 
 def of_two(y: np.ndarray) -> np.ndarray:
     """Return labels of two kinds as bool: True for the larger. (0 and 1 as they are.)"""
-    if y.dtype.kind == "b":
-        return y
     low, high = y.min(), y.max()
+    if y.dtype.kind == "b":
+        need(low < high)
+        return y
     if low == 0 and high == 1:
         return y
     need(low < high)

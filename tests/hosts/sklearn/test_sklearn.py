@@ -111,6 +111,10 @@ def test_what_scikit_learn_warns_of_or_refuses_it_says_itself():
             assert np.isnan(getattr(ours, name)(y[:1], np.array([0.5])))
     with pytest.raises(ValueError, match="NaN"):
         ours.mean_squared_error(np.array([1.0, np.nan]), np.array([1.0, 2.0]))
+    with pytest.warns(UserWarning, match="pos_label"):
+        ours.f1_score(np.array([0, 1]), np.array([0, 1]), pos_label=0, average="macro")
+    with pytest.raises(ValueError, match="only one label"):
+        ours.log_loss(np.array([True]), np.array([0.5]))
 
 
 # ---- perceptrons
