@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.cuda_arrays import DeviceArray, OwnArray, device_array, packed_steps
 from fastopt.kernels.runtime.driver import driver
@@ -46,3 +48,12 @@ def output(out: Any, like: tuple[str, DeviceArray], apart: dict[str, DeviceArray
         if not is_apart and not (name == same and found.address == other.address):
             raise ValueError(f"out: expected memory apart from {name}, got arrays that overlap")
     return out, found
+
+
+def to_fill(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    """Return `out`, if it is an array to write of this shape and dtype, or a new one on the first device."""
+    if out is None:
+        return OwnArray(driver().device(0), shape, dtype)
+    if not place(out, "out", (str(dtype),), shape=shape).writable:
+        raise ValueError("out: expected a writable array, got a read-only one")
+    return out

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.docstrings import filler
+from fastopt.kernels.runtime import kinds
 from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 
@@ -35,7 +36,25 @@ TypeError, ValueError
 def weights_to_fill(shape: Any, dtype: Any, out: Any, axes: int = 0) -> tuple[Any, np.ndarray]:
     """Return the way for the target in force, if it has one, and the array to fill, after its checks."""
     by, lengths = way("initializers"), expect.shape(shape, "shape", axes)
-    return by, expect.output(out, "out", dtype=expect.dtype(dtype, "dtype", expect.FLOATS), shape=lengths, apart={})
+    return by, output(by, out, lengths, expect.dtype(dtype, "dtype", expect.FLOATS))
+
+
+def output(by: Any, out: Any, shape: Shape, dtype: np.dtype) -> Any:
+    """Return `out`, checked, or a new array, where the way works."""
+    if by.of_target != "cuda":
+        return expect.output(out, "out", dtype=dtype, shape=shape, apart={})
+    from fastopt.device_arrays import to_fill
+
+    return to_fill(out, shape, dtype)
+
+
+def dtype_of(weights: Any) -> np.dtype:
+    """Return the dtype of an array to fill, a library's on a GPU too."""
+    if isinstance(weights.dtype, np.dtype):
+        return weights.dtype
+    from fastopt.kernels.runtime.cuda_arrays import device_array
+
+    return kinds.dtype(device_array(weights, "out").dtype)
 
 
 def checked_seed(seed: Any) -> int:
@@ -54,10 +73,10 @@ def fans(shape: Shape, layout: Any) -> tuple[int, int]:
 
 def fill_uniform(by: Any, weights: np.ndarray, seed: int, low: float, high: float, name: str) -> np.ndarray:
     """Fill with U[low, high); `name` is the argument to blame if the dtype can't hold that."""
-    dtype = weights.dtype.type
-    largest = float(finfo(weights.dtype).max)
-    if not max(high - low, abs(low), abs(high)) <= largest or not dtype(low) < dtype(high):
-        raise ValueError(f"{name}: expected bounds that {weights.dtype} can tell apart, got {low!r} and {high!r}")
+    dtype = dtype_of(weights)
+    largest = float(finfo(dtype).max)
+    if not max(high - low, abs(low), abs(high)) <= largest or not dtype.type(low) < dtype.type(high):
+        raise ValueError(f"{name}: expected bounds that {dtype} can tell apart, got {low!r} and {high!r}")
     by.uniform(weights, seed, low, high)
     return weights
 
@@ -66,9 +85,9 @@ def fill_normal(
     by: Any, weights: np.ndarray, seed: int, mean: float, std: float, truncated: bool, name: str
 ) -> np.ndarray:
     """Fill with N(mean, std²), cut at 2 std if `truncated`; `name` is the argument to blame as above."""
-    info = finfo(weights.dtype)
+    info = finfo(dtype_of(weights))
     if not abs(mean) + 10.0 * std <= float(info.max) or 0.0 < std < float(info.tiny):
-        raise ValueError(f"{name}: expected a scale that {weights.dtype} can hold, got mean {mean!r}, std {std!r}")
+        raise ValueError(f"{name}: expected a scale that {dtype_of(weights)} can hold, got mean {mean!r}, std {std!r}")
     by.normal(weights, seed, mean, std, truncated)
     return weights
 

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from fastopt import expect
-from fastopt.initializers.base import LAYOUTS, Shape, checked_seed, fill_normal, fill_uniform, filled, weights_to_fill
+from fastopt.initializers.base import (
+    LAYOUTS,
+    Shape,
+    checked_seed,
+    fill_normal,
+    fill_uniform,
+    filled,
+    output,
+    weights_to_fill,
+)
 from fastopt.kernels.runtime.kinds import finfo
 from fastopt.kernels.runtime.targets import way
 
@@ -261,8 +270,12 @@ def ones(shape: Shape, *, dtype: Any = "float32", out: np.ndarray | None = None)
 
 def _filled(make: Callable[..., np.ndarray], shape: Any, dtype: Any, out: Any) -> np.ndarray:
     """Return what NumPy makes, or `out` filled with it; raises where the target in force has no way for it."""
-    way("initializers")
+    by = way("initializers")
     lengths, dtype = expect.shape(shape, "shape"), expect.dtype(dtype, "dtype", expect.FLOATS)
+    if by.of_target == "cuda":
+        weights = output(by, out, lengths, dtype)
+        by.constant(weights, float(make(())))
+        return weights
     if out is None:
         return make(lengths, dtype)
     expect.output(out, "out", dtype=dtype, shape=lengths, apart={})

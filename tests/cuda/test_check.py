@@ -42,11 +42,6 @@ def test_no_op_falls_back_to_the_host(gpu, op):
         op.call(options, arrays)
 
 
-def test_filled_arrays_are_refused_too(gpu):
-    with fo.target("cuda"), pytest.raises(NotImplementedError, match="no kernels for initializers yet"):
-        fo.initializers.zeros((3,))
-
-
 def test_arrays_on_a_gpu_are_told_where_to_go(gpu):
     x = cuda_arrays.on_device(np.ones((2, 3), np.float32))
     with (
