@@ -39,7 +39,7 @@ def pair(
     squeezed : bool, default False
         Whether a last axis of 1 goes or comes where the ranks differ by one.
     broadcast : bool, default True
-        Whether shapes may differ.
+        Whether shapes may differ. Not where labels are summed up by themselves: Keras sums them as they came.
     clipped : bool, default False
         Whether predictions are probabilities, to be clipped as Keras does in float32: by a number that is further from
         1 than the kernel's own 1e-7, and so 1% of a loss. Those in 16 bits are Keras's to clip.

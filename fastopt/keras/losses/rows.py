@@ -38,7 +38,7 @@ class KLDivergence(Reduced, theirs.KLDivergence):
 @by_kernels(theirs.cosine_similarity)
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Prepared:
     """:func:`keras.losses.cosine_similarity`."""
-    given = pair(y_true, y_pred, axis, squeezed=True)
+    given = pair(y_true, y_pred, axis, squeezed=True, broadcast=False)
     if given is None:
         return None
     return formulas.cosine_proximity(), *given
@@ -208,7 +208,7 @@ class CategoricalGeneralizedCrossEntropy(Reduced, theirs.CategoricalGeneralizedC
 @by_kernels(theirs.dice)
 def dice(y_true: Any, y_pred: Any, axis: Axis = None) -> Prepared:
     """:func:`keras.losses.dice`."""
-    given = pair(y_true, y_pred, axis)
+    given = pair(y_true, y_pred, axis, broadcast=False)
     if given is None:
         return None
     return formulas.dice(), *given
@@ -228,7 +228,7 @@ class Dice(Reduced, theirs.Dice):
 @by_kernels(theirs.tversky)
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Axis = None) -> Prepared:
     """:func:`keras.losses.tversky`."""
-    given = pair(y_true, y_pred, axis)
+    given = pair(y_true, y_pred, axis, broadcast=False)
     if given is None:
         return None
     return formulas.tversky(float(alpha), float(beta)), *given
