@@ -11,7 +11,8 @@ import numpy as np
 
 from fastopt import expect
 from fastopt.arrays import sets
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.targets import way_of
 
 __all__ = ["all_finite", "axpby", "global_norm", "norms", "scale"]
 
@@ -60,8 +61,13 @@ def scale(arrays: Any, factor: float, out: Any = None, return_finite: bool = Fal
     """
     numbers = {"factor": expect.number(factor, "factor", expect.FINITE)}
     checks = expect.flag(return_finite, "return_finite")
+    target = get_target()
+    if target == "cuda":
+        from fastopt.arrays import device
+
+        return device.with_output("scale", {"arrays": arrays}, ("x", "out"), numbers, out, checks)
     out, columns, groups = sets.with_output({"arrays": arrays}, out)
-    finite = way("arrays").scale(columns, groups, numbers, checks)
+    finite = way_of("arrays", target).scale(columns, groups, numbers, checks)
     return (out, finite) if checks else out
 
 
@@ -107,8 +113,13 @@ def axpby(a: float, x: Any, b: float, y: Any, out: Any = None) -> Any:
     [array([0.25, 0.25]), array([0.75, 0.75, 0.75])]
     """
     numbers = {"a": expect.number(a, "a", expect.FINITE), "b": expect.number(b, "b", expect.FINITE)}
+    target = get_target()
+    if target == "cuda":
+        from fastopt.arrays import device
+
+        return device.with_output("axpby", {"x": x, "y": y}, ("x", "y", "out"), numbers, out, False)
     out, columns, groups = sets.with_output({"x": x, "y": y}, out)
-    way("arrays").axpby(columns, groups, numbers)
+    way_of("arrays", target).axpby(columns, groups, numbers)
     return out
 
 
@@ -142,7 +153,12 @@ def global_norm(arrays: Any) -> float:
     >>> fo.arrays.global_norm([np.array([3.0, 0.0]), np.array(4.0)])
     5.0
     """
-    return way("arrays").global_norm(*sets.read_only(arrays))
+    target = get_target()
+    if target == "cuda":
+        from fastopt.arrays import device
+
+        return device.read_only("global_norm", arrays)
+    return way_of("arrays", target).global_norm(*sets.read_only(arrays))
 
 
 @expect.nearest
@@ -174,7 +190,12 @@ def norms(arrays: Any) -> np.ndarray:
     >>> fo.arrays.norms({"w": np.array([3.0, 4.0]), "b": np.array([-1.0])})
     array([5., 1.])
     """
-    return way("arrays").norms(*sets.read_only(arrays))
+    target = get_target()
+    if target == "cuda":
+        from fastopt.arrays import device
+
+        return device.read_only("norms", arrays)
+    return way_of("arrays", target).norms(*sets.read_only(arrays))
 
 
 @expect.nearest
@@ -206,4 +227,9 @@ def all_finite(arrays: Any) -> bool:
     >>> fo.arrays.all_finite([np.ones(3), np.array([1.0, np.nan])])
     False
     """
-    return way("arrays").all_finite(*sets.read_only(arrays))
+    target = get_target()
+    if target == "cuda":
+        from fastopt.arrays import device
+
+        return device.read_only("all_finite", arrays)
+    return way_of("arrays", target).all_finite(*sets.read_only(arrays))

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from fastopt.kernels.runtime import cuda_compile
 
-ROOMS = ("optimizers", "losses", "normalization", "initializers")
+ROOMS = ("optimizers", "losses", "normalization", "initializers", "arrays")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # so that the same PTX makes the same file
 
 

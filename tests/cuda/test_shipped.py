@@ -8,6 +8,7 @@ import ptx
 import pytest
 import recipes
 
+from fastopt.kernels.arrays import cuda as arrays
 from fastopt.kernels.initializers import cuda as initializers
 from fastopt.kernels.losses import cuda as losses
 from fastopt.kernels.normalization import cuda as normalization
@@ -15,7 +16,7 @@ from fastopt.kernels.optimizers import cuda as optimizers
 from fastopt.kernels.runtime import cuda as launches
 from fastopt.kernels.runtime import cuda_compile, cuda_elements, cuda_shipped, cuda_text, kinds
 
-KERNELS = [*optimizers.common(), *losses.common(), *normalization.common(), *initializers.common()]
+KERNELS = [*optimizers.common(), *losses.common(), *normalization.common(), *initializers.common(), *arrays.common()]
 DTYPES = {"floats": np.float32, "doubles": np.float64, "octets": np.uint8}
 
 
@@ -24,7 +25,7 @@ def test_shipped_ptx_is_that_of_the_rules():
     assert cuda_compile.shipped() == wanted, "run python -m fastopt.kernels.runtime.cuda_shipped"
 
 
-@pytest.mark.parametrize("room", [optimizers, losses, normalization, initializers])
+@pytest.mark.parametrize("room", [optimizers, losses, normalization, initializers, arrays])
 def test_shipped_ptx_takes_no_compiler(room, monkeypatch, tmp_path):
     from fastopt.kernels.runtime import jit
 
