@@ -33,7 +33,7 @@ def rows(small: bool) -> Iterator[Row]:
     x = tensor(rng, 8, 16, 16, 32) if small else tensor(rng, 64, 32, 32, 64)
     for name, options in (
         ("BatchNormalization", {}), ("GroupNormalization", {"groups": 8}), ("LayerNormalization", {}),
-        ("RMSNormalization", {}),
+        ("RMSNormalization", {}), ("UnitNormalization", {}),
     ):  # fmt: skip
         how = {"training": True} if name == "BatchNormalization" else {}
         layers = [getattr(room.layers, name)(**options) for room in ROOMS]

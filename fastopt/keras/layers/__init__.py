@@ -6,7 +6,7 @@ aren't the last ones work, too, where Keras's own fail under torch. Keras's own 
 for symbolic and empty inputs, batch renormalization, masks beside an axis that isn't the last, `rms_scaling`, and layer
 norm of the last axes in float32 and float64, which is torch's own kernel there.
 
-`UnitNormalization` and `SpectralNormalization` are Keras's alone.
+`SpectralNormalization` is Keras's alone: it normalizes a layer's weights, by products of matrices and vectors.
 """
 
 from fastopt.keras.layers.normalization import (
@@ -14,6 +14,7 @@ from fastopt.keras.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
+    UnitNormalization,
 )
 
-__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"]
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]

@@ -1,5 +1,6 @@
 """The torch backend: the kernels of `fastopt.torch`, on Keras's axes. Each returns None for what is Keras's to do."""
 
+import math
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from fastopt.torch.functional import norms, passes
 from fastopt.torch.functional.base import WIDE
 
 Tensor = torch.Tensor
+SHORTEST = 1e-12  # Keras's: shorter rows stay shorter than 1
 
 
 @on_torchs_workers
@@ -52,6 +54,23 @@ def row_norm(norm: str, x: Any, gamma: Any, beta: Any, axis: Any, eps: float) ->
     else:
         found = norms.layer_norm(rows, shape, gamma, beta, eps)
     return found if rows is x else found.movedim(tuple(last), axes)
+
+
+def unit_norm(x: Any, axis: Any) -> Tensor | None:
+    """Return rows of length 1, over any axes: RMS norm with 1 / √elements for its scale."""
+    axes = axis if isinstance(axis, list) else [axis]
+    if not isinstance(x, Tensor) or not takes(x) or not all(-x.dim() <= one < x.dim() for one in axes):
+        return None
+    axes = sorted(one % x.dim() for one in axes)
+    if not axes or len(set(axes)) < len(axes):
+        return None
+    last = list(range(x.dim() - len(axes), x.dim()))
+    rows = x if axes == last else x.movedim(axes, last)
+    shape = tuple(rows.shape[last[0] :])
+    count = math.prod(shape)
+    scale = torch.full(shape, count**-0.5, dtype=x.dtype if x.dtype in WIDE else torch.float32)
+    found = norms.rms_norm(rows, shape, scale, SHORTEST**2 / count)
+    return found if rows is x else found.movedim(last, axes)
 
 
 def group_norm(x: Any, gamma: Any, beta: Any, axis: int, groups: int, eps: float) -> Tensor | None:

@@ -62,3 +62,12 @@ class GroupNormalization(theirs.GroupNormalization):
     def call(self, inputs: Any) -> Any:
         found = host.group_norm(inputs, self.gamma, self.beta, self.axis, self.groups, self.epsilon)
         return super().call(inputs) if found is None else keras.ops.cast(found, self.compute_dtype)
+
+
+@kept_by_name
+class UnitNormalization(theirs.UnitNormalization):
+    """:class:`keras.layers.UnitNormalization`. Rows shorter than 1e-11 come out up to 30 % shorter than Keras's."""
+
+    def call(self, inputs: Any) -> Any:
+        found = host.unit_norm(inputs, self.axis)
+        return super().call(inputs) if found is None else found

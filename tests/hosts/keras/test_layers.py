@@ -28,6 +28,9 @@ CASES = [
     ("LayerNormalization", {"axis": (1, 2, 3), "scale": False}, X),
     ("RMSNormalization", {}, X),
     ("RMSNormalization", {"axis": (2, 3), "epsilon": 1e-3}, X),
+    ("UnitNormalization", {}, X),
+    ("UnitNormalization", {"axis": 1}, X),
+    ("UnitNormalization", {"axis": [-1, 1]}, X),
     ("GroupNormalization", {"groups": 4}, X),
     ("GroupNormalization", {"groups": 2, "axis": 1, "scale": False}, X),
     ("GroupNormalization", {"groups": -1, "axis": 2, "center": False}, X),
@@ -111,6 +114,7 @@ def test_a_frozen_layer_uses_its_statistics():
 @pytest.mark.parametrize(("name", "kernel"), [
     ("BatchNormalization", "batch_forward"), ("LayerNormalization", "sample_forward"),
     ("RMSNormalization", "sample_forward"), ("GroupNormalization", "sample_forward"),
+    ("UnitNormalization", "sample_forward"),
 ])  # fmt: skip
 def test_the_kernels_run(name, kernel, monkeypatch):
     door = way("normalization")
@@ -120,6 +124,24 @@ def test_the_kernels_run(name, kernel, monkeypatch):
     layer = getattr(ours, name)(**options)
     layer(torch.tensor(X), **({"training": True} if name == "BatchNormalization" else {}))
     assert called
+
+
+def test_rows_of_zeros_stay_zeros_and_others_get_length_1():
+    x = torch.tensor([[0.0, 0.0], [3e-10, 4e-10], [3e30, 4e30]], requires_grad=True)
+    y = ours.UnitNormalization()(x)
+    y.sum().backward()
+    torch.testing.assert_close(y.detach(), torch.tensor([[0.0, 0.0], [0.6, 0.8], [0.6, 0.8]]))
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("axis", [2, -3, [0, 0]])
+def test_axes_that_are_not_there_are_refused_in_keras_words(axis):
+    refused = []
+    for room in (ours, keras.layers):
+        with pytest.raises((IndexError, RuntimeError)) as error:
+            room.UnitNormalization(axis)(torch.ones(2, 2))
+        refused.append((error.type, str(error.value)))
+    assert refused[0] == refused[1]
 
 
 @pytest.mark.parametrize("name", ours.__all__)

@@ -13,7 +13,7 @@ OPTIMIZERS = [
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "loss_scale_optimizer",
     "multi_optimizer", "muon", "nadam", "optimizer", "rmsprop", "schedule_free_adamw", "sgd",
 ]  # fmt: skip
-NORMS = ["batch", "group", "layer", "rms"]
+NORMS = ["batch", "group", "layer", "rms", "unit"]
 ROOMS = {  # modules, and how many tests pass under torch and NumPy, the rest being skipped with a reason
     "losses": (["losses.losses_test"], 165, 165),
     "initializers": (["initializers.random_initializers_test"], 14, 14),
