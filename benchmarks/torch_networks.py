@@ -1,35 +1,67 @@
 """Whole training steps of torch_training.py: networks with torch's parts, and with fastopt's in their place."""
 
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
+from torch_row import Row, Run, named
 
 import fastopt.torch
 from fastopt.torch import optim
 
-Contenders = dict[str, Callable[[], object]]
-VOCABULARY, WIDTH, LAYERS, HEADS, SAMPLES, LENGTH = 32_000, 256, 4, 8, 8, 128
+Ways = tuple[Run, dict[str, tuple[Run, float]]]
+
+
+class Size(NamedTuple):
+    """A transformer's."""
+
+    words: int
+    width: int
+    layers: int
+    heads: int
+    samples: int
+    length: int
+
+
 GPT2 = [(50257, 768), (1024, 768)] + 12 * [
     (768,), (768,), (768, 2304), (2304,), (768, 768), (768,), (768,), (768,), (768, 3072), (3072,), (3072, 768), (768,),
 ] + [(768,), (768,)]  # fmt: skip
+
+
+def rows(small: bool) -> Iterator[Callable[[], Row]]:
+    """Yield what makes each row."""
+    size = Size(50, 16, 1, 2, 2, 8) if small else Size(32_000, 256, 4, 8, 8, 128)
+    few, near, far, width = (2, 32, 32, 16) if small else (32, 64, 160, 64)
+    arrays = [(30, 8), (8,)] if small else GPT2
+    compiled = {} if small else {"torch.compile": 1.05}
+    yield named("a GPT's step, 4 layers of 256, 32k words", lambda: gpt(size, False, {"torch": 1.3, **compiled}))
+    yield named("the same GPT's step, bfloat16 autocast", lambda: gpt(size, True, {"torch": 1.8}))
+    yield named("a ResNet-18's step, 32 images of 64", lambda: images(few, near, width, 1.0))
+    yield named("a ResNet-18's step, 32 images of 160", lambda: images(few, far, width, 1.1))
+    yield named(
+        "a ResNet-18's step, images of 64, channels-last", lambda: images(few, near, width, 1.0, torch.channels_last)
+    )
+    yield named("a tabular network's step, 12 layers of 32", lambda: tabular(False, {"torch fused": 1.1, "torch": 1.2}))
+    yield named("the same network's step, accelerated", lambda: tabular(True, {"torch fused": 0, "torch": 0}))
+    yield named("offload, GPT-2's arrays", lambda: offload(arrays, False, 1.6))
+    yield named("offload, copies in the caller's memory", lambda: offload(arrays, True, 1.4))
 
 
 # ---- a transformer
 
 
 class Block(torch.nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.first, self.second = torch.nn.LayerNorm(WIDTH), torch.nn.LayerNorm(WIDTH)
-        self.mixed, self.out = torch.nn.Linear(WIDTH, 3 * WIDTH), torch.nn.Linear(WIDTH, WIDTH)
-        self.up, self.down = torch.nn.Linear(WIDTH, 4 * WIDTH), torch.nn.Linear(4 * WIDTH, WIDTH)
+        self.first, self.second = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
+        self.mixed, self.out = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
+        self.up, self.down = torch.nn.Linear(width, 4 * width), torch.nn.Linear(4 * width, width)
+        self.heads = heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        parts = self.mixed(self.first(x)).view(*x.shape[:2], 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        parts = self.mixed(self.first(x)).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(*parts, is_causal=True)
         x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
         return x + self.down(F.gelu(self.up(self.second(x))))
@@ -38,12 +70,13 @@ class Block(torch.nn.Module):
 class GPT(torch.nn.Module):
     """Returns the loss; `fused` says whether head and loss are fastopt's one function."""
 
-    def __init__(self, fused: bool) -> None:
+    def __init__(self, size: Size, fused: bool) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.words, self.places = torch.nn.Embedding(VOCABULARY, WIDTH), torch.nn.Embedding(LENGTH, WIDTH)
-        self.blocks = torch.nn.Sequential(*[Block() for _ in range(LAYERS)])
-        self.last, self.head = torch.nn.LayerNorm(WIDTH), torch.nn.Linear(WIDTH, VOCABULARY, bias=False)
+        width = size.width
+        self.words, self.places = torch.nn.Embedding(size.words, width), torch.nn.Embedding(size.length, width)
+        self.blocks = torch.nn.Sequential(*[Block(width, size.heads) for _ in range(size.layers)])
+        self.last, self.head = torch.nn.LayerNorm(width), torch.nn.Linear(width, size.words, bias=False)
         self.fused = fused
 
     def forward(self, words: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -53,14 +86,15 @@ class GPT(torch.nn.Module):
         return F.cross_entropy(self.head(x), wanted)
 
 
-def gpt(narrow: bool, compiled: bool) -> Contenders:
+def gpt(size: Size, narrow: bool, goals: dict[str, float]) -> Ways:
     """A whole step; `narrow`: under autocast to bfloat16."""
-    words, wanted = torch.randint(VOCABULARY, (SAMPLES, LENGTH)), torch.randint(VOCABULARY, (SAMPLES * LENGTH,))
+    words = torch.randint(size.words, (size.samples, size.length))
+    wanted = torch.randint(size.words, (size.samples * size.length,))
 
-    def made(fused: bool, through: Callable) -> Callable[[], object]:
-        model = GPT(fused)
+    def made(fused: bool, compiled: bool = False) -> Run:
+        model = GPT(size, fused)
         optimizer = (optim if fused else torch.optim).AdamW(model.parameters(), **({} if fused else {"fused": True}))
-        run = through(model)
+        run = torch.compile(model) if compiled else model
 
         def step() -> None:
             optimizer.zero_grad()
@@ -71,11 +105,7 @@ def gpt(narrow: bool, compiled: bool) -> Contenders:
 
         return step
 
-    def plain(model: torch.nn.Module) -> torch.nn.Module:
-        return model
-
-    contenders: Contenders = {"fastopt": made(True, plain), "torch": made(False, plain)}
-    return contenders | ({"torch.compile": made(False, torch.compile)} if compiled else {})
+    return made(True), {name: (made(False, name == "torch.compile"), goal) for name, goal in goals.items()}
 
 
 # ---- a convolutional network
@@ -101,22 +131,29 @@ class Residual(torch.nn.Module):
         return F.relu(self.second(self.two(F.relu(self.first(self.one(x))))) + self.beside(x))
 
 
-def resnet18(fused: bool) -> torch.nn.Sequential:
+def resnet18(fused: bool, width: int) -> torch.nn.Sequential:
+    """Return a ResNet-18, whose `width` is 64."""
     torch.manual_seed(0)
-    widths = [(64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2)]
+    blocks, before = [], width
+    for wider in (1, 2, 4, 8):
+        for stride in (1 if wider == 1 else 2, 1):
+            blocks.append(Residual(before, wider * width, stride, fused))
+            before = wider * width
     return torch.nn.Sequential(
-        torch.nn.Conv2d(3, 64, 7, 2, 3, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU(),
-        torch.nn.MaxPool2d(3, 2, 1), *[Residual(*sizes, fused) for sizes in [*widths, (512, 512, 1)]],
-        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(512, 1000),
+        torch.nn.Conv2d(3, width, 7, 2, 3, bias=False), torch.nn.BatchNorm2d(width), torch.nn.ReLU(),
+        torch.nn.MaxPool2d(3, 2, 1), *blocks, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(8 * width, 1000),
     )  # fmt: skip
 
 
-def images(size: int, layout: torch.memory_format = torch.contiguous_format) -> Contenders:
-    x = torch.randn(32, 3, size, size).to(memory_format=layout)
-    labels = torch.randint(1000, (32,))
+def images(
+    count: int, size: int, width: int, goal: float, layout: torch.memory_format = torch.contiguous_format
+) -> Ways:
+    x = torch.randn(count, 3, size, size).to(memory_format=layout)
+    labels = torch.randint(1000, (count,))
 
-    def made(fused: bool) -> Callable[[], object]:
-        model = resnet18(fused).to(memory_format=layout)
+    def made(fused: bool) -> Run:
+        model = resnet18(fused, width).to(memory_format=layout)
         loss = (fastopt.torch.nn if fused else torch.nn).CrossEntropyLoss()
         if fused:
             fastopt.torch.accelerate(model)
@@ -124,10 +161,10 @@ def images(size: int, layout: torch.memory_format = torch.contiguous_format) -> 
         optimizer = (optim if fused else torch.optim).SGD(model.parameters(), lr=0.1, momentum=0.9, **options)
         return steps_of(model, loss, optimizer, x, labels)
 
-    return {"fastopt": made(True), "torch": made(False)}
+    return made(True), {"torch": (made(False), goal)}
 
 
-def steps_of(model: Callable, loss: Callable, optimizer, x: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
+def steps_of(model: Any, loss: Any, optimizer: Any, x: torch.Tensor, labels: torch.Tensor) -> Run:
     def step() -> None:
         optimizer.zero_grad()
         loss(model(x), labels).backward()
@@ -139,10 +176,10 @@ def steps_of(model: Callable, loss: Callable, optimizer, x: torch.Tensor, labels
 # ---- many tiny calls
 
 
-def tabular() -> Contenders:
+def tabular(accelerated: bool, goals: dict[str, float]) -> Ways:
     x, labels = torch.randn(32, 20), torch.randint(2, (32,))
 
-    def made(optimizer: Callable, accelerated: bool, **options: object) -> Callable[[], object]:
+    def made(optimizer: Callable, accelerated: bool, **options: object) -> Run:
         torch.manual_seed(0)
         sizes = [20, *[32] * 12]
         layers = [
@@ -154,28 +191,27 @@ def tabular() -> Contenders:
             fastopt.torch.accelerate(model)
         return steps_of(model, loss, optimizer(model.parameters(), **options), x, labels)
 
-    return {
-        "fastopt": made(optim.AdamW, False), "fastopt, accelerate": made(optim.AdamW, True),
-        "torch fused": made(torch.optim.AdamW, False, fused=True), "torch": made(torch.optim.AdamW, False),
-    }  # fmt: skip
+    options: dict[str, Any] = {"torch fused": {"fused": True}, "torch": {}}
+    peers = {name: (made(torch.optim.AdamW, False, **options[name]), goal) for name, goal in goals.items()}
+    return made(optim.AdamW, accelerated), peers
 
 
 # ---- gradients in bfloat16, masters in float32, copies in bfloat16
 
 
-def offload() -> Contenders:
+def offload(shapes: list[tuple[int, ...]], given: bool, goal: float) -> Ways:
+    """A step of AdamW; `given`: copies are written into memory that stands there."""
     torch.manual_seed(0)
-    grads = [torch.randn(shape).bfloat16() for shape in GPT2]
+    grads = [torch.randn(shape).bfloat16() for shape in shapes]
 
     def masters() -> list[torch.nn.Parameter]:
-        found = [torch.nn.Parameter(torch.randn(shape)) for shape in GPT2]
+        found = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
         for param in found:
             param.grad_dtype = None  # any type
         return found
 
-    mine, given, yours = masters(), masters(), masters()
-    copies = [torch.empty_like(param, dtype=torch.bfloat16) for param in given]
-    theirs = [torch.empty_like(param, dtype=torch.bfloat16) for param in yours]
+    mine, yours = masters(), masters()
+    copies, theirs = ([torch.empty(shape, dtype=torch.bfloat16) for shape in shapes] for _ in range(2))
     peer = torch.optim.AdamW(yours, fused=True)
 
     def step_of_torch() -> None:
@@ -185,54 +221,7 @@ def offload() -> Contenders:
         for param, copy in zip(yours, theirs):
             copy.copy_(param.detach())
 
-    for params in (mine, given):
-        for param, grad in zip(params, grads):
-            param.grad = grad
-    return {
-        "fastopt": optim.AdamW(mine, copy_to="bfloat16").step,
-        "fastopt, copies given": optim.AdamW(given, copies=copies).step,
-        "torch fused and casts": step_of_torch,
-    }
-
-
-# ---- memory
-
-PEAK = """
-import torch, fastopt.torch
-from fastopt.torch import optim
-torch.manual_seed(0)
-def made(layers, width):
-    return torch.nn.Sequential(*[torch.nn.Linear(width, width) for _ in range(layers)]), torch.randn(4, width)
-def told(name):
-    lines = open("/proc/self/status").read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
-def measure(way):
-    way(*made(1, 8))  # what every first step asks for
-    model, x = made(32, 1024)
-    before = told("VmRSS")
-    open("/proc/self/clear_refs", "w").write("5")  # the peak is counted from here
-    way(model, x)
-    print(round(told("VmHWM") - before))
-def fused(model, x):
-    optimizer = torch.optim.SGD(model.parameters(), fused=True)
-    model(x).sum().backward()
-    optimizer.step()
-def ours(model, x):
-    optimizer = optim.SGD(model.parameters())
-    model(x).sum().backward()
-    optimizer.step()
-def in_backward(model, x):
-    optim.step_in_backward(model, optim.SGD)
-    model(x).sum().backward()
-"""
-WAYS = {"torch fused": "fused", "fastopt": "ours", "fastopt, step_in_backward": "in_backward"}
-
-
-def memory() -> None:
-    """Print how much memory one step takes at the most, of a model of 128 MiB: each in a process of its own."""
-    print("| one step of 32 layers, 128 MiB | most memory added, MiB |")
-    print("|---|--:|")
-    for name, way in WAYS.items():
-        command = [sys.executable, "-c", f"{PEAK}\nmeasure({way})"]
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-        print(f"| {name} | {found.stdout.strip()} |")
+    for param, grad in zip(mine, grads):
+        param.grad = grad
+    own = optim.AdamW(mine, copies=copies) if given else optim.AdamW(mine, copy_to="bfloat16")
+    return own.step, {"torch fused and casts": (step_of_torch, goal)}
