@@ -234,8 +234,9 @@ def _top_k(y_true: Any, y_score: Any, k: Any, normalize: Any, sample_weight: Any
     floats(y_score, 2, sample_weight)
     classes = y_score.shape[1]
     need(normalize is True and classes > 2 and isinstance(k, int) and 1 <= k < classes)
+    need(y_true.dtype.kind != "b" and y_true.min() >= 0 and y_true.max() < classes)
     if chosen is None:
-        need(y_true.min() >= 0 and y_true.max() < classes and np.bincount(y_true, minlength=classes).all())
+        need(np.bincount(y_true, minlength=classes).all())
     else:
         need(np.array_equal(chosen, np.arange(classes)))
     own = np.take_along_axis(y_score, y_true[:, None], axis=1)

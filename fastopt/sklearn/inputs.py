@@ -14,7 +14,7 @@ def ours_first(ours: Callable[[], Any], theirs: Callable[[], Any]) -> Any:
     """Return what the kernels give; where they do not take what came, what scikit-learn gives or raises."""
     try:
         return ours()
-    except (NotOurs, ValueError, TypeError):
+    except (NotOurs, ValueError, TypeError, IndexError):
         return theirs()
 
 
@@ -44,6 +44,7 @@ def floats(y: Any, axes: int, weights: Any = None) -> None:
 def weights_are(weights: Any, dtype: Any = None) -> None:
     if weights is not None:
         need(type(weights) is np.ndarray and weights.dtype.char in "fd" and dtype in (None, weights.dtype))
+        need(weights.any())  # else scikit-learn refuses them
 
 
 def of_two(y: np.ndarray) -> np.ndarray:

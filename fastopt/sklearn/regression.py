@@ -24,7 +24,7 @@ def _error(function: Callable[..., Any], y_true: Any, y_pred: Any, sample_weight
         multioutput = [1.0] * y_true.shape[1]  # roots of columns are averaged
     found = function(y_true, y_pred, sample_weight, multioutput=multioutput)
     need(np.isfinite(found).all())
-    return found
+    return found.astype(y_true.dtype) if isinstance(found, np.ndarray) else found
 
 
 def _explained(y_true: Any, y_pred: Any, sample_weight: Any, multioutput: Any, force_finite: Any) -> Any:

@@ -100,6 +100,36 @@ def test_metrics_agree(name, given, how, weighted):
             np.testing.assert_allclose(one, other, rtol=1e-11)
 
 
+@pytest.mark.parametrize("name", ["mean_squared_error", "mean_absolute_error", "root_mean_squared_error", "r2_score"])
+def test_values_of_columns_are_of_the_targets_type(name, rng):
+    x, y = rng.standard_normal((2, 20, 3)).astype(np.float32)
+    expected = getattr(theirs, name)(x, y, multioutput="raw_values")
+    found = getattr(ours, name)(x, y, multioutput="raw_values")
+    assert found.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["precision_score", "confusion_matrix", "accuracy_score", "roc_auc_score"])
+def test_weights_that_are_all_zero_are_refused_in_scikit_learns_words(name):
+    y, refused = np.array([0, 1, 1, 0]), []
+    for room in (ours, theirs):
+        with pytest.raises(ValueError, match="Sample weights") as error:
+            getattr(room, name)(y, y, sample_weight=np.zeros(4))
+        refused.append(str(error.value))
+    assert refused[0] == refused[1]
+
+
+@pytest.mark.parametrize("y", [[0, 3, 1], [-1, 0, 1], [False, True, True]])
+def test_labels_that_have_no_score_mean_what_they_mean_to_scikit_learn(y):
+    scores, given = np.eye(3), []
+    for room in (ours, theirs):
+        try:
+            given.append(room.top_k_accuracy_score(np.array(y), scores, k=1, labels=[0, 1, 2]))
+        except ValueError as error:
+            given.append(str(error))
+    assert given[0] == given[1]
+
+
 def test_what_scikit_learn_warns_of_or_refuses_it_says_itself():
     y = np.array([1, 1, 1])
     with pytest.warns(UndefinedMetricWarning):
