@@ -1,8 +1,10 @@
 # Two commands: `make demo` and `make test`. Each makes .venv where it is missing, installs, and runs.
-# `make test-hosts` runs what needs other frameworks and their suites.
+# `make test-hosts` runs what needs other frameworks and their suites, and the tests of the CUDA target.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+# A test's products are small: threads of NumPy's and torch's BLAS would wait for each other, on all CPUs.
+ONE := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 SOURCES := $(shell find kernels -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
 .PHONY: demo test test-hosts bench lint sanitize clean
@@ -15,7 +17,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tests/compile_kernels.py
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
+	$(ONE) $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 
 test-hosts: .venv/installed-hosts
 	$(BIN)/python -m pytest tests/hosts tests/cuda -n auto --maxprocesses=2
