@@ -115,8 +115,9 @@ def check():
         if not PREPARE and not all(np.array_equal(a, to_host(b)) for a, b in zip(ours, theirs, strict=True)):
             wrong.append(name)
     say("bits", optimizers=len(CLASSES), different=wrong)
-    rows = [op for op in OPS if op.family in ("optimizers", "losses")][: 4 if DRY and not PREPARE else None]
-    verdicts = [verdict for op in rows for verdict in table.check(op, ["cuda"], lambda what: None)]
+    families = ("optimizers", "losses", "normalization", "initializers", "arrays")
+    ops = [op for op in OPS if op.family in families][: 4 if DRY and not PREPARE else None]
+    verdicts = [verdict for op in ops for verdict in table.check(op, ["cuda"], lambda what: None)]
     say(
         "table", cases=sum(v.cases for v in verdicts), missing=sum(v.missing for v in verdicts),
         wrong=[] if PREPARE else [v.failure for v in verdicts if not v.passed][:8],
@@ -196,6 +197,60 @@ def theirs(name, sizes, cls, **options):
     say(name, who="torch " + " ".join(options), **timed(getattr(torch.optim, cls)(params, **options).step, 10))
 
 
+def measured(name, call, moved, reference=None):
+    """Time a call that moves so many bytes, and what torch does for it."""
+    with fo.target("cuda"):
+        found = timed(call)
+    say(name, who="fastopt", TB_s=round(moved / found["ms"] / 1e9, 3) if found["ms"] else None, **found)
+    if not DRY and reference is not None:
+        say(name, who="torch", **timed(reference, 10))
+
+
+def rows():
+    """Losses and norms of rows: a training step's softmax of a vocabulary, and a layer norm."""
+    samples, classes, features = (64, 101, 96) if DRY else (8192, 50257, 4096)
+    rng = np.random.default_rng(0)
+    logits, x, slope = _matrices(samples, classes, features)
+    (labels,) = from_host([rng.integers(0, classes, samples)])
+    out, gamma, beta = logits_like(logits), *arrays([features, features], 3)
+    loss = fo.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with fo.target("cuda"):
+        _, mean, invstd = fo.normalization.layer_norm_forward(x, gamma, beta)
+    size = samples * classes * 4
+
+    def cross_entropy():
+        wanted = logits.detach().requires_grad_()
+        torch.nn.functional.cross_entropy(wanted, labels).backward()
+
+    def layer_norm():
+        torch.nn.functional.layer_norm(x, (features,), gamma, beta)
+
+    if not DRY:
+        import torch
+    measured(
+        "softmax, value and gradient", lambda: loss.value_and_grad(labels, logits, out=out), 2 * size, cross_entropy
+    )
+    size = samples * features * 4
+    norm = fo.normalization
+    measured("layer norm", lambda: norm.layer_norm_forward(x, gamma, beta, out=slope), 2 * size, layer_norm)
+    measured("layer norm, backward", lambda: norm.layer_norm_backward(slope, x, gamma, mean, invstd), 5 * size)
+    weights = arrays([BIG], 4)[0]
+    for name in ("uniform", "normal"):
+        measured(f"{name} 100M", lambda name=name: getattr(fo.initializers, name)((BIG,), seed=0, out=weights), 4 * BIG)
+
+
+def _matrices(samples, classes, features):
+    """Return arrays of two axes on the device."""
+    made = arrays([samples * classes, samples * features, samples * features], 2)
+    if DRY:
+        return [ARRAY(array.array.reshape(samples, -1)) for array in made]
+    return [array.reshape(samples, -1) for array in made]
+
+
+def logits_like(array):
+    return ARRAY(np.zeros_like(array.array)) if DRY else array.clone()
+
+
 def benches():
     if not DRY:
         import torch
@@ -239,7 +294,7 @@ if __name__ == "__main__":
     ARRAY = stand_in() if DRY else None
     device = driver.driver().device(0)
     say("machine", device=device.name, capability=device.capability, driver=driver.driver().version, dry=DRY)
-    for part in (check, graph, benches, write_page):
+    for part in (check, graph, benches, rows, write_page):
         try:
             part()
         except Exception as error:  # the rest is to run all the same: the machine is lent for minutes

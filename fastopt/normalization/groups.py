@@ -3,7 +3,8 @@
 import numpy as np
 
 from fastopt import expect
-from fastopt.kernels.runtime.targets import way
+from fastopt.kernels.runtime.settings import get_target
+from fastopt.kernels.runtime.targets import way_of
 from fastopt.normalization.sample import channels, divisor, output, slopes, vectors
 
 
@@ -64,8 +65,13 @@ def group_norm_forward(
     >>> y.round(3), mean
     (array([[-1.,  1., -1.,  1.]]), array([[ 2., 20.]]))
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.group_forward(x, num_groups, gamma, beta, channel_axis, eps, out)
     axis = channels(x, channel_axis)
-    return _group_forward(x, axis, divisor(num_groups, x.shape[axis]), gamma, beta, eps, out)
+    return _group_forward(target, x, axis, divisor(num_groups, x.shape[axis]), gamma, beta, eps, out)
 
 
 @expect.nearest
@@ -127,8 +133,13 @@ def group_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.,  1., -1.,  1.]), array([1., 1., 1., 1.]))
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.group_backward(dy, x, num_groups, gamma, mean, invstd, channel_axis, out)
     axis = channels(x, channel_axis)
-    return _group_backward(dy, x, axis, divisor(num_groups, x.shape[axis]), gamma, mean, invstd, out)
+    return _group_backward(target, dy, x, axis, divisor(num_groups, x.shape[axis]), gamma, mean, invstd, out)
 
 
 @expect.nearest
@@ -175,8 +186,13 @@ def instance_norm_forward(
     >>> mean
     array([[ 2., 20.]])
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.group_forward(x, None, gamma, beta, channel_axis, eps, out)
     axis = channels(x, channel_axis)
-    return _group_forward(x, axis, x.shape[axis], gamma, beta, eps, out)
+    return _group_forward(target, x, axis, x.shape[axis], gamma, beta, eps, out)
 
 
 @expect.nearest
@@ -228,21 +244,27 @@ def instance_norm_backward(
     >>> dbeta
     array([2., 2.])
     """
+    target = get_target()
+    if target == "cuda":
+        from fastopt.normalization import device
+
+        return device.group_backward(dy, x, None, gamma, mean, invstd, channel_axis, out)
     axis = channels(x, channel_axis)
-    return _group_backward(dy, x, axis, x.shape[axis], gamma, mean, invstd, out)
+    return _group_backward(target, dy, x, axis, x.shape[axis], gamma, mean, invstd, out)
 
 
-def _group_forward(x, axis, groups, gamma, beta, eps, out):
+def _group_forward(target, x, axis, groups, gamma, beta, eps, out):
     outer, shape = (len(x), groups), (x.shape[axis],)
     vectors(x, shape, gamma=gamma, beta=beta)
     eps = expect.eps(eps, x.dtype)
     y = output(out, x, "x", x=x, gamma=gamma, beta=beta)
     seen, result = (x, y) if axis == 1 else (np.moveaxis(x, axis, 1), np.moveaxis(y, axis, 1))
-    mean, invstd = way("normalization").sample_forward("group", seen, gamma, beta, result, outer, shape, groups, eps)
+    by = way_of("normalization", target)
+    mean, invstd = by.sample_forward("group", seen, gamma, beta, result, outer, shape, groups, eps)
     return y, mean, invstd
 
 
-def _group_backward(dy, x, axis, groups, gamma, mean, invstd, out):
+def _group_backward(target, dy, x, axis, groups, gamma, mean, invstd, out):
     outer, shape = (len(x), groups), (x.shape[axis],)
     vectors(x, shape, gamma=gamma)
     slopes(dy, x, outer, mean=mean, invstd=invstd)
@@ -250,5 +272,6 @@ def _group_backward(dy, x, axis, groups, gamma, mean, invstd, out):
     arrays = dy, x, dx
     slope, seen, result = arrays if axis == 1 else [np.moveaxis(array, axis, 1) for array in arrays]
     statistics = mean, invstd
-    dgamma, dbeta = way("normalization").sample_backward("group", slope, seen, gamma, statistics, result, shape, groups)
+    by = way_of("normalization", target)
+    dgamma, dbeta = by.sample_backward("group", slope, seen, gamma, statistics, result, shape, groups)
     return dx, dgamma, dbeta

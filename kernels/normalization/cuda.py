@@ -20,6 +20,7 @@ from fastopt.kernels.runtime.driver import Device, driver
 SOURCES = ("normalization/rules.py", "normalization/cuda_rules.py")
 BLOCK = 32  # rows that are summed in the kernel's type, before the sums go on in float64
 WEIGHT = "weight = load_gamma(p_gamma, c) if has_gamma else 1.0"
+CHANNEL = "channel = (row % groups) * width + c // inner"
 _scratch = Scratch()
 BIAS = "bias = load_beta(p_beta, c) if has_beta else 0.0"
 
@@ -110,8 +111,8 @@ def _sum_up(
 
 @cache
 def forward(norm: str, kind: str, real: str) -> Rows:
-    """Return the kernel that normalizes a row."""
-    layer = norm == "layer"
+    """Return the kernel that normalizes a row; a group's elements take the parameters of their channels."""
+    layer, group = norm != "rms", norm == "group"
     lost = "lost = not ((0.0 < inverse) and (inverse < s_highest))"
     if layer:
         steps: list[Pass | Once] = [
@@ -136,20 +137,23 @@ def forward(norm: str, kind: str, real: str) -> Rows:
     ]  # fmt: skip
     wide = f"((np.float64(x) * power - begin) - away) * scale * weight{' + bias' if layer else ''}"
     plain = "standardized(x, center, rest, inv) * weight + bias" if layer else "x * inv * weight"
-    lines = (WEIGHT, *((BIAS,) if layer else ()), f"result = real({wide}) if lost else {plain}")
+    lines: tuple[str, ...] = (WEIGHT, *((BIAS,) if layer else ()))
+    if group:
+        affine = ("slope = np.float64(weight) * steep", "shift = bias - correction(level, center, slope)")
+        lines = (CHANNEL, *(line.replace(", c)", ", channel)") for line in lines), *affine)
+        plain = "(x - center) * real(slope) + real(shift)"
+    lines += (f"result = real({wide}) if lost else {plain}",)
     if layer:
         steps.append(Once((
             "mean = (begin + away) / power if lost else mean", "center = real(mean)",
-            "rest = real(residual(mean, center))", "inv = real(inverse)",
+            "rest = real(residual(mean, center))", "inv = real(inverse)", "level = mean", "steep = inverse",
         ), {"mean": "mean", "inverse": "inverse"}))  # fmt: skip
     else:
         steps.append(Once(("inv = real(inverse)",), {"inverse": "inverse"}))
     steps.append(Pass({}, lines, {"y": "result"}))
     arrays = {"x": kind, "gamma": real, "beta": real, "y": kind, "mean": "float64", "inverse": "float64"}
-    return Rows(
-        _name(f"{norm}_forward", kind, real), arrays, tuple(steps), SOURCES, ("columns", "has_gamma", "has_beta"),
-        ("eps", "highest"), real,
-    )  # fmt: skip
+    dims = ("columns", "has_gamma", "has_beta", *(("groups", "width", "inner") if group else ()))
+    return Rows(_name(f"{norm}_forward", kind, real), arrays, tuple(steps), SOURCES, dims, ("eps", "highest"), real)
 
 
 @cache

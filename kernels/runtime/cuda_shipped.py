@@ -8,13 +8,16 @@ from importlib import import_module
 
 from fastopt.kernels.runtime import cuda_compile
 
-ROOMS = ("optimizers", "losses", "normalization", "initializers", "arrays")
+MODULES = (
+    "optimizers.cuda", "losses.cuda", "normalization.cuda", "normalization.cuda_groups", "initializers.cuda",
+    "arrays.cuda",
+)  # fmt: skip
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # so that the same PTX makes the same file
 
 
 def texts() -> dict[str, tuple[str, str]]:
     """Return the name and the text of every kernel that comes compiled, by key."""
-    kernels = [kernel for room in ROOMS for kernel in import_module(f"fastopt.kernels.{room}.cuda").common()]
+    kernels = [kernel for room in MODULES for kernel in import_module(f"fastopt.kernels.{room}").common()]
     made = [(kernel.name, kernel.text("cuda")) for kernel in kernels]
     return {cuda_compile.key(text): (name, text) for name, text in made}
 

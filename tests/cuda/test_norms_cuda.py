@@ -1,4 +1,4 @@
-"""Layer and RMS norm on a GPU: the PTX has the bits of the CPU's kernels; and calls as people make them."""
+"""Layer, RMS and group norm on a GPU: the PTX has the bits of the CPU's kernels; and calls as people make them."""
 
 import host
 import ml_dtypes
@@ -10,7 +10,7 @@ import stand_in as control
 
 import fastopt as fo
 from fastopt.cli import check
-from fastopt.kernels.normalization import cpu, cuda, extremes
+from fastopt.kernels.normalization import cpu, cuda, cuda_groups, extremes
 from fastopt.table import OPS
 
 FUNCTIONS = {
@@ -83,7 +83,36 @@ def test_text_of_float64_has_the_bits_of_the_cpu():
     compare(host.run_rows, "layer", rows=70, columns=1030, dtype="float64")
 
 
-@pytest.mark.parametrize("kernel", cuda.common(), ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(("shape", "groups"), [((3, 6, 5, 7), 3), ((40, 8, 9), 2)])
+def test_ptx_of_group_norm_has_the_bits_of_the_cpu(shape, groups):
+    rng = np.random.default_rng(0)
+    x, dy = (rng.normal(mean, 3, shape).astype(np.float32) for mean in (10, 0))
+    gamma, beta = rng.standard_normal((2, shape[1])).astype(np.float32)
+    (samples, channels), inner = shape[:2], int(np.prod(shape[2:]))
+    rows, width, y, dx = samples * groups, channels // groups, np.empty_like(x), np.empty_like(x)
+    found = cpu.sample_forward("cython", "group", x, gamma, beta, y, (samples, groups), (channels,), groups, 1e-5)
+    slopes = cpu.sample_backward("cython", "group", dy, x, gamma, found, dx, (channels,), groups)
+    own, (mean, inverse), dims = x.copy(), np.zeros((2, samples, groups)), [groups, width, inner]
+    limits, lowest = [1e-5, extremes.HIGHEST[4]], [extremes.LOWEST[4]]
+    kernel = cuda.forward("group", "float32", "float32")
+    by_ptx(kernel, [own, gamma, beta, own, mean, inverse], rows, width * inner, [width * inner, 1, 1, *dims], limits)
+    assert all(recipes.same(a, b) for a, b in zip((own, mean, inverse), (y, *found), strict=True))
+    sums, means, own = np.zeros((2, samples * channels)), np.zeros((2, rows)), dy.copy()
+    arrays = [dy, x, *found, *sums]
+    by_ptx(cuda_groups.plane_sums("float32", "float32"), arrays, samples * channels, inner, [inner, width], lowest)
+    by_ptx(cuda_groups.group_means("float32"), [gamma, *sums, *means], rows, width, [*dims, 1], [])
+    kernel = cuda_groups.group_slopes("float32", "float32")
+    by_ptx(kernel, [own, x, gamma, *found, *means, own], rows, width * inner, [width * inner, 1, *dims], lowest)
+    assert recipes.same(own, dx)
+    grain = max(1, cuda.ELEMENTS // (width * inner), min(cuda.ROWS, -(-rows // cuda.PARTS)))
+    for part, slope in zip(sums[::-1], slopes, strict=True):
+        whole = np.zeros(channels)
+        dims = [channels, groups, width, grain, rows]
+        by_ptx(cuda_groups.grain_sums(), [part, whole], channels, samples, dims, [])
+        np.testing.assert_array_equal(whole.astype(np.float32), slope)
+
+
+@pytest.mark.parametrize("kernel", [*cuda.common(), *cuda_groups.common()], ids=lambda kernel: kernel.name)
 def test_ptx_holds_nothing_inexact(kernel):
     facts = ptx.facts(ptx.of(kernel))
     facts.pop("float64")  # statistics
@@ -109,11 +138,11 @@ def test_forward_and_backward(gpu, norm):
         np.testing.assert_array_equal(own.copy(), expected)
 
 
-def test_check_has_a_kernel_for_every_case(gpu):
-    for name in ("layer_norm_forward", "rms_norm_backward"):
+def test_check_walks_the_table(gpu):
+    for name in ("layer_norm_forward", "rms_norm_backward", "group_norm_backward"):
         verdict = check.check(next(op for op in OPS if op.name == name), ["cuda"])[0]
         assert verdict.passed, verdict.failure
-        assert verdict.missing == 0
+        assert verdict.missing == (6 if name == "group_norm_backward" else 0)  # channels along another axis
 
 
 X = np.ones((2, 3, 4), np.float32)

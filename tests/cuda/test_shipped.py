@@ -12,11 +12,19 @@ from fastopt.kernels.arrays import cuda as arrays
 from fastopt.kernels.initializers import cuda as initializers
 from fastopt.kernels.losses import cuda as losses
 from fastopt.kernels.normalization import cuda as normalization
+from fastopt.kernels.normalization import cuda_groups as groups
 from fastopt.kernels.optimizers import cuda as optimizers
 from fastopt.kernels.runtime import cuda as launches
 from fastopt.kernels.runtime import cuda_compile, cuda_elements, cuda_shipped, cuda_text, kinds
 
-KERNELS = [*optimizers.common(), *losses.common(), *normalization.common(), *initializers.common(), *arrays.common()]
+KERNELS = [
+    *optimizers.common(),
+    *losses.common(),
+    *normalization.common(),
+    *groups.common(),
+    *initializers.common(),
+    *arrays.common(),
+]
 DTYPES = {"floats": np.float32, "doubles": np.float64, "octets": np.uint8}
 
 
@@ -25,7 +33,7 @@ def test_shipped_ptx_is_that_of_the_rules():
     assert cuda_compile.shipped() == wanted, "run python -m fastopt.kernels.runtime.cuda_shipped"
 
 
-@pytest.mark.parametrize("room", [optimizers, losses, normalization, initializers, arrays])
+@pytest.mark.parametrize("room", [optimizers, losses, normalization, groups, initializers, arrays])
 def test_shipped_ptx_takes_no_compiler(room, monkeypatch, tmp_path):
     from fastopt.kernels.runtime import jit
 
