@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from host_rows import Row
 
-from fastopt.jax import losses, optimizers
+from fastopt.jax import losses, metrics, optimizers
 
 
 def rows(small: bool) -> Iterator[Row]:
@@ -29,6 +29,50 @@ def rows(small: bool) -> Iterator[Row]:
         own, theirs = optimizers.adamw(1e-3), optax.adamw(1e-3)
         one, other = stepping(own.apply, own.init, start, grads), stepping(applied(theirs), theirs.init, start, grads)
         yield Row(f"AdamW, {count} leaves of {size}", one, other, goal)
+    yield from of_layers(small, rng)
+    yield from of_scores(small, rng)
+
+
+def of_layers(small: bool, rng: np.random.Generator) -> Iterator[Row]:
+    """Yield optimizers that measure whole leaves, and a last layer with its loss."""
+    count, shape = (2, (64, 48)) if small else (8, (1024, 1024))
+    start, grads = ([jnp.asarray(rng.standard_normal(shape), jnp.float32) for _ in range(count)] for _ in range(2))
+    for name in ("lamb", "lars", "adafactor", "muon"):
+        own = getattr(optimizers, name)(1e-3)
+        theirs = (getattr(optax, name, None) or getattr(optax.contrib, name))(1e-3)
+        one, other = stepping(own.apply, own.init, start, grads), stepping(applied(theirs), theirs.init, start, grads)
+        yield Row(f"{name}, {count} matrices of {shape[0]} × {shape[1]}", one, other, 1.0)
+    samples, features, classes = (64, 16, 500) if small else (2048, 256, 32_000)
+    shapes = (samples, features), (features, classes)
+    x, weight = (jnp.asarray(rng.standard_normal(each) / 16, jnp.float32) for each in shapes)
+    labels = jnp.asarray(rng.integers(0, classes, samples), jnp.int32)
+
+    def layer(x, weight):
+        return optax.softmax_cross_entropy_with_integer_labels(x @ weight, labels).mean()
+
+    runs = [jax.jit(jax.grad(loss, (0, 1))) for loss in (lambda x, w: losses.linear_cross_entropy(x, w, labels), layer)]
+    one, other = (lambda run=run: jax.block_until_ready(run(x, weight))[0] for run in runs)
+    yield Row(f"linear cross-entropy, {samples} × {features}, {classes} classes", one, other, 1.0)
+
+
+def of_scores(small: bool, rng: np.random.Generator) -> Iterator[Row]:
+    """Yield the area under the curve, beside a sort and sums of JAX's own."""
+    count = 1000 if small else 1_000_000
+    y, p = jnp.asarray(rng.integers(0, 2, count), jnp.int32), jnp.asarray(rng.random(count), jnp.float32)
+
+    def area(y, p):
+        p, y = jax.lax.sort((p, y), num_keys=1)
+        ones, last = jnp.cumsum(y), jnp.append(p[1:] != p[:-1], True)
+        zeros = jnp.arange(1, len(y) + 1) - ones
+        before = jax.lax.cummax(jnp.where(last, jnp.arange(len(y)), -1))
+        before = jnp.append(-1, before[:-1])  # the end of the scores below
+        ones_below, zeros_below = (jnp.where(before < 0, 0, each[before]) for each in (ones, zeros))
+        below = (zeros + zeros_below).astype(jnp.float32) / (2.0 * zeros[-1])
+        return jnp.sum(jnp.where(last, (ones - ones_below) * below, 0.0)) / ones[-1]
+
+    runs = [jax.jit(each) for each in (metrics.auc, area)]
+    one, other = (lambda run=run: jax.block_until_ready(run(y, p)) for run in runs)
+    yield Row(f"AUC, {count}", one, other, 10.0)
 
 
 def applied(transformation) -> Callable:

@@ -124,6 +124,27 @@ def test_labels_may_be_of_few_bits(dtype):
     np.testing.assert_array_equal(loss(logits, labels.astype(dtype)), loss(logits, labels))
 
 
+def test_distributions_have_a_gradient_too():
+    logits, _ = sample((3, 5))
+    labels = jax.nn.softmax(jnp.cos(logits))
+    found, wanted = (
+        jax.grad(lambda x, y: loss(x, y).sum(), (0, 1))(logits, labels)  # noqa: B023
+        for loss in (losses.softmax_cross_entropy, optax.softmax_cross_entropy)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_forward_mode(reuse):
+    logits, labels = sample((3, 5))
+    tangent = jnp.cos(logits)
+    ours = losses.softmax_cross_entropy_with_integer_labels
+    found = jax.jvp(lambda x: ours(x, labels, reuse_logits=reuse), (logits,), (tangent,))
+    theirs = optax.softmax_cross_entropy_with_integer_labels
+    wanted = jax.jvp(lambda x: theirs(x, labels), (logits,), (tangent,))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+
+
 def test_gradients_of_gradients_are_refused():
     logits, labels = sample((2, 3))
     slope = jax.grad(total(losses.softmax_cross_entropy_with_integer_labels, labels))
