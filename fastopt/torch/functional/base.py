@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,8 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def opaque(function: F) -> F:
-    """As `on_torchs_workers`; what would have to look inside is refused."""
+    """As `on_torchs_workers`; what would have to look inside is refused, as is what should be a tensor and isn't."""
+    parameters = signature(function).parameters
 
     @wraps(function)
     def plain(*args: Any, **keywords: Any) -> Any:
@@ -30,7 +32,13 @@ def opaque(function: F) -> F:
                 f"fastopt.torch's {function.__name__}: expected a plain call, got one under torch.func, torch.export "
                 "or forward-mode differentiation, which can't look into a kernel; use torch's own function there"
             )
-        return function(*args, **keywords)
+        try:
+            return function(*args, **keywords)
+        except AttributeError:
+            for name, value in (dict(zip(parameters, args)) | keywords).items():
+                if parameters[name].annotation in (torch.Tensor, torch.Tensor | None) and value is not None:
+                    expect_tensor(value, name)
+            raise
 
     return on_torchs_workers(plain)  # type: ignore[return-value]
 

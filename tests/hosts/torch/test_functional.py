@@ -58,6 +58,19 @@ WRONG = {
 }  # fmt: skip
 
 
+NO_TENSORS = {
+    "input": lambda f: f.mse_loss([1.0], TWO),
+    "weight": lambda f: f.multi_margin_loss(THREE, FIRST, weight="x"),
+    "target": lambda f: f.binary_cross_entropy_with_logits(TWO, 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_TENSORS)
+def test_what_is_no_tensor_is_named(name):  # torch's functions have an AttributeError for some
+    with pytest.raises(TypeError, match=f"^{name}: expected a tensor, got"):
+        NO_TENSORS[name](ours)
+
+
 @pytest.mark.parametrize("name", WRONG, ids=str)
 def test_wrong_calls_are_torchs_errors(name):
     error, call = WRONG[name]
