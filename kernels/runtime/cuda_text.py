@@ -11,6 +11,7 @@ such a function of NumPy's, so it becomes `view_int32(x)`, which each header def
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from fastopt.kernels.runtime import jit
@@ -245,6 +246,7 @@ def typed(text: str) -> str:
     return ast.unparse(ast.fix_missing_locations(_Device().visit(ast.parse(text))))
 
 
+@cache
 def _typed(source: str) -> list[ast.stmt]:
     tree = _Device().visit(ast.parse((KERNELS / source).read_text()))
     return ast.fix_missing_locations(tree).body
