@@ -1,6 +1,7 @@
 """What tests tell the driver's stand-in: which host functions its launches call, and which calls fail."""
 
 import ctypes
+import typing
 
 import host
 import numpy as np
@@ -9,8 +10,10 @@ HOST = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p))
 
 
 class StandIn:
+    kept: typing.ClassVar = []  # of all tests together: the library has their addresses for the life of the process
+
     def __init__(self, library):
-        self.library, self.kept = library, []
+        self.library = library
         self.library.stand_in_launches.restype = ctypes.c_long
         self.library.stand_in_register.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
         self.set()
