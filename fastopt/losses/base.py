@@ -67,6 +67,7 @@ class Loss(Options):
     axis: Any
     _least_dimensions: ClassVar[int] = 1
     _takes_labels: ClassVar[bool] = False  # y_true has one integer a sample, rather than the shape of y_pred
+    _labels_tell: ClassVar[bool] = False  # a masked sample is one whose label is ignored
 
     def __init__(self, reduction: Reduction = "mean", *, axis: Axes = -1, **options: Any):
         super().__init__(**options, reduction=reduction, axis=axis)

@@ -178,7 +178,7 @@ class SparseCategoricalCrossentropy(_ClassLoss):
     """
 
     ignore_class: int | None
-    _takes_labels = True
+    _takes_labels = _labels_tell = True
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from fastopt.kernels.losses import by_reference, cuda
 from fastopt.kernels.losses.formulas import Formula
 from fastopt.kernels.runtime.cuda_arrays import DeviceArray, host_copy, on_device, stream_of
 from fastopt.losses import checks
-from fastopt.losses.base import Loss
 from fastopt.losses.samples import Samples, samples_of
 
 LABELS = ("int64", "int32")
@@ -76,7 +75,7 @@ def evaluate(
     formula, ignored = _plan(loss, true, pred, samples, dropped, stream)
     if loss.reduction != "mean":
         factor = 1.0
-    elif dropped is not None and not _labels_tell(loss):
+    elif dropped is not None and not loss._labels_tell:
         factor = 1.0 / (dropped.size - cuda.labels_outside(dropped, 2, 0, None, stream)[1] or 1)
     else:
         factor = loss._factor(samples.leading, ignored, None)
@@ -92,7 +91,7 @@ def _plan(
     loss: Any, true: DeviceArray, pred: DeviceArray, samples: Samples, mask: DeviceArray | None, stream: int
 ) -> tuple[Formula, int]:
     """Check values on the device; where something is wrong, the host's checks say what."""
-    counts: Any = _Counts(stream, mask if _labels_tell(loss) else None)
+    counts: Any = _Counts(stream, mask if loss._labels_tell else None)
     try:
         return loss._plan(counts, true, pred, samples)
     except _Look:
@@ -100,11 +99,6 @@ def _plan(
         if mask is not None:
             labels = loss._mask_labels(labels, host_copy(mask).astype(bool))
         return loss._plan(by_reference, labels, host_copy(pred), samples)
-
-
-def _labels_tell(loss: Any) -> bool:
-    """Whether a masked sample is one whose label is ignored."""
-    return type(loss)._mask_labels is not Loss._mask_labels
 
 
 def _kept_copy(values: np.ndarray, ordinal: int) -> DeviceArray:

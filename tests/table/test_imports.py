@@ -11,7 +11,7 @@ import fastopt
 ROOT = Path(__file__).parents[2]
 FLOORS = (  # from the ground up
     {"kernels"},
-    {"docstrings", "expect", "report", "version"},
+    {"docstrings", "expect", "device_arrays", "report", "version"},
     {"normalization", "losses", "initializers", "metrics", "schedules", "trees"},
     {"optimizers", "arrays"},
     {"torch", "jax", "sklearn", ""},  # "": fastopt/__init__.py
