@@ -107,7 +107,7 @@ def assert_close(got, expected, tolerance, what):
     for name, value in expected.items():
         assert np.shape(got[name]) == np.shape(value), f"{what}: {name}"  # assert_allclose would broadcast
         with np.errstate(all="ignore"):
-            near = np.abs(np.subtract(got[name], value)) < atol + rtol * np.abs(value)
+            near = np.abs(np.subtract(got[name], value, dtype=np.float64)) < atol + rtol * np.abs(value)
         if not np.all(near):  # NaN and infinities, equal zeros, and whatever is wrong: slower, and it says what
             np.testing.assert_allclose(got[name], value, rtol=rtol, atol=atol, err_msg=f"{what}: {name}")
 
