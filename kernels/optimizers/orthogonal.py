@@ -13,6 +13,7 @@ ADJUSTMENTS: dict[str, Callable[[int, int], float]] = {
 
 
 WIDE = 2  # columns per row from which a product with the matrix costs more than a few of the small square ones
+HALVED = 512  # rows from which BLAS's half of M Mᵀ saves more than NumPy's copy of the other half takes
 
 
 def newton_schulz(update: np.ndarray, coefficients: tuple[float, float, float], steps: int, eps: float) -> None:
@@ -40,8 +41,8 @@ def _product_of_iterations(gram: np.ndarray, coefficients: tuple[float, float, f
     """Return what X is multiplied by in a few iterations: P = a I + b A + c A², Q ← P Q, A ← P² A.
 
     X itself, the largest matrix, is read for A = X Xᵀ before them and for Q X behind them alone. P, Q and A are
-    polynomials of one symmetric matrix: they are symmetric, and their order doesn't matter. So A² is written A Aᵀ, of
-    which BLAS computes one half. An error in A grows by a² in an iteration (12 at a = 3.4): after three, A is formed
+    polynomials of one symmetric matrix: they are symmetric, and their order doesn't matter. So A² may be written A Aᵀ,
+    of which BLAS computes one half. An error in A grows by a² in an iteration (12 at a = 3.4): after three, A is formed
     from X again at the latest.
     """
     product = step = _polynomial(gram, coefficients)
@@ -54,8 +55,8 @@ def _product_of_iterations(gram: np.ndarray, coefficients: tuple[float, float, f
 
 def _polynomial(gram: np.ndarray, coefficients: tuple[float, float, float]) -> np.ndarray:
     a, b, c = map(gram.dtype.type, coefficients)
-    result = gram @ gram.T
+    result = gram @ (gram.T if len(gram) >= HALVED else gram)
     result *= c
     result += b * gram
-    result.flat[:: len(result) + 1] += a
+    result.ravel()[:: len(result) + 1] += a
     return result

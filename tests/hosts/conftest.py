@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before keras is imported
+
 
 @pytest.fixture
 def their_tests(tmp_path):

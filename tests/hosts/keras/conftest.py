@@ -1,9 +1,6 @@
 """Keras is an extra's: without it, the adapter's tests are skipped. They run on the torch backend."""
 
-import os
-
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # before keras is imported
 pytest.importorskip("keras", reason="keras is not installed: pip install 'fastopt[keras]'")
 pytest.importorskip("torch", reason="torch is not installed: pip install 'fastopt[torch]'")
